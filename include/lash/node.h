@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A replica: everything a program needs to replicate its own state machine.
+ *
+ * A node keeps a durable log in a directory of its own, talks to its peers over
+ * TCP, and feeds committed commands, in the same order on every replica, to the
+ * state machine that the program supplies. See examples/counter.c for a whole
+ * program.
+ *
+ * Threads: a node runs three threads of its own (loop, log, apply). Functions
+ * here may be called from any thread unless they say otherwise; callbacks say
+ * on which thread they run and must not block it, nor call lash_node_close.
+ * "§" and "D§" as in lash/raft.h.
+ */
+#ifndef LASH_NODE_H
+#define LASH_NODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lash/error.h"
+#include "lash/raft.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A replica. Opaque. */
+typedef struct lash_node lash_node;
+
+/* ---- The state machine ------------------------------------------------------------------------- */
+
+/* A committed command, valid only during the apply call. */
+struct lash_command {
+    lash_index index; /* rises; gaps are entries that are not commands */
+    lash_term term;
+    const void *data;
+    size_t size;
+    /* The `request` given to lash_node_propose if this very command was proposed on this node since it was opened,
+     * else NULL. The state machine may leave the command's result there; the proposer must not touch it between
+     * propose and completion. */
+    void *request;
+};
+
+/* What the program supplies. `context` is handed back to each function. */
+struct lash_state_machine {
+    void *context;
+
+    /* Apply `count` commands in order (§5.3); `last` is the index to record as applied, at or above the last command's
+     * (a batch may hold no command at all). Must depend on nothing but the state and the commands. A machine that
+     * keeps its state on disk stores `last` atomically with it. Runs on the apply thread; may take its time.
+     * Returns 0, or a negative lash_error: then the node stops (it never goes past a command that it could not apply),
+     * reports LASH_CLOSED to all waiting, and lash_node_status carries the error. */
+    int (*apply)(void *context, const struct lash_command *commands, size_t count, lash_index last);
+};
+
+/* ---- Opening ----------------------------------------------------------------------------------- */
+
+/* A member as first configured. Strings are copied. */
+struct lash_peer {
+    lash_id id;
+    const char *host; /* name or address of the peer port */
+    uint16_t port;
+};
+
+struct lash_status;
+
+/* Zero selects the default in brackets. Everything pointed to is copied or only used during lash_node_open. */
+struct lash_node_options {
+    lash_id id;              /* this node's, among `peers` */
+    uint64_t cluster_id;     /* connections and data of another cluster are refused */
+    uint64_t group;          /* 0 */
+    const char *data_dir;    /* created if missing; locked while open */
+    const char *listen_host; /* peer port to listen on */
+    uint16_t listen_port;
+    const struct lash_peer *peers; /* all members, this one too: the first configuration; must agree on all nodes */
+    size_t peer_count;
+
+    uint64_t heartbeat_ms;      /* [100] */
+    uint64_t election_ms;       /* [1000] at least 3 heartbeats */
+    uint64_t seed;              /* [from the operating system] */
+    uint64_t segment_bytes;     /* [64 MiB] size of a log file */
+    uint64_t entry_bytes_max;   /* [16 MiB] largest command */
+    uint64_t pending_bytes_max; /* [256 MiB] proposals accepted and not finished; beyond: LASH_BUSY */
+    uint64_t
+        request_timeout_ms; /* [5000 + 2 * election_ms] after which proposals and reads complete with LASH_TIMEOUT */
+
+    lash_index applied; /* up to here the state machine has applied already (0: it starts empty) */
+
+    /* Called after role, term or leader changed, in order, on the loop thread. May be NULL. */
+    void (*observe)(void *context, const struct lash_status *status);
+    void *observe_context;
+};
+
+/* Open the replica and start its threads; elections begin at once. The log is read and checked first.
+ * On success *node is the caller's, to be closed. On failure nothing is left open.
+ * Errors: LASH_INVALID (options), LASH_NOMEM, LASH_IO (see the log), LASH_BUSY (data directory or port in use),
+ * LASH_CORRUPT (durable log bytes are damaged), LASH_MISMATCH (data of another cluster, node or group, or `applied`
+ * beyond the log), LASH_VERSION, LASH_FULL. */
+LASH_PUBLIC int lash_node_open(const struct lash_node_options *options, const struct lash_state_machine *machine,
+                               lash_node **node);
+
+/* Stop: waiting requests complete with LASH_CLOSED, what is queued for the log is written and synced, threads end, and
+ * `node` is freed. No call on this node may be under way or follow. Not from a callback. NULL is allowed. */
+LASH_PUBLIC void lash_node_close(lash_node *node);
+
+/* ---- Requests ---------------------------------------------------------------------------------- */
+
+/* A request's end: called exactly once for each request accepted, on the loop thread. `error` is 0 or a lash_error:
+ * LASH_DROPPED (certainly not carried out; safe to retry), LASH_UNKNOWN, LASH_TIMEOUT or LASH_CLOSED (may or may not
+ * be carried out), LASH_NO_LEADER (nothing was tried). `index` is the entry's, or the index that a read reflects. */
+typedef void (*lash_done_fn)(void *argument, int error, lash_index index);
+
+/* Replicate a command (§5.3): `size` bytes at `data`, copied. Any node takes it; a follower forwards it to the leader.
+ * `done` is called with 0 once *this* node's state machine has applied it. `request` reaches the state machine here
+ * (see struct lash_command) and may be NULL. Never retried by itself, so it is applied at most once.
+ * Errors (then `done` is not called): LASH_TOO_LARGE, LASH_BUSY (pending_bytes_max), LASH_NOMEM, LASH_CLOSED. */
+LASH_PUBLIC int lash_node_propose(lash_node *node, const void *data, size_t size, void *request, lash_done_fn done,
+                                  void *argument);
+
+/* Wait until this node's state machine reflects everything that was completed anywhere before this call (§8, D§6.4:
+ * ReadIndex); then `done` is called with 0 and a read of the local state machine is linearizable. Any node takes it.
+ * Errors (then `done` is not called): LASH_BUSY, LASH_NOMEM, LASH_CLOSED. */
+LASH_PUBLIC int lash_node_read(lash_node *node, lash_done_fn done, void *argument);
+
+/* Commit a barrier entry and wait until this node has applied everything before it. As lash_node_propose otherwise. */
+LASH_PUBLIC int lash_node_barrier(lash_node *node, lash_done_fn done, void *argument);
+
+/* ---- Observation ------------------------------------------------------------------------------- */
+
+/* The node's state at one moment. */
+struct lash_status {
+    struct lash_raft_status raft;
+    uint64_t cluster_id;
+    int error;                /* 0, or why the node has stopped taking part */
+    uint32_t peers_connected; /* peers with an established connection */
+    uint64_t log_bytes;       /* on disk */
+    uint64_t pending_requests;
+};
+
+/* Fill `status` with the state after the loop thread's latest step. Never blocks for long.
+ * Errors: LASH_CLOSED. */
+LASH_PUBLIC int lash_node_status(lash_node *node, struct lash_status *status);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

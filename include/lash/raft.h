@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The consensus core: Raft as one pure step function.
+ *
+ * The core does no I/O, allocates nothing, reads no clock and never sees a
+ * payload. The program that drives it (the driver: liblash's node, the
+ * simulator, the model checker, a browser) hands it one event at a time, each
+ * with the present time, and carries out the outputs. The same events give the
+ * same outputs, bit for bit, on every platform.
+ *
+ * "§" refers to Ongaro and Ousterhout, "In Search of an Understandable
+ * Consensus Algorithm (Extended Version)"; "D§" to Ongaro's dissertation.
+ *
+ * Threads: none of these functions locks. Use one core from one thread at a time.
+ * Errors: each function lists those that it can return.
+ */
+#ifndef LASH_RAFT_H
+#define LASH_RAFT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lash/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Most members (voters of both configurations, learners, witnesses) that a group can have. */
+#define LASH_RAFT_MEMBERS_MAX 16
+
+/* Index and term 0 stand before the log's first entry. Id 0 means "none". */
+typedef uint64_t lash_index;
+typedef uint64_t lash_term;
+typedef uint64_t lash_id;
+
+/* What an entry holds. Only CONFIGURATION is interpreted by the core. */
+enum lash_entry_kind {
+    LASH_ENTRY_COMMAND = 0,       /* for the state machine */
+    LASH_ENTRY_NOOP = 1,          /* a leader's first entry (§8) */
+    LASH_ENTRY_BARRIER = 2,       /* committed for its own sake */
+    LASH_ENTRY_CONFIGURATION = 3, /* membership (D§4); reserved until membership changes land */
+};
+
+/* Consecutive entries of one term and kind; all that the core knows of entries. `count` is at least 1. */
+struct lash_run {
+    lash_index first;
+    lash_term term;
+    uint32_t count;
+    uint32_t kind; /* enum lash_entry_kind */
+};
+
+/* A member's part in a configuration: a set of these. Learners carry neither VOTER flag (D§4.2.1). */
+enum lash_member_flags {
+    LASH_MEMBER_VOTER = 1,     /* votes in the (new) configuration */
+    LASH_MEMBER_VOTER_OLD = 2, /* votes in the outgoing configuration of a joint one (D§4.3) */
+    LASH_MEMBER_WITNESS = 4,   /* votes and keeps no data; reserved */
+};
+
+struct lash_member {
+    lash_id id;
+    uint32_t flags;
+    uint32_t priority; /* reserved; 0 */
+};
+
+/* A membership. It is joint when any member has VOTER_OLD. Ids are unique and not 0. */
+struct lash_configuration {
+    lash_index index; /* of the entry that holds it; 0: given at creation */
+    uint32_t count;
+    uint32_t reserved;
+    struct lash_member members[LASH_RAFT_MEMBERS_MAX];
+};
+
+enum lash_role {
+    LASH_FOLLOWER = 0,
+    LASH_PRE_CANDIDATE = 1, /* asks whether an election could be won (D§9.6) */
+    LASH_CANDIDATE = 2,
+    LASH_LEADER = 3,
+};
+
+/* ---- Messages ---------------------------------------------------------------------------------- */
+
+enum lash_message_type {
+    LASH_MSG_VOTE = 1,         /* RequestVote (§5.2), or its pre-vote form (D§9.6) */
+    LASH_MSG_VOTE_REPLY = 2,   /* its answer */
+    LASH_MSG_APPEND = 3,       /* AppendEntries (§5.3); without runs a heartbeat */
+    LASH_MSG_APPEND_REPLY = 4, /* its answer */
+    LASH_MSG_READ = 5,         /* a follower asks the leader for a read index (D§6.4) */
+    LASH_MSG_READ_REPLY = 6,   /* its answer */
+    /* 7.. reserved: snapshot, snapshot reply, timeout-now. */
+};
+
+/* One message. `term` is the sender's term, except that a pre-vote carries the term that it would campaign in. */
+struct lash_message {
+    uint32_t type; /* enum lash_message_type */
+    uint32_t reserved;
+    lash_id from;
+    lash_id to;
+    lash_term term;
+    union {
+        struct {
+            lash_index last_index; /* of the candidate's log (§5.4.1) */
+            lash_term last_term;
+            bool pre;      /* a pre-vote: changes no state at the receiver */
+            bool transfer; /* reserved: ignore the leader's lease (D§3.10) */
+        } vote;
+        struct {
+            bool granted;
+            bool pre;
+        } vote_reply;
+        struct {
+            lash_index prev_index;
+            lash_term prev_term;
+            lash_index commit; /* leader's commit index */
+            uint64_t round;    /* leader's read round; echoed by the reply (D§6.4) */
+            /* Entries from prev_index + 1 on, consecutive. In a message given to lash_raft_step `runs` holds
+             * `run_count` runs and is only read during the call; it may start before prev_index + 1, and what lies
+             * at or before prev_index is ignored. In an output `runs` is NULL and the entries are `first`..`last`
+             * (none when last < first), of which the driver sends as many as it sees fit, but at least one, up to
+             * `bytes_max` bytes; see LASH_EVENT_SENT. */
+            const struct lash_run *runs;
+            uint32_t run_count;
+            uint32_t reserved;
+            lash_index first;
+            lash_index last;
+            uint64_t bytes_max;
+        } append;
+        struct {
+            bool success;
+            lash_index match;      /* success: the receiver's log equals the leader's up to here, durably */
+            lash_index rejected;   /* refusal: the prev_index refused */
+            lash_index hint_index; /* refusal: where to look next, with the term there; prunes whole terms */
+            lash_term hint_term;
+            uint64_t round;
+        } append_reply;
+        struct {
+            uint64_t context; /* the asker's; echoed */
+        } read;
+        struct {
+            uint64_t context;
+            lash_index index; /* the read index; 0: refused, this node is no leader or lost its office */
+        } read_reply;
+    };
+};
+
+/* ---- Events ------------------------------------------------------------------------------------ */
+
+enum lash_event_type {
+    LASH_EVENT_TICK = 1,        /* the deadline was reached, or may have been; always harmless */
+    LASH_EVENT_MESSAGE = 2,     /* `message` arrived, from whom it says, checked by the transport */
+    LASH_EVENT_PROPOSE = 3,     /* append `propose.count` entries of `propose.kind` (leader only) */
+    LASH_EVENT_WRITTEN = 4,     /* all writes up to `written.write` are durable */
+    LASH_EVENT_SENT = 5,        /* how much of an APPEND output was sent; must follow at once */
+    LASH_EVENT_APPLIED = 6,     /* the state machine applied up to `applied.index` */
+    LASH_EVENT_READ = 7,        /* a linearizable read is asked for */
+    LASH_EVENT_UNREACHABLE = 8, /* the connection to `peer.id` broke: what was in flight may be lost */
+    /* 9.. reserved: transfer, configuration, snapshot taken / installed. */
+};
+
+struct lash_event {
+    uint32_t type; /* enum lash_event_type */
+    uint32_t reserved;
+    uint64_t now_ms; /* monotonic; a value below an earlier one is taken as that earlier one */
+    union {
+        struct lash_message message;
+        struct {
+            uint32_t kind; /* COMMAND or BARRIER */
+            uint32_t count;
+        } propose;
+        struct {
+            uint64_t write;   /* the number from lash_outputs.write */
+            lash_index index; /* the last index that write held, from lash_outputs.append_last, else 0 */
+            lash_term term;   /* the term of that index; a completion for an entry since overwritten is ignored */
+        } written;
+        struct {
+            lash_id to;
+            lash_index last; /* the last index sent; first - 1 when the queue was full and nothing was */
+            uint64_t bytes;
+        } sent;
+        struct {
+            lash_index index;
+        } applied;
+        struct {
+            uint64_t context; /* the caller's, unique among its reads outstanding; not 0 */
+        } read;
+        struct {
+            lash_id id;
+        } peer;
+    };
+};
+
+/* ---- Outputs ----------------------------------------------------------------------------------- */
+
+/* A message to send. */
+struct lash_send {
+    uint64_t after_write; /* 0: now. Otherwise: only once all writes up to this number are durable (§5.1, §5.3) */
+    struct lash_message message;
+};
+
+/* A read's fate. The driver serves the read once the state machine has applied `index`. */
+struct lash_read_done {
+    uint64_t context;
+    lash_index index; /* 0: refused; ask again, there is no leader or it changed */
+};
+
+#define LASH_RAFT_SENDS_MAX (2 * LASH_RAFT_MEMBERS_MAX + 2)
+
+/* What to do after a step, in this order: write, send, commit, release reads, arm the deadline. */
+struct lash_outputs {
+    /* The write, if any. `write` numbers writes from 1 without gaps; 0: nothing to write. Term and vote (if `save_vote`)
+     * and the entries go to disk as one unit, in the order of their numbers. The driver may join several. */
+    uint64_t write;
+    bool save_vote;
+    bool append;    /* entries are to be written: those of the PROPOSE or APPEND given, or, with `noop`, a no-op */
+    bool noop;      /* the one entry to append is a new leader's no-op, which the driver makes (§8) */
+    lash_term term; /* to save */
+    lash_id vote;   /* to save; 0: none */
+    lash_index
+        append_first; /* entries append_first..append_last; whatever the log held from append_first on is dropped */
+    lash_index append_last;
+    lash_term append_term; /* term of append_last */
+
+    uint32_t send_count;
+    uint32_t reads_done_count;
+    struct lash_send sends[LASH_RAFT_SENDS_MAX];
+
+    lash_index commit; /* commit index now */
+    bool commit_advanced;
+    bool role_changed;    /* role, term or leader are not what they were */
+    uint64_t deadline_ms; /* when LASH_EVENT_TICK is due; UINT64_MAX: never */
+
+    /* Reads released or refused by this step: `reads_done_count` of them, valid until the next step. Points into the
+     * core's block. */
+    const struct lash_read_done *reads_done;
+};
+
+/* ---- Creation ---------------------------------------------------------------------------------- */
+
+/* Fixed at creation; the block's size follows from the _max fields. Zero selects the default in brackets. */
+struct lash_raft_options {
+    lash_id id;            /* this node's; not 0; a member of the configuration or not (then it never campaigns) */
+    uint64_t group;        /* carried for the driver; 0 for the only group */
+    uint64_t seed;         /* of the generator for election timeouts; nodes of a cluster must differ */
+    uint64_t heartbeat_ms; /* [100] */
+    uint64_t election_ms;  /* [1000] timeouts are drawn from election_ms .. 2 * election_ms - 1 (§5.2, §9.3) */
+    bool no_pre_vote;      /* pre-vote (D§9.6) is on unless this is set */
+    bool no_check_quorum;  /* a leader steps down without a quorum's replies for election_ms (D§6.2) unless set */
+    uint32_t inflight_messages_max; /* [128] per follower */
+    uint32_t terms_max;             /* [256] changes of term in the log that the block can hold; see lash_raft_grow */
+    uint32_t reads_max;             /* [4096] reads outstanding */
+    uint64_t inflight_bytes_max;    /* [8 MiB] per follower */
+    uint64_t message_bytes_max;     /* [1 MiB] of entries per APPEND */
+};
+
+/* What the disk held at start. */
+struct lash_raft_saved {
+    lash_term term;
+    lash_id vote;
+    lash_index first_index;  /* the log holds first_index..last; what is before is in a snapshot or never was (1) */
+    lash_term prev_term;     /* term of first_index - 1 */
+    lash_index commit_floor; /* committed for certain, e.g. applied by a durable state machine; else first_index - 1 */
+    const struct lash_run *runs; /* the log's runs, consecutive from first_index; only read during the call */
+    size_t run_count;
+    struct lash_configuration configuration; /* the one in force */
+};
+
+/* The core: one flat block without pointers into itself, so that a copy is a memcpy of lash_raft_size() bytes and
+ * equal states are equal bytes. */
+struct lash_raft;
+
+/* Bytes that a core with these options needs. Options as for lash_raft_init. */
+LASH_PUBLIC size_t lash_raft_size(const struct lash_raft_options *options);
+
+/* Make a core in `block`, which is 8-aligned and at least lash_raft_size() bytes, stays the caller's, and is the core
+ * until the caller reuses it. It starts as a follower (§5.2); `now_ms` starts its first election timeout.
+ * Errors: LASH_INVALID (options, runs with gaps or falling terms, a bad configuration), LASH_FULL (more changes of
+ * term than terms_max). */
+LASH_PUBLIC int lash_raft_init(void *block, const struct lash_raft_options *options,
+                               const struct lash_raft_saved *saved, uint64_t now_ms, struct lash_raft **raft);
+
+/* Handle one event; `outputs` is filled whole. On an error the core is unchanged and outputs hold nothing to do.
+ * Errors: LASH_NOT_LEADER (PROPOSE; a READ never fails, it is answered through reads_done), LASH_INVALID (an event
+ * outside the contract), LASH_FULL (the block's terms_max is used up: lash_raft_grow, then the same event again),
+ * LASH_BUSY (READ: reads_max outstanding). A message that cannot be right is ignored and is no error. */
+LASH_PUBLIC int lash_raft_step(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs);
+
+/* Copy `raft` into `block`, of lash_raft_size() for its options with `terms_max` put in, which is not below the present.
+ * Both are valid after. Errors: LASH_INVALID. */
+LASH_PUBLIC int lash_raft_grow(const struct lash_raft *raft, uint32_t terms_max, void *block, struct lash_raft **grown);
+
+/* Forget the log up to `index`, which a durable snapshot covers: first_index becomes index + 1.
+ * Errors: LASH_INVALID (above the applied index, or below first_index - 1). */
+LASH_PUBLIC int lash_raft_compact(struct lash_raft *raft, lash_index index);
+
+/* ---- Observation ------------------------------------------------------------------------------- */
+
+enum lash_progress_state {
+    LASH_PROBE = 0,     /* one message at a time until the logs are known to meet */
+    LASH_REPLICATE = 1, /* pipelined */
+    LASH_SNAPSHOT = 2,  /* reserved */
+};
+
+/* How far a leader is with a member. */
+struct lash_progress {
+    lash_id id;
+    uint32_t flags;   /* enum lash_member_flags */
+    uint32_t state;   /* enum lash_progress_state */
+    lash_index match; /* known to be durable there; for the leader itself: its own durable index */
+    lash_index next;
+    uint32_t inflight_messages;
+    uint32_t active; /* 1: heard from within the last election timeout */
+    uint64_t inflight_bytes;
+};
+
+/* A core's public state (§5, Figure 2). */
+struct lash_raft_status {
+    lash_id id;
+    lash_id leader; /* 0: unknown */
+    lash_id vote;
+    lash_term term;
+    uint32_t role;           /* enum lash_role */
+    uint32_t progress_count; /* 0 unless leader */
+    lash_index first_index;
+    lash_index last_index;
+    lash_term last_term;
+    lash_index durable_index; /* own log on disk up to here */
+    lash_index commit;
+    lash_index applied;
+    struct lash_configuration configuration;
+    struct lash_progress progress[LASH_RAFT_MEMBERS_MAX];
+};
+
+/* Fill `status`. Never fails. */
+LASH_PUBLIC void lash_raft_status(const struct lash_raft *raft, struct lash_raft_status *status);
+
+/* The term of the entry at `index`, and whether it is known: first_index - 1 .. last_index are. */
+LASH_PUBLIC bool lash_raft_term_at(const struct lash_raft *raft, lash_index index, lash_term *term);
+
+/* A hash of the whole state, equal for equal states on every platform. */
+LASH_PUBLIC uint64_t lash_raft_hash(const struct lash_raft *raft);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Assertions about our own invariants: live in release builds, freestanding.
+ * The program that links the core supplies lash_assert_failed (base/assert.c
+ * does for everything but the browser).
+ */
+#ifndef LASH_BASE_ASSERT_H
+#define LASH_BASE_ASSERT_H
+
+/* Report and stop the process. */
+_Noreturn void lash_assert_failed(const char *file, int line, const char *what);
+
+#define LASH_ASSERT(condition)                                                                                         \
+    do {                                                                                                               \
+        if (__builtin_expect(!(condition), 0))                                                                         \
+            lash_assert_failed(__FILE__, __LINE__, #condition);                                                        \
+    } while (0)
+
+#endif

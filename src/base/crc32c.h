@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * CRC32C (Castagnoli, RFC 3720), by the processor's instruction where it has one.
+ */
+#ifndef LASH_BASE_CRC32C_H
+#define LASH_BASE_CRC32C_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The CRC32C of `size` bytes, continued from `crc` (0 to begin). "123456789" gives 0xe3069283. Any thread. */
+uint32_t crc32c(uint32_t crc, const void *data, size_t size);
+
+/* The same by table, whatever the processor; for tests. */
+uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size);
+
+#endif

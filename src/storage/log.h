@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The write-ahead log of one replica: frames of entries, term and vote, and the
+ * first configuration, as records in preallocated segments.
+ *
+ * Records only ever follow one another; nothing is rewritten in place. A frame
+ * record whose first index is at or below the last replaces the suffix from there
+ * (§5.3), so truncation and append are one record. Each record chains the
+ * checksum of the one before, and says up to which position the log was durable
+ * when it was written, which is how recovery tells a torn tail (cut off) from
+ * corruption of what may have been acknowledged (LASH_CORRUPT).
+ *
+ * Threads: log_append, log_sync, log_trim and log_close belong to one thread, the
+ * writer. log_read may be called from any thread at the same time.
+ */
+#ifndef LASH_STORAGE_LOG_H
+#define LASH_STORAGE_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "lash/raft.h"
+#include "storage/frame.h"
+#include "storage/vfs.h"
+
+struct log;
+
+struct log_options {
+    const struct vfs *vfs;
+    const char *dir;        /* created if missing */
+    uint64_t segment_bytes; /* [64 MiB] at least 4 KiB; a larger record gets a segment of its own size */
+    uint64_t cluster_id;    /* written at first; LASH_MISMATCH when the log is another's */
+    uint64_t node_id;
+    uint64_t group;
+    /* An opaque blob kept as the log's first record when the log is new (the node puts the first configuration and
+     * addresses there); must be equal when it exists, else LASH_MISMATCH. May be empty. */
+    const void *identity;
+    size_t identity_size;
+};
+
+/* What recovery found. Freed by log_recovered_free. */
+struct log_recovered {
+    lash_term term;
+    lash_id vote;
+    lash_index first_index; /* 1 for a new log; after log_trim, the first index kept */
+    lash_term prev_term;    /* of first_index - 1 */
+    lash_index last_index;  /* first_index - 1 when there are no entries */
+    struct lash_run *runs;
+    size_t run_count;
+    uint64_t torn_bytes; /* cut off the tail; 0 after a clean stop */
+};
+
+/* One thing to append; several make one write. */
+struct log_item {
+    bool save_vote;
+    lash_term term; /* with save_vote */
+    lash_id vote;
+    struct buf *frame; /* or NULL; a checked frame, only referenced during the call */
+    lash_index first;  /* the first index of the frame that counts: >= the frame's own first, and <= last + 1 */
+};
+
+/* Open or create. Recovery reads and checks every record. On success both outputs are the caller's.
+ * The directory is locked (LASH_BUSY when another process has it). Errors: LASH_INVALID, LASH_NOMEM, LASH_IO,
+ * LASH_BUSY, LASH_CORRUPT, LASH_MISMATCH, LASH_VERSION, LASH_FULL. Each failure writes one log line that says what,
+ * where (file, offset) and what to do. */
+int log_open(const struct log_options *options, struct log **log, struct log_recovered *recovered);
+void log_recovered_free(struct log_recovered *recovered);
+
+/* Write `count` items in order with as few writes as possible; not durable before log_sync. On an error nothing of it
+ * counts: neither log_read nor a later log_open sees any of the items (the next append overwrites them), and another
+ * log_append may be tried. Errors: LASH_NOMEM, LASH_IO, LASH_FULL (no room; appending may work later), LASH_INVALID
+ * (an index that leaves a gap). */
+int log_append(struct log *log, const struct log_item *items, size_t count);
+
+/* Make all that was appended durable. After an error the log is dead: every later call fails with LASH_IO, and the
+ * process must stop (see the design's failure policy). Errors: LASH_IO. */
+int log_sync(struct log *log);
+
+/* Forget entries up to `index` (a durable snapshot covers them); whole segments are recycled. Term, vote and identity
+ * survive. Errors: LASH_INVALID, LASH_IO, LASH_NOMEM. */
+int log_trim(struct log *log, lash_index index);
+
+/* Read frames from the one that holds `first` on, each whole, until `last` is reached or the next would go past
+ * `bytes_max` (at least one frame is read). The caller gets an array of new references in *frames with *count of them
+ * (mem_free the array after buf_unref each). A frame may begin before `first`, and at its begin may hold entries that the log
+ * holds from an earlier frame; equal by the Log Matching Property. Recently appended frames come from memory.
+ * Errors: LASH_NOT_FOUND (outside the log), LASH_NOMEM, LASH_IO, LASH_CORRUPT (bytes on disk changed). */
+int log_read(struct log *log, lash_index first, lash_index last, uint64_t bytes_max, struct buf ***frames,
+             size_t *count);
+
+/* Bytes of segments on disk. Any thread. */
+uint64_t log_size(struct log *log);
+
+/* Write the durable position once more (so that the last records are covered too), release everything. NULL is fine. */
+void log_close(struct log *log);
+
+/* Print every record of the log in `dir` to `out`, one line each, and each problem with file and offset; needs no lock
+ * and changes nothing. With `data`, commands are shown too. Errors: LASH_IO, LASH_NOT_FOUND, LASH_CORRUPT (after
+ * printing what could be read). */
+int log_dump(const struct vfs *vfs, const char *dir, bool data, FILE *out);
+
+#endif

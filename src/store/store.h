@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The key-value state machine: etcd's data model (revisions, transactions,
+ * compaction) on LMDB. It is a cache of the log: the applied index lies in the
+ * same LMDB transaction as the data, nothing is synced on the way of a write, and
+ * after a power loss the file is thrown away and rebuilt from the log.
+ *
+ * Threads: store_machine's apply runs on the node's apply thread; store_read and
+ * store_stats may be called from any thread at the same time, and each sees one
+ * consistent state. The rest is pure.
+ */
+#ifndef LASH_STORE_STORE_H
+#define LASH_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lash/node.h"
+
+/* Bytes that belong to someone else. data may be NULL when size is 0. */
+struct store_bytes {
+    const uint8_t *data;
+    size_t size;
+};
+
+/* A key at a revision, as mvccpb.KeyValue. */
+struct store_kv {
+    struct store_bytes key;
+    struct store_bytes value;
+    int64_t create_revision;
+    int64_t mod_revision;
+    int64_t version;
+    int64_t lease;
+};
+
+/* ---- Requests. Field meanings are etcd's; numbers of the enums are the wire's. ------------------- */
+
+enum store_sort_order { STORE_SORT_NONE = 0, STORE_SORT_ASCEND = 1, STORE_SORT_DESCEND = 2 };
+enum store_sort_target {
+    STORE_SORT_KEY = 0,
+    STORE_SORT_VERSION = 1,
+    STORE_SORT_CREATE = 2,
+    STORE_SORT_MOD = 3,
+    STORE_SORT_VALUE = 4,
+};
+
+struct store_range {
+    struct store_bytes key;
+    struct store_bytes range_end; /* empty: one key; "\0": all from key on */
+    int64_t limit;                /* 0: none */
+    int64_t revision;             /* <= 0: now */
+    int sort_order;
+    int sort_target;
+    bool keys_only;
+    bool count_only;
+    int64_t min_mod_revision, max_mod_revision, min_create_revision, max_create_revision; /* 0: no filter */
+};
+
+struct store_put {
+    struct store_bytes key;
+    struct store_bytes value;
+    int64_t lease;
+    bool prev_kv;
+    bool ignore_value;
+    bool ignore_lease;
+};
+
+struct store_delete {
+    struct store_bytes key;
+    struct store_bytes range_end;
+    bool prev_kv;
+};
+
+enum store_compare_result { STORE_EQUAL = 0, STORE_GREATER = 1, STORE_LESS = 2, STORE_NOT_EQUAL = 3 };
+enum store_compare_target {
+    STORE_COMPARE_VERSION = 0,
+    STORE_COMPARE_CREATE = 1,
+    STORE_COMPARE_MOD = 2,
+    STORE_COMPARE_VALUE = 3,
+    STORE_COMPARE_LEASE = 4,
+};
+
+struct store_compare {
+    int result;
+    int target;
+    struct store_bytes key;
+    struct store_bytes range_end;
+    int64_t number;           /* version, create, mod or lease */
+    struct store_bytes value; /* for VALUE */
+};
+
+enum store_op_type { STORE_RANGE = 1, STORE_PUT = 2, STORE_DELETE = 3, STORE_TXN = 4, STORE_COMPACT = 5 };
+
+struct store_op;
+
+struct store_txn {
+    const struct store_compare *compares;
+    size_t compare_count;
+    const struct store_op *success;
+    size_t success_count;
+    const struct store_op *failure;
+    size_t failure_count;
+};
+
+struct store_compaction {
+    int64_t revision;
+    bool physical;
+};
+
+/* One request, or one operation of a transaction (never COMPACT there). */
+struct store_op {
+    enum store_op_type type;
+    union {
+        struct store_range range;
+        struct store_put put;
+        struct store_delete delete_range;
+        struct store_txn txn;
+        struct store_compaction compaction;
+    };
+};
+
+/* ---- Results ------------------------------------------------------------------------------------ */
+
+/* Refusals that are the same on every replica; the API turns them into etcd's codes and texts. */
+enum store_error {
+    STORE_OK = 0,
+    STORE_EMPTY_KEY,
+    STORE_KEY_NOT_FOUND,
+    STORE_VALUE_PROVIDED,
+    STORE_LEASE_PROVIDED,
+    STORE_TOO_MANY_OPS,
+    STORE_DUPLICATE_KEY,
+    STORE_INVALID_SORT,
+    STORE_COMPACTED,
+    STORE_FUTURE_REVISION,
+    STORE_LEASE_NOT_FOUND,
+    STORE_NO_SPACE,
+    STORE_INVALID_REQUEST, /* an unknown enum number, a request without an operation */
+    STORE_FAILED,          /* this replica's own trouble: memory or I/O; see the log (never from apply) */
+};
+
+struct store_op_result;
+
+struct store_range_result {
+    const struct store_kv *kvs;
+    size_t kv_count;
+    bool more;
+    int64_t count;
+};
+
+struct store_put_result {
+    const struct store_kv *prev_kv; /* NULL: not asked for, or none */
+};
+
+struct store_delete_result {
+    int64_t deleted;
+    const struct store_kv *prev_kvs;
+    size_t prev_kv_count;
+};
+
+struct store_txn_result {
+    bool succeeded;
+    const struct store_op_result *ops;
+    size_t op_count;
+};
+
+struct store_op_result {
+    enum store_op_type type;
+    int64_t revision; /* for the header of this (inner) response */
+    union {
+        struct store_range_result range;
+        struct store_put_result put;
+        struct store_delete_result delete_range;
+        struct store_txn_result txn;
+    };
+};
+
+/* A whole result. Make it zero before use; store_result_free releases everything that `op` points to. */
+struct store_result {
+    enum store_error error;
+    int64_t revision; /* the store's revision after the request (of the state read, for reads) */
+    int64_t compact_revision;
+    struct store_op_result op; /* only when error is STORE_OK */
+    struct store_arena *arena;
+};
+void store_result_free(struct store_result *result);
+
+/* ---- The store ---------------------------------------------------------------------------------- */
+
+struct store;
+
+struct store_options {
+    const char *dir;    /* created if missing */
+    uint64_t map_bytes; /* [64 GiB] address space for LMDB; the file grows as needed */
+};
+
+/* Open or create. `applied` is the index to give to lash_node_options.applied. A file that may have lost unsynced pages (the
+ * machine was restarted since, by its boot id, without a clean close) is deleted and starts empty, with applied 0.
+ * Errors: LASH_NOMEM, LASH_IO, LASH_BUSY, LASH_CORRUPT, LASH_VERSION, LASH_FULL; each with a log line. */
+int store_open(const struct store_options *options, struct store **store, lash_index *applied);
+
+/* Sync, mark as cleanly closed, and free. No reader may be active. NULL is allowed. */
+void store_close(struct store *store);
+
+/* The state machine to give to lash_node_open. A command's `request`, when there is one, is a `struct store_result *`
+ * that apply fills. */
+struct lash_state_machine store_machine(struct store *store);
+
+/* Serve a RANGE, or a TXN without writes, from the local state. Refusals are in result->error. */
+void store_read(struct store *store, const struct store_op *op, struct store_result *result);
+
+/* Sizes and revisions now. */
+struct store_stats {
+    int64_t revision;
+    int64_t compact_revision;
+    uint64_t size; /* of the file */
+    uint64_t size_in_use;
+    lash_index applied;
+};
+void store_stats(struct store *store, struct store_stats *stats);
+
+/* ---- Commands ------------------------------------------------------------------------------------ */
+
+/* Check what can be checked without state, as etcd does before it proposes: empty keys, operations per list, duplicate
+ * keys, sort options, enum numbers. */
+enum store_error store_check(const struct store_op *op, size_t ops_max);
+
+/* Whether the op only reads (RANGE, or a TXN whose branches only read). */
+bool store_is_read(const struct store_op *op);
+
+/* Encode a PUT, DELETE, TXN or COMPACT for the log. *command is mem_free'd by the caller. Errors: LASH_NOMEM. */
+int store_encode(const struct store_op *op, uint8_t **command, size_t *size);
+
+/* Decode into `op`, whose arrays live in *arena and whose bytes point into `command`. Trusts nothing. Errors:
+ * LASH_CORRUPT, LASH_VERSION (an unknown command), LASH_NOMEM. */
+int store_decode(const uint8_t *command, size_t size, struct store_op *op, struct store_arena **arena);
+void store_arena_free(struct store_arena *arena);
+
+/* An English phrase for logs. */
+const char *store_strerror(enum store_error error);
+
+#endif
