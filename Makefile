@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+# The front door. Everything behind it is meson and ninja (build/) and the programs of tools/.
+.DEFAULT_GOAL := help
+.PHONY: up down build check lint format clean help
+
+up: build ## start a three-node cluster, show it survive its leader, leave it running
+	@python3 tools/cluster.py up
+
+down: ## stop that cluster; its data stays in run/
+	@python3 tools/cluster.py down
+
+build: ## compile everything; programs land at build/lashd and build/lashctl
+	@tools/setup.sh build
+	@tools/configure.sh build
+	@ninja -C build
+
+check: ## build, test and check everything; the last line counts
+	@tools/setup.sh check
+	@python3 tools/check.py
+
+lint: ## format, clang-tidy and house-keeping only
+	@tools/setup.sh check
+	@python3 tools/check.py lint
+
+format: ## rewrite the C sources in the house's format
+	@tools/setup.sh check
+	@python3 tools/format.py --write
+
+clean: ## delete what was built (not run/)
+	@rm -rf build
+
+help: ## show this
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile | expand -t 14
