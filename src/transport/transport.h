@@ -6,9 +6,9 @@
  * A handshake comes first on every connection: cluster id, node ids, protocol range, features. Then packets:
  * a fixed 32-byte little-endian header (magic "LPKT", flags, head size, tail size, CRC32C of the head, CRC32C of the
  * header), the head (a few bytes that the node encodes), and the tail (frames, which carry checksums of their own).
- * Anything else closes that connection, is counted, and is logged with the peer.
+ * Anything else closes that connection, is counted, and is logged with the peer. See packet.h for the bytes.
  *
- * Threads: the loop thread only.
+ * Threads: the loop thread only. Callbacks may call any function here, transport_close too.
  */
 #ifndef LASH_TRANSPORT_TRANSPORT_H
 #define LASH_TRANSPORT_TRANSPORT_H
@@ -23,7 +23,8 @@
 
 struct transport;
 
-/* A packet received. `head` and `tail` lie in `owner`, valid during the call; take a reference to keep them. */
+/* A packet received. `head` and `tail` are 8-aligned and lie in `owner`, valid during the call; take a reference to keep
+ * them. Small packets share an owner of 64 KiB: to keep a few bytes for long, copy them. */
 struct transport_packet {
     uint64_t from; /* the peer, as its handshake said */
     const uint8_t *head;
@@ -40,47 +41,62 @@ struct transport_options {
     uint64_t features; /* bits that this node has; both sides' are intersected */
     const char *listen_host;
     uint16_t listen_port;       /* 0: any free port, see transport_port */
-    uint64_t packet_bytes_max;  /* [320 MiB] a longer packet closes the connection */
-    uint64_t queue_bytes_max;   /* [64 MiB] per peer */
+    uint64_t packet_bytes_max;  /* [320 MiB] header and all; a longer packet closes the connection */
+    uint64_t queue_bytes_max;   /* [64 MiB] per peer; a longer packet is taken only by an empty queue */
     uint32_t queue_packets_max; /* [4096] per peer */
     uint64_t reconnect_ms_min;  /* [20] back-off doubles from here, with jitter, */
     uint64_t reconnect_ms_max;  /* [1000] to here */
     uint64_t handshake_ms;      /* [3000] a connection that has not shaken hands by then is closed */
-    uint64_t seed;              /* for jitter */
-    void *context;
+    uint64_t stall_ms; /* [10000] a connection whose far end takes or acknowledges nothing for so long is closed */
+    uint64_t seed;     /* for jitter */
+    void *context;     /* handed back to the callbacks, of which only `received` is needed */
     void (*received)(void *context, const struct transport_packet *packet);
     void (*connected)(void *context, uint64_t peer);    /* the outgoing connection is ready */
     void (*disconnected)(void *context, uint64_t peer); /* it broke; what was queued is gone */
 };
 
-/* Listen and start. Errors: LASH_INVALID, LASH_NOMEM, LASH_BUSY (address in use), LASH_IO. */
+/* Listen and start. Errors, logged but for LASH_NOMEM: LASH_INVALID (options, or a listen host that does not resolve),
+ * LASH_NOMEM, LASH_BUSY (address in use), LASH_IO. */
 int transport_open(const struct transport_options *options, struct transport **transport);
 
 /* The port that is listened on. */
 uint16_t transport_port(const struct transport *transport);
 
 /* Dial `peer` from now on, for ever, with back-off; names are resolved anew at each try. A known peer gets the new
- * address. Errors: LASH_INVALID, LASH_NOMEM. */
+ * address: when it differs, the connection to the former one is closed, with `disconnected` called from in here if it
+ * was ready. Errors: LASH_INVALID (id 0 or the node's own, no host, port 0), LASH_NOMEM, LASH_CLOSED (closing). */
 int transport_add_peer(struct transport *transport, uint64_t peer, const char *host, uint16_t port);
+
+/* Close the connections to and from `peer` and refuse new ones; `disconnected` is not called. Unknown: nothing. */
 void transport_remove_peer(struct transport *transport, uint64_t peer);
 
 /* Queue a packet: a copy of `head` and references to `count` tail buffers, whole, in order. Packets queued in one loop
  * turn leave in one vectored write. Errors (nothing queued): LASH_BUSY (queue at its bound), LASH_NOT_FOUND (no such
- * peer, or not connected), LASH_NOMEM. */
+ * peer, or not connected), LASH_NOMEM, LASH_TOO_LARGE (packet_bytes_max). */
 int transport_send(struct transport *transport, uint64_t peer, const void *head, size_t head_size,
                    struct buf *const *tails, size_t count);
 
 /* Whether the outgoing connection to `peer` is ready. */
 bool transport_is_connected(const struct transport *transport, uint64_t peer);
 
+/* The features that both this node and `peer` have; 0 while not connected. */
+uint64_t transport_features(const struct transport *transport, uint64_t peer);
+
 /* Counters since the start. */
 struct transport_counters {
-    uint64_t packets_sent, packets_received, bytes_sent, bytes_received;
-    uint64_t connects, disconnects, refused /* handshakes */, bad_packets;
+    uint64_t packets_sent; /* given to the kernel whole */
+    uint64_t packets_received;
+    uint64_t bytes_sent; /* packets with headers, without handshakes */
+    uint64_t bytes_received;
+    uint64_t connects;    /* outgoing connections that became ready */
+    uint64_t disconnects; /* and broke */
+    uint64_t refused;     /* handshakes that failed: refused by us or by a peer, garbage from a dialler, or late */
+    uint64_t bad_packets; /* which closed their connection */
 };
 void transport_counters(const struct transport *transport, struct transport_counters *counters);
 
-/* Close every connection; `closed` is called from the loop when nothing is left, then the transport is gone. */
+/* Close every connection; `closed` is called once from the loop when nothing is left and the transport is gone. No other
+ * callback follows this call. What is queued is dropped. */
 void transport_close(struct transport *transport, void (*closed)(void *context), void *context);
 
 #endif

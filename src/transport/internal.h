@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the transport's files share. transport.c holds the whole together,
+ * listener.c listens, incoming.c is a connection that was accepted, dial.c keeps
+ * a connection to a peer up, and outgoing.c is that connection with its queue.
+ *
+ * Lifetimes: everything that libuv knows of is counted in transport->handles and freed by its last libuv callback.
+ * A connection that is closing has no peer any more, and its callbacks do nothing but let go.
+ * After a callback of the user a connection, peer or the whole transport may be closing, but never freed.
+ */
+#ifndef LASH_TRANSPORT_INTERNAL_H
+#define LASH_TRANSPORT_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/list.h"
+#include "transport/address.h"
+#include "transport/notice.h"
+#include "transport/packet.h"
+#include "transport/receiver.h"
+#include "transport/transport.h"
+
+#define TRANSPORT_IOV_MAX 1024 /* what Linux takes in one writev */
+#define TRANSPORT_ADDRESSES_MAX 8
+
+struct listener;
+
+struct transport {
+    struct transport_options options; /* defaults filled in; listen_host is not kept */
+    struct transport_counters counters;
+    struct notices notices;
+    uint64_t random; /* the jitter's generator */
+
+    struct list peers;      /* struct peer */
+    struct list handshakes; /* struct incoming that have not shaken hands, oldest first */
+    uint32_t handshake_count;
+    struct list dirty; /* struct outgoing with packets to write in this loop turn */
+
+    struct sockaddr_storage listen_address;
+    struct listener *listener; /* NULL while it waits to be opened again */
+
+    uv_prepare_t prepare; /* writes what was queued, before the loop waits */
+    uv_idle_t idle;       /* runs while `dirty` holds something, so that the loop does not wait */
+    uv_timer_t watch;     /* runs while a handshake or a write may be late */
+    uv_timer_t reopen;    /* until the listener is opened again */
+    size_t handles;       /* that libuv still knows of */
+
+    bool closing;
+    void (*closed)(void *context);
+    void *closed_context;
+
+    uv_buf_t iov[TRANSPORT_IOV_MAX]; /* scratch of outgoing_flush */
+};
+
+enum peer_state {
+    PEER_WAITING,    /* for the next try */
+    PEER_RESOLVING,  /* its name */
+    PEER_CONNECTING, /* `outgoing` is */
+    PEER_GREETING,   /* hello is sent, the reply is awaited */
+    PEER_READY,      /* packets can be sent */
+};
+
+struct peer {
+    struct list node; /* on transport->peers, or on none once removed */
+    struct transport *transport;
+    uint64_t id;
+    char *host;
+    uint16_t port;
+    bool removed;     /* waits for its last libuv callback */
+    size_t handles;   /* its timer, and a name being resolved */
+    uv_timer_t timer; /* by state: until the next try, or how long the present step may take */
+    uv_getaddrinfo_t resolve;
+    bool resolving; /* `resolve` is under way, which a change of state does not end */
+    enum peer_state state;
+    uint64_t backoff_ms; /* the next wait */
+    uint64_t ready_ms;   /* when READY began */
+    struct sockaddr_storage addresses[TRANSPORT_ADDRESSES_MAX];
+    size_t address_count;
+    size_t address_next;
+    struct outgoing *outgoing; /* in states CONNECTING to READY */
+    struct incoming *incoming; /* the newest that shook hands, or NULL */
+};
+
+/* transport.c */
+void transport_handle_opened(struct transport *transport);
+void transport_handle_closed(struct transport *transport); /* the transport may be gone after */
+void transport_peer_handle_opened(struct peer *peer);
+void transport_peer_handle_closed(struct peer *peer); /* the peer may be gone after, and the transport */
+struct peer *transport_find(const struct transport *transport, uint64_t id);
+uint64_t transport_random(struct transport *transport, uint64_t below); /* 0 .. below - 1 */
+bool transport_notice(struct transport *transport, uint32_t kind, uint64_t peer);
+void transport_watch(struct transport *transport); /* look after handshakes and writes until none is under way */
+void transport_dirty(struct transport *transport, struct list *node); /* to be flushed in this loop turn */
+
+/* listener.c */
+int listener_resolve(const char *host, uint16_t port, struct sockaddr_storage *address);
+int listener_open(struct transport *transport);
+void listener_close(struct transport *transport);
+void listener_reopen(uv_timer_t *timer);
+
+/* incoming.c */
+int incoming_accept(struct transport *transport, uv_stream_t *server);
+void incoming_close(struct incoming *incoming);
+void incoming_close_handshakes(struct transport *transport); /* all that have not shaken hands */
+bool incoming_expire(struct transport *transport);           /* close late handshakes; whether others are under way */
+
+/* dial.c */
+void dial_start(struct peer *peer); /* drop what there is, and dial anew from the loop */
+void dial_stop(struct peer *peer);
+void dial_nudge(struct peer *peer); /* the peer is alive: do not wait out the back-off */
+void dial_connected(struct peer *peer, int status);
+void dial_ready(struct peer *peer, const struct packet_reply *reply);
+void dial_failed(struct peer *peer, const char *reason);
+void dial_refused(struct peer *peer, const struct packet_reply *reply);
+
+/* outgoing.c */
+struct outgoing *outgoing_connect(struct peer *peer, const struct sockaddr_storage *address, int *error);
+void outgoing_close(struct outgoing *outgoing);
+const char *outgoing_address(const struct outgoing *outgoing);
+uint64_t outgoing_features(const struct outgoing *outgoing);
+void outgoing_flush(struct list *dirty_node);
+bool outgoing_is_writing(const struct outgoing *outgoing);
+bool outgoing_is_stalled(struct outgoing *outgoing);
+int outgoing_send(struct outgoing *outgoing, const void *head, size_t head_size, struct buf *const *tails,
+                  size_t count);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The bytes of the peer protocol: handshake and packet headers, encoded and
+ * decoded without any I/O. All numbers are little-endian.
+ *
+ *   hello (64 bytes)          reply (48 bytes)            packet header (32 bytes)
+ *    0 magic "LASH"            0 magic "LASR"              0 magic "LPKT"
+ *    4 u16 version min         4 u16 status                4 u32 flags, 0
+ *    6 u16 version max         6 u16 version chosen        8 u32 size of the head
+ *    8 u64 cluster id          8 u16 version min          12 u32 reserved, 0
+ *   16 u64 from node          10 u16 version max          16 u64 size of the tail
+ *   24 u64 to node            12 u32 reserved             24 u32 CRC32C of the head
+ *   32 u64 features           16 u64 answering node       28 u32 CRC32C of bytes 0..27
+ *   40 reserved               24 u64 its cluster id
+ *   60 u32 CRC32C of 0..59    32 u64 features of both
+ *                             40 u32 reserved
+ *                             44 u32 CRC32C of 0..43
+ *
+ * Head and tail follow a packet's header, each filled up with zero bytes to a multiple of 8, so that in a buffer the
+ * tail is aligned. Reserved bytes of the handshake are sent as 0 and ignored on arrival: the layout of the handshake
+ * never changes, whatever the versions.
+ */
+#ifndef LASH_TRANSPORT_PACKET_H
+#define LASH_TRANSPORT_PACKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PACKET_VERSION_MIN 1
+#define PACKET_VERSION_MAX 1
+
+#define PACKET_MAGIC_SIZE 4
+#define PACKET_HELLO_SIZE 64
+#define PACKET_REPLY_SIZE 48
+#define PACKET_HEADER_SIZE 32
+#define PACKET_ALIGNMENT 8
+
+/* What the dialler says first. */
+struct packet_hello {
+    uint16_t version_min;
+    uint16_t version_max;
+    uint64_t cluster_id;
+    uint64_t from;
+    uint64_t to;
+    uint64_t features;
+};
+
+/* An acceptor's verdict. Numbers are stable. */
+enum packet_status {
+    PACKET_ACCEPTED = 0,
+    PACKET_OTHER_CLUSTER = 1,
+    PACKET_OTHER_NODE = 2,
+    PACKET_NO_COMMON_VERSION = 3,
+    PACKET_UNKNOWN_PEER = 4,
+};
+
+/* What the acceptor answers. `version` is 0 in a refusal. */
+struct packet_reply {
+    uint16_t status; /* enum packet_status, or a newer one */
+    uint16_t version;
+    uint16_t version_min;
+    uint16_t version_max;
+    uint64_t node_id;
+    uint64_t cluster_id;
+    uint64_t features;
+};
+
+struct packet_header {
+    uint32_t head_size;
+    uint64_t tail_size;
+    uint32_t head_crc;
+};
+
+void packet_hello_encode(const struct packet_hello *hello, uint8_t bytes[PACKET_HELLO_SIZE]);
+
+/* Errors: LASH_CORRUPT (too short, magic, checksum, or a version range that is none). */
+int packet_hello_decode(const uint8_t *bytes, size_t size, struct packet_hello *hello);
+
+/* Whether the first `size` bytes of a connection can begin a hello; lets garbage be told before 64 bytes of it came. */
+bool packet_hello_begins(const uint8_t *bytes, size_t size);
+
+void packet_reply_encode(const struct packet_reply *reply, uint8_t bytes[PACKET_REPLY_SIZE]);
+
+/* Errors: LASH_CORRUPT. */
+int packet_reply_decode(const uint8_t *bytes, size_t size, struct packet_reply *reply);
+
+/* The highest version in both ranges; 0 when they do not overlap. */
+uint16_t packet_common_version(const struct packet_hello *hello);
+
+/* `value` rounded up to a multiple of 8. */
+uint64_t packet_align(uint64_t value);
+
+/* Bytes on the wire of a packet with this head and tail, header and filling included. */
+uint64_t packet_size(const struct packet_header *header);
+
+/* Encode the header for `head`; head_crc is computed. */
+void packet_header_encode(const void *head, uint32_t head_size, uint64_t tail_size, uint8_t bytes[PACKET_HEADER_SIZE]);
+
+/* Decode and check a header. `size` bytes are there. `bytes_max` bounds packet_size().
+ * Errors: LASH_CORRUPT (too short, magic, checksum, unknown flags), LASH_TOO_LARGE. */
+int packet_header_decode(const uint8_t *bytes, size_t size, uint64_t bytes_max, struct packet_header *header);
+
+/* Check what follows the header of the whole packet at `bytes`: the head's checksum, and that all filling is zero.
+ * Errors: LASH_CORRUPT. */
+int packet_body_check(const struct packet_header *header, const uint8_t *bytes);
+
+#endif

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The transport as a whole: options, peers, what happens once per turn of the
+ * loop, and the end.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/logger.h"
+#include "transport/internal.h"
+
+/* The watch looks this often within the time that a handshake or a stalled write is allowed, */
+#define TRANSPORT_WATCH_FRACTION 4
+/* and at least this often. */
+#define TRANSPORT_WATCH_MS_MAX 250
+
+/* ---- Lifetimes ---------------------------------------------------------------------------------- */
+
+void transport_handle_opened(struct transport *transport) {
+    transport->handles++;
+}
+
+void transport_handle_closed(struct transport *transport) {
+    LASH_ASSERT(transport->handles > 0);
+    if (--transport->handles > 0)
+        return;
+    LASH_ASSERT(transport->closing);
+    LASH_ASSERT(list_empty(&transport->peers) && list_empty(&transport->handshakes) && list_empty(&transport->dirty));
+    void (*closed)(void *context) = transport->closed;
+    void *context = transport->closed_context;
+    mem_free(transport);
+    if (closed)
+        closed(context);
+}
+
+static void transport_on_close(uv_handle_t *handle) {
+    transport_handle_closed(handle->data);
+}
+
+void transport_peer_handle_opened(struct peer *peer) {
+    peer->handles++;
+    transport_handle_opened(peer->transport);
+}
+
+void transport_peer_handle_closed(struct peer *peer) {
+    struct transport *transport = peer->transport;
+    LASH_ASSERT(peer->handles > 0);
+    if (--peer->handles == 0) {
+        LASH_ASSERT(peer->removed && !peer->outgoing && !peer->incoming);
+        mem_free(peer->host);
+        mem_free(peer);
+    }
+    transport_handle_closed(transport);
+}
+
+/* ---- Small services for the other files --------------------------------------------------------- */
+
+struct peer *transport_find(const struct transport *transport, uint64_t id) {
+    for (struct list *at = transport->peers.next; at != &transport->peers; at = at->next) {
+        struct peer *peer = list_entry(at, struct peer, node);
+        if (peer->id == id)
+            return peer;
+    }
+    return NULL;
+}
+
+/* splitmix64: jitter needs to differ between nodes, and no more. */
+uint64_t transport_random(struct transport *transport, uint64_t below) {
+    LASH_ASSERT(below > 0);
+    uint64_t mixed = transport->random += 0x9e3779b97f4a7c15u;
+    mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9u;
+    mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebu;
+    return (mixed ^ mixed >> 31) % below;
+}
+
+bool transport_notice(struct transport *transport, uint32_t kind, uint64_t peer) {
+    return notice_due(&transport->notices, kind, peer, uv_now(transport->options.loop));
+}
+
+/* Close what stalls, one connection a time, as the user may then do anything to the list. Whether writes are under
+ * way. */
+static bool transport_expire_writes(struct transport *transport) {
+    bool writing = false;
+    for (struct list *at = transport->peers.next; at != &transport->peers; at = at->next) {
+        struct peer *peer = list_entry(at, struct peer, node);
+        if (!peer->outgoing || !outgoing_is_writing(peer->outgoing))
+            continue;
+        writing = true;
+        if (outgoing_is_stalled(peer->outgoing)) {
+            dial_failed(peer, "the peer takes no data");
+            return true;
+        }
+    }
+    return writing;
+}
+
+static void transport_on_watch(uv_timer_t *timer) {
+    struct transport *transport = timer->data;
+    bool handshakes = incoming_expire(transport);
+    bool writes = transport_expire_writes(transport);
+    if ((handshakes || writes) && !transport->closing)
+        transport_watch(transport);
+}
+
+void transport_watch(struct transport *transport) {
+    const struct transport_options *options = &transport->options;
+    uint64_t shorter_ms = options->handshake_ms < options->stall_ms ? options->handshake_ms : options->stall_ms;
+    uint64_t period_ms = shorter_ms / TRANSPORT_WATCH_FRACTION + 1;
+    if (period_ms > TRANSPORT_WATCH_MS_MAX)
+        period_ms = TRANSPORT_WATCH_MS_MAX;
+    if (!uv_is_active((const uv_handle_t *)&transport->watch))
+        (void)uv_timer_start(&transport->watch, transport_on_watch, period_ms, 0);
+}
+
+/* ---- Once per turn of the loop ------------------------------------------------------------------ */
+
+static void transport_on_prepare(uv_prepare_t *prepare) {
+    struct transport *transport = prepare->data;
+    struct list *node;
+    while ((node = list_pop(&transport->dirty)))
+        outgoing_flush(node);
+    (void)uv_idle_stop(&transport->idle);
+}
+
+static void transport_on_idle(uv_idle_t *idle) {
+    (void)idle;
+}
+
+/* Packets queued by another prepare handle, after ours ran, would wait until the loop wakes up; hence the idle handle. */
+void transport_dirty(struct transport *transport, struct list *node) {
+    if (!list_empty(node))
+        return;
+    list_push(&transport->dirty, node);
+    (void)uv_idle_start(&transport->idle, transport_on_idle);
+}
+
+/* ---- Peers -------------------------------------------------------------------------------------- */
+
+static void transport_on_peer_timer_close(uv_handle_t *handle) {
+    transport_peer_handle_closed(handle->data);
+}
+
+/* Takes `host`. */
+static int transport_new_peer(struct transport *transport, uint64_t id, char *host, uint16_t port) {
+    struct peer *peer = mem_calloc(1, sizeof *peer);
+    if (!peer) {
+        mem_free(host);
+        return LASH_NOMEM;
+    }
+    peer->transport = transport;
+    peer->id = id;
+    peer->host = host;
+    peer->port = port;
+    int error = uv_timer_init(transport->options.loop, &peer->timer);
+    LASH_ASSERT(error == 0);
+    peer->timer.data = peer;
+    transport_peer_handle_opened(peer);
+    list_push(&transport->peers, &peer->node);
+    dial_start(peer);
+    return LASH_OK;
+}
+
+/* Takes `host`. */
+static void transport_move_peer(struct peer *peer, char *host, uint16_t port) {
+    struct transport *transport = peer->transport;
+    bool was_ready = peer->state == PEER_READY;
+    mem_free(peer->host);
+    peer->host = host;
+    peer->port = port;
+    dial_start(peer);
+    if (!was_ready)
+        return;
+    transport->counters.disconnects++;
+    if (transport->options.disconnected)
+        transport->options.disconnected(transport->options.context, peer->id);
+}
+
+int transport_add_peer(struct transport *transport, uint64_t peer, const char *host, uint16_t port) {
+    if (peer == 0 || peer == transport->options.node_id || !host || !*host || port == 0)
+        return LASH_INVALID;
+    if (transport->closing)
+        return LASH_CLOSED;
+    struct peer *known = transport_find(transport, peer);
+    if (known && known->port == port && strcmp(known->host, host) == 0)
+        return LASH_OK;
+    char *copy = mem_strdup(host);
+    if (!copy)
+        return LASH_NOMEM;
+    if (!known)
+        return transport_new_peer(transport, peer, copy, port);
+    transport_move_peer(known, copy, port);
+    return LASH_OK;
+}
+
+static void transport_drop_peer(struct peer *peer) {
+    LASH_ASSERT(!peer->removed);
+    list_remove(&peer->node);
+    dial_stop(peer);
+    if (peer->incoming)
+        incoming_close(peer->incoming);
+    peer->removed = true;
+    uv_close((uv_handle_t *)&peer->timer, transport_on_peer_timer_close);
+}
+
+void transport_remove_peer(struct transport *transport, uint64_t peer) {
+    struct peer *known = transport_find(transport, peer);
+    if (known)
+        transport_drop_peer(known);
+}
+
+int transport_send(struct transport *transport, uint64_t peer, const void *head, size_t head_size,
+                   struct buf *const *tails, size_t count) {
+    const struct peer *known = transport_find(transport, peer);
+    if (!known || known->state != PEER_READY)
+        return LASH_NOT_FOUND;
+    return outgoing_send(known->outgoing, head, head_size, tails, count);
+}
+
+bool transport_is_connected(const struct transport *transport, uint64_t peer) {
+    const struct peer *known = transport_find(transport, peer);
+    return known && known->state == PEER_READY;
+}
+
+uint64_t transport_features(const struct transport *transport, uint64_t peer) {
+    const struct peer *known = transport_find(transport, peer);
+    return known && known->state == PEER_READY ? outgoing_features(known->outgoing) : 0;
+}
+
+void transport_counters(const struct transport *transport, struct transport_counters *counters) {
+    *counters = transport->counters;
+}
+
+/* ---- Opening and closing ------------------------------------------------------------------------ */
+
+static uint64_t transport_default(uint64_t given, uint64_t otherwise) {
+    return given ? given : otherwise;
+}
+
+static void transport_set_options(struct transport *transport, const struct transport_options *given) {
+    struct transport_options *options = &transport->options;
+    *options = *given;
+    options->listen_host = NULL;
+    options->packet_bytes_max = transport_default(given->packet_bytes_max, (uint64_t)320 << 20);
+    options->queue_bytes_max = transport_default(given->queue_bytes_max, (uint64_t)64 << 20);
+    options->queue_packets_max = (uint32_t)transport_default(given->queue_packets_max, 4096);
+    options->reconnect_ms_min = transport_default(given->reconnect_ms_min, 20);
+    options->reconnect_ms_max = transport_default(given->reconnect_ms_max, 1000);
+    options->handshake_ms = transport_default(given->handshake_ms, 3000);
+    options->stall_ms = transport_default(given->stall_ms, 10000);
+}
+
+static int transport_check_options(const struct transport_options *options) {
+    if (!options->loop || options->node_id == 0 || !options->listen_host || !*options->listen_host ||
+        !options->received)
+        return LASH_INVALID;
+    if (options->packet_bytes_max > SIZE_MAX / 2)
+        return LASH_INVALID;
+    if (options->reconnect_ms_max && options->reconnect_ms_min > options->reconnect_ms_max)
+        return LASH_INVALID;
+    return LASH_OK;
+}
+
+/* None of these can fail. */
+static void transport_open_handles(struct transport *transport) {
+    uv_loop_t *loop = transport->options.loop;
+    int error = uv_prepare_init(loop, &transport->prepare);
+    error |= uv_idle_init(loop, &transport->idle);
+    error |= uv_timer_init(loop, &transport->watch);
+    error |= uv_timer_init(loop, &transport->reopen);
+    error |= uv_prepare_start(&transport->prepare, transport_on_prepare);
+    LASH_ASSERT(error == 0);
+    uv_handle_t *const handles[] = {(uv_handle_t *)&transport->prepare, (uv_handle_t *)&transport->idle,
+                                    (uv_handle_t *)&transport->watch, (uv_handle_t *)&transport->reopen};
+    for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++) {
+        handles[i]->data = transport;
+        transport_handle_opened(transport);
+    }
+}
+
+static int transport_listen(struct transport *transport, const struct transport_options *options) {
+    int error = listener_resolve(options->listen_host, options->listen_port, &transport->listen_address);
+    if (error)
+        return error;
+    error = listener_open(transport);
+    if (error && error != LASH_NOMEM)
+        log_error("cannot listen for peers; check the address, and that no other process uses it",
+                  F_STR("host", options->listen_host), F_U64("port", options->listen_port),
+                  F_STR("reason", strerror(errno)));
+    return error;
+}
+
+int transport_open(const struct transport_options *options, struct transport **transport) {
+    int error = transport_check_options(options);
+    if (error)
+        return error;
+    struct transport *opened = mem_calloc(1, sizeof *opened);
+    if (!opened)
+        return LASH_NOMEM;
+    transport_set_options(opened, options);
+    opened->random = options->seed ^ options->node_id;
+    list_init(&opened->peers);
+    list_init(&opened->handshakes);
+    list_init(&opened->dirty);
+    error = transport_listen(opened, options);
+    if (error) {
+        mem_free(opened);
+        return error;
+    }
+    transport_open_handles(opened);
+    *transport = opened;
+    return LASH_OK;
+}
+
+uint16_t transport_port(const struct transport *transport) {
+    return address_port(&transport->listen_address);
+}
+
+void transport_close(struct transport *transport, void (*closed)(void *context), void *context) {
+    LASH_ASSERT(!transport->closing);
+    transport->closing = true;
+    transport->closed = closed;
+    transport->closed_context = context;
+    listener_close(transport);
+    incoming_close_handshakes(transport);
+    while (!list_empty(&transport->peers))
+        transport_drop_peer(list_entry(transport->peers.next, struct peer, node));
+    uv_close((uv_handle_t *)&transport->prepare, transport_on_close);
+    uv_close((uv_handle_t *)&transport->idle, transport_on_close);
+    uv_close((uv_handle_t *)&transport->watch, transport_on_close);
+    uv_close((uv_handle_t *)&transport->reopen, transport_on_close);
+}
