@@ -151,7 +151,8 @@ enum lash_event_type {
     LASH_EVENT_MESSAGE = 2,     /* `message` arrived, from whom it says, checked by the transport */
     LASH_EVENT_PROPOSE = 3,     /* append `propose.count` entries of `propose.kind` (leader only) */
     LASH_EVENT_WRITTEN = 4,     /* all writes up to `written.write` are durable */
-    LASH_EVENT_SENT = 5,        /* how much of an APPEND output was sent; must follow at once */
+    LASH_EVENT_SENT = 5,        /* how much of an APPEND output with entries (first <= last) was sent; must follow at
+                                 * once, before any event of another type; never for one without entries */
     LASH_EVENT_APPLIED = 6,     /* the state machine applied up to `applied.index` */
     LASH_EVENT_READ = 7,        /* a linearizable read is asked for */
     LASH_EVENT_UNREACHABLE = 8, /* the connection to `peer.id` broke: what was in flight may be lost */
@@ -170,7 +171,8 @@ struct lash_event {
         } propose;
         struct {
             uint64_t write;   /* the number from lash_outputs.write */
-            lash_index index; /* the last index that write held, from lash_outputs.append_last, else 0 */
+            lash_index index; /* the last index that write held, from lash_outputs.append_last, else 0; of writes that
+                               * were joined, that of the last one which held entries */
             lash_term term;   /* the term of that index; a completion for an entry since overwritten is ignored */
         } written;
         struct {
@@ -230,8 +232,8 @@ struct lash_outputs {
     bool role_changed;    /* role, term or leader are not what they were */
     uint64_t deadline_ms; /* when LASH_EVENT_TICK is due; UINT64_MAX: never */
 
-    /* Reads released or refused by this step: `reads_done_count` of them, valid until the next step. Points into the
-     * core's block. */
+    /* Reads released or refused by this step: `reads_done_count` of them, valid until the next step of another type
+     * than LASH_EVENT_SENT. Points into the core's block. */
     const struct lash_read_done *reads_done;
 };
 
@@ -241,7 +243,8 @@ struct lash_outputs {
 struct lash_raft_options {
     lash_id id;            /* this node's; not 0; a member of the configuration or not (then it never campaigns) */
     uint64_t group;        /* carried for the driver; 0 for the only group */
-    uint64_t seed;         /* of the generator for election timeouts; nodes of a cluster must differ */
+    uint64_t seed;         /* of the generator for election timeouts; nodes of a cluster must differ, and so should each
+                            * start of a node: a late answer to a read of its earlier life must not fit a new one */
     uint64_t heartbeat_ms; /* [100] */
     uint64_t election_ms;  /* [1000] timeouts are drawn from election_ms .. 2 * election_ms - 1 (§5.2, §9.3) */
     bool no_pre_vote;      /* pre-vote (D§9.6) is on unless this is set */
@@ -269,7 +272,7 @@ struct lash_raft_saved {
  * equal states are equal bytes. */
 struct lash_raft;
 
-/* Bytes that a core with these options needs. Options as for lash_raft_init. */
+/* Bytes that a core with these options needs; 0 for options that lash_raft_init would refuse. */
 LASH_PUBLIC size_t lash_raft_size(const struct lash_raft_options *options);
 
 /* Make a core in `block`, which is 8-aligned and at least lash_raft_size() bytes, stays the caller's, and is the core

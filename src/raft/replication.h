@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Log replication (§5.3): AppendEntries at the leader and at the follower.
+ */
+#ifndef LASH_RAFT_REPLICATION_H
+#define LASH_RAFT_REPLICATION_H
+
+#include "lash/raft.h"
+
+/* Leader: tell every other member what it has yet to be told: entries, a read round, a higher commit index. */
+void replication_settle(struct lash_raft *raft, struct lash_outputs *outputs);
+
+/* Leader: send heartbeats when they are due. */
+void replication_tick(struct lash_raft *raft, struct lash_outputs *outputs);
+
+/* LASH_EVENT_PROPOSE. */
+int replication_propose_check(const struct lash_raft *raft, const struct lash_event *event);
+void replication_propose(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs);
+
+/* LASH_EVENT_SENT. */
+int replication_sent_check(const struct lash_raft *raft, const struct lash_event *event);
+void replication_sent(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs);
+
+/* LASH_EVENT_UNREACHABLE. */
+void replication_unreachable(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs);
+
+/* LASH_MSG_APPEND_REPLY. */
+void replication_append_reply(struct lash_raft *raft, const struct lash_message *message, struct lash_outputs *outputs);
+
+/* LASH_MSG_APPEND. */
+bool replication_append_valid(const struct lash_raft *raft, const struct lash_message *message);
+int replication_append_room(const struct lash_raft *raft, const struct lash_message *message);
+void replication_append(struct lash_raft *raft, const struct lash_message *message, struct lash_outputs *outputs);
+
+#endif
