@@ -35,10 +35,12 @@ static uint32_t crc32c_tables[8][256];
 
 static uint32_t crc32c_by_table(uint32_t state, const uint8_t *at, size_t size) {
     for (; size >= 8; size -= 8, at += 8) {
-        uint64_t word = le64_get(at) ^ state;
-        state = 0;
-        for (unsigned k = 0; k < 8; k++)
-            state ^= crc32c_tables[7 - k][(word >> (8 * k)) & 0xff];
+        uint32_t low = le32_get(at) ^ state;
+        uint32_t high = le32_get(at + 4);
+        state = crc32c_tables[7][low & 0xff] ^ crc32c_tables[6][(low >> 8) & 0xff] ^
+                crc32c_tables[5][(low >> 16) & 0xff] ^ crc32c_tables[4][low >> 24] ^ crc32c_tables[3][high & 0xff] ^
+                crc32c_tables[2][(high >> 8) & 0xff] ^ crc32c_tables[1][(high >> 16) & 0xff] ^
+                crc32c_tables[0][high >> 24];
     }
     for (; size; size--)
         state = crc32c_tables[0][(state ^ *at++) & 0xff] ^ (state >> 8);
