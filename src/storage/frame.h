@@ -69,7 +69,8 @@ int frame_header(const uint8_t *data, struct frame *frame);
  * success *used is its length. Trusts nothing. Errors: LASH_CORRUPT, LASH_VERSION. */
 int frame_check(const uint8_t *data, size_t size, struct frame *frame, size_t *used);
 
-/* Walk the entries of a frame that was checked: start with *offset 0; false at the end. */
+/* Walk the entries of a frame that was checked: start with *offset 0; false at the end. Leave *offset and *entry alone
+ * from call to call: the next index follows from them. */
 bool frame_next(const uint8_t *data, const struct frame *frame, size_t *offset, struct frame_entry *entry);
 
 #endif

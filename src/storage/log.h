@@ -10,7 +10,7 @@
  * when it was written, which is how recovery tells a torn tail (cut off) from
  * corruption of what may have been acknowledged (LASH_CORRUPT).
  *
- * Threads: log_append, log_sync, log_trim and log_close belong to one thread, the
+ * Threads: log_append, log_sync, log_mark, log_trim and log_close belong to one thread, the
  * writer. log_read may be called from any thread at the same time.
  */
 #ifndef LASH_STORAGE_LOG_H
@@ -71,16 +71,23 @@ void log_recovered_free(struct log_recovered *recovered);
 
 /* Write `count` items in order with as few writes as possible; not durable before log_sync. On an error nothing of it
  * counts: neither log_read nor a later log_open sees any of the items (the next append overwrites them), and another
- * log_append may be tried. Errors: LASH_NOMEM, LASH_IO, LASH_FULL (no room; appending may work later), LASH_INVALID
- * (an index that leaves a gap). */
+ * log_append may be tried, unless the log is dead (see log_sync). Items that are appended together survive a crash together
+ * or not at all. Errors: LASH_NOMEM, LASH_IO, LASH_FULL (no room; appending may work later), LASH_INVALID (an index
+ * that leaves a gap or was trimmed, a frame of another group or of a term below that of the entry before it, a term that
+ * falls, a second vote in a term). */
 int log_append(struct log *log, const struct log_item *items, size_t count);
 
-/* Make all that was appended durable. After an error the log is dead: every later call fails with LASH_IO, and the
+/* Make all that was appended durable. After an error the log is dead (as after a failed append that could not be undone): every later call fails with LASH_IO, and the
  * process must stop (see the design's failure policy). Errors: LASH_IO. */
 int log_sync(struct log *log);
 
+/* Write down that all that was synced is durable, so that damage to it can be told from a torn tail: a small record,
+ * itself not synced. Nothing is written when that stands in the log already or something is not synced yet. To be
+ * called when there is nothing else to write. Errors: LASH_NOMEM, LASH_IO, LASH_FULL (no harm is done). */
+int log_mark(struct log *log);
+
 /* Forget entries up to `index` (a durable snapshot covers them); whole segments are recycled. Term, vote and identity
- * survive. Errors: LASH_INVALID, LASH_IO, LASH_NOMEM. */
+ * survive. Syncs. Errors: LASH_INVALID, LASH_IO, LASH_NOMEM, LASH_FULL. */
 int log_trim(struct log *log, lash_index index);
 
 /* Read frames from the one that holds `first` on, each whole, until `last` is reached or the next would go past

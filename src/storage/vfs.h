@@ -35,6 +35,9 @@ struct vfs {
     int (*list)(void *context, const char *path, void (*each)(void *argument, const char *name), void *argument);
     /* Take an exclusive lock on the file, held until it is closed: -EWOULDBLOCK when another process holds it. */
     int (*lock)(void *context, int file);
+    /* Let later reads of the file come from the disk rather than from a cache, where nothing waits to be written:
+     * after a failed sync, a cache may hold what the disk does not. May be NULL; failure is no harm. */
+    int (*drop_cache)(void *context, int file);
 };
 
 /* The operating system's files. Static storage. */

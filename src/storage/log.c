@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The log as its writer sees it: open and close, append, sync, mark and trim.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/logger.h"
+#include "storage/log_state.h"
+
+/* Every segment keeps room behind its entries for a mark, a trim, which must be possible on a full disk, and that
+ * one's mark. */
+enum { LEAVE_BY_MARK = 0, LEAVE_BY_TRIM = RECORD_SECTOR, LEAVE_BY_APPEND = 3 * RECORD_SECTOR };
+
+/* ---- Opening and closing ------------------------------------------------------------------------ */
+
+/* Close and free everything; nothing is written. */
+static void release(struct log *log) {
+    for (size_t i = 0; i < log->segment_count; i++)
+        log_segment_unref(log, log->segments[i]);
+    if (log->lock_file >= 0)
+        log->vfs->close(log->vfs->context, log->lock_file);
+    log_index_free(&log->index);
+    pthread_mutex_destroy(&log->mutex);
+    mem_free(log->segments);
+    mem_free(log->scratch);
+    mem_free(log->identity);
+    mem_free(log->dir);
+    mem_free(log);
+}
+
+static bool options_are_valid(const struct log_options *options) {
+    if (!options->vfs || !options->dir || !*options->dir)
+        return false;
+    if (options->segment_bytes && options->segment_bytes < LOG_SEGMENT_BYTES_MIN)
+        return false;
+    return options->identity_size <= FRAME_BODY_MAX && (options->identity || !options->identity_size);
+}
+
+static struct log *make(const struct log_options *options) {
+    struct log *log = mem_calloc(1, sizeof *log);
+    if (!log)
+        return NULL;
+    uint64_t segment_bytes = options->segment_bytes ? options->segment_bytes : LOG_SEGMENT_BYTES_DEFAULT;
+    log->vfs = options->vfs;
+    log->lock_file = -1;
+    log->segment_bytes = record_align(segment_bytes, RECORD_SECTOR);
+    log->cluster_id = options->cluster_id;
+    log->node_id = options->node_id;
+    log->group = options->group;
+    log->identity_size = (uint32_t)options->identity_size;
+    log_index_init(&log->index, LOG_CACHE_BYTES);
+    pthread_mutex_init(&log->mutex, NULL);
+    log->dir = mem_strdup(options->dir);
+    log->identity = mem_alloc(options->identity_size + 1);
+    if (!log->dir || !log->identity) {
+        release(log);
+        return NULL;
+    }
+    if (options->identity_size)
+        memcpy(log->identity, options->identity, options->identity_size);
+    return log;
+}
+
+/* The directory that holds `path`, the caller's; NULL when memory ran out. */
+static char *parent_of(const char *path) {
+    char *parent = mem_strdup(path);
+    if (!parent)
+        return NULL;
+    size_t end = strlen(parent);
+    while (end > 1 && parent[end - 1] == '/')
+        end--;
+    while (end && parent[end - 1] != '/')
+        end--;
+    while (end > 1 && parent[end - 1] == '/')
+        end--;
+    parent[end] = '\0';
+    if (!end) {
+        mem_free(parent);
+        return mem_strdup(".");
+    }
+    return parent;
+}
+
+static int failed_on(const struct log *log, const char *what, const char *path, int result) {
+    int rc = log_error_of(result);
+    log_error("cannot open the log", F_STR("what", what), F_STR("path", path), F_STR("error", strerror(-result)),
+              F_STR("dir", log->dir), F_STR("do", "check that the path exists and may be written to"));
+    return rc;
+}
+
+/* Make `path` and the directories above it that are missing, each durable in the one above. */
+static int make_directories(struct log *log, const char *path) {
+    const struct vfs *vfs = log->vfs;
+    int result = vfs->mkdir(vfs->context, path);
+    if (result < 0 && result != -ENOENT)
+        return failed_on(log, "directory", path, result);
+    char *parent = parent_of(path);
+    if (!parent)
+        return LASH_NOMEM;
+    int rc = LASH_OK;
+    if (result == -ENOENT) {
+        rc = strcmp(parent, path) != 0 ? make_directories(log, parent) : LASH_IO;
+        result = rc ? 0 : vfs->mkdir(vfs->context, path);
+        if (result < 0)
+            rc = failed_on(log, "directory", path, result);
+    }
+    if (!rc)
+        rc = log_sync_dir(log, parent);
+    mem_free(parent);
+    return rc;
+}
+
+static int take_lock(struct log *log) {
+    const struct vfs *vfs = log->vfs;
+    char *path = log_path(log->dir, "lock");
+    if (!path)
+        return LASH_NOMEM;
+    int rc = LASH_OK;
+    int result = vfs->open(vfs->context, path, VFS_WRITE | VFS_CREATE);
+    if (result >= 0) {
+        log->lock_file = result;
+        result = vfs->lock(vfs->context, log->lock_file);
+    }
+    if (result == -EWOULDBLOCK) {
+        log_error("data directory is in use", F_STR("dir", log->dir),
+                  F_STR("do", "stop the other process, or give this one a directory of its own"));
+        rc = LASH_BUSY;
+    } else if (result < 0) {
+        rc = failed_on(log, "lock", path, result);
+    }
+    mem_free(path);
+    return rc;
+}
+
+static int describe(struct log *log, uint64_t torn_bytes, struct log_recovered *recovered) {
+    *recovered = (struct log_recovered){
+        .term = log->term,
+        .vote = log->vote,
+        .first_index = log->index.first_index,
+        .prev_term = log->index.prev_term,
+        .last_index = log_index_last(&log->index),
+        .torn_bytes = torn_bytes,
+    };
+    return log_index_runs(&log->index, &recovered->runs, &recovered->run_count);
+}
+
+int log_open(const struct log_options *options, struct log **log, struct log_recovered *recovered) {
+    if (!options_are_valid(options)) {
+        log_error("invalid log options", F_STR("dir", options->dir ? options->dir : ""),
+                  F_U64("segment_bytes", options->segment_bytes));
+        return LASH_INVALID;
+    }
+    struct log *made = make(options);
+    if (!made) {
+        log_error("cannot open the log", F_ERR(LASH_NOMEM), F_STR("dir", options->dir));
+        return LASH_NOMEM;
+    }
+    uint64_t torn_bytes = 0;
+    int rc = make_directories(made, made->dir);
+    if (!rc)
+        rc = take_lock(made);
+    if (!rc)
+        rc = log_recover(made, &torn_bytes);
+    if (!rc)
+        rc = describe(made, torn_bytes, recovered);
+    if (rc) {
+        if (rc == LASH_NOMEM)
+            log_error("cannot open the log", F_ERR(rc), F_STR("dir", made->dir));
+        release(made);
+        return rc;
+    }
+    *log = made;
+    return LASH_OK;
+}
+
+void log_recovered_free(struct log_recovered *recovered) {
+    mem_free(recovered->runs);
+    recovered->runs = NULL;
+    recovered->run_count = 0;
+}
+
+void log_close(struct log *log) {
+    if (!log)
+        return;
+    if (!log_sync(log) && !log_mark(log))
+        log_sync(log);
+    release(log);
+}
+
+/* ---- Appending ---------------------------------------------------------------------------------- */
+
+/* What the log will be once the items before the one looked at are in. */
+struct outlook {
+    lash_term term;
+    lash_id vote;
+    lash_index last;
+    size_t puts;
+};
+
+/* E2, E3: the term never falls, and within a term a vote once given stays. */
+static int check_vote(struct outlook *outlook, const struct log_item *item) {
+    if (item->term < outlook->term)
+        return LASH_INVALID;
+    if (item->term == outlook->term && outlook->vote && item->vote != outlook->vote)
+        return LASH_INVALID;
+    outlook->term = item->term;
+    outlook->vote = item->vote;
+    outlook->puts++;
+    return LASH_OK;
+}
+
+/* The term of the entry at `at` once items[0 .. count) are in. */
+static bool term_at(const struct log *log, const struct log_item *items, size_t count, lash_index at, lash_term *term) {
+    while (count--) {
+        struct frame frame;
+        if (!items[count].frame || items[count].first > at)
+            continue;
+        if (frame_header(items[count].frame->data, &frame))
+            return false;
+        *term = frame.term;
+        return true;
+    }
+    return log_index_term(&log->index, at, term);
+}
+
+static int check_frame(const struct log *log, struct outlook *outlook, const struct log_item *items, size_t count) {
+    const struct log_item *item = &items[count];
+    struct frame frame;
+    if (item->frame->size < FRAME_HEADER_SIZE || frame_header(item->frame->data, &frame))
+        return LASH_INVALID;
+    if (item->frame->size != FRAME_HEADER_SIZE + frame.body_size || frame.body_size % 8 || frame.group != log->group)
+        return LASH_INVALID;
+    if (item->first < frame.first || item->first > frame.first + frame.count - 1)
+        return LASH_INVALID;
+    if (item->first < log->index.first_index || item->first > outlook->last + 1)
+        return LASH_INVALID;
+    lash_term before;
+    if (!term_at(log, items, count, item->first - 1, &before) || before > frame.term)
+        return LASH_INVALID;
+    outlook->last = frame.first + frame.count - 1;
+    outlook->puts++;
+    return LASH_OK;
+}
+
+static int check_items(const struct log *log, const struct log_item *items, size_t count, struct outlook *outlook) {
+    *outlook = (struct outlook){log->term, log->vote, log_index_last(&log->index), 0};
+    for (size_t i = 0; i < count; i++) {
+        int rc = items[i].save_vote ? check_vote(outlook, &items[i]) : LASH_OK;
+        if (!rc && items[i].frame)
+            rc = check_frame(log, outlook, items, i);
+        if (rc)
+            return rc;
+    }
+    return LASH_OK;
+}
+
+static void fill_puts(const struct log_item *items, size_t count, struct log_put *puts) {
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].save_vote)
+            *puts++ = (struct log_put){.record = {.type = RECORD_VOTE, .a = items[i].term, .b = items[i].vote}};
+        if (items[i].frame)
+            *puts++ = (struct log_put){
+                .record = {.type = RECORD_FRAME, .a = items[i].first, .size = items[i].frame->size},
+                .payload = items[i].frame->data,
+            };
+    }
+}
+
+/* What is written now counts: make it known to readers. Nothing here can fail. */
+static void adopt(struct log *log, const struct log_item *items, size_t count, const struct log_put *puts,
+                  const struct outlook *outlook) {
+    struct log_segment *segment = log_current(log);
+    pthread_mutex_lock(&log->mutex);
+    for (size_t i = 0; i < count; i++) {
+        puts += items[i].save_vote;
+        if (!items[i].frame)
+            continue;
+        struct frame frame;
+        int rc = frame_header(items[i].frame->data, &frame);
+        LASH_ASSERT(rc == LASH_OK);
+        struct log_span span = log_span_of(&puts->record, &frame, segment, items[i].frame);
+        log_index_push(&log->index, &span);
+        puts++;
+    }
+    pthread_mutex_unlock(&log->mutex);
+    LASH_ASSERT(log_index_last(&log->index) == outlook->last);
+    log->term = outlook->term;
+    log->vote = outlook->vote;
+    log->data_end = log->position;
+}
+
+int log_append(struct log *log, const struct log_item *items, size_t count) {
+    if (log->dead)
+        return LASH_IO;
+    struct outlook outlook;
+    int rc = check_items(log, items, count, &outlook);
+    if (rc || !outlook.puts)
+        return rc;
+    pthread_mutex_lock(&log->mutex);
+    rc = log_index_reserve(&log->index, count);
+    pthread_mutex_unlock(&log->mutex);
+    if (rc)
+        return rc;
+    struct log_put *puts = mem_calloc(outlook.puts, sizeof *puts);
+    if (!puts)
+        return LASH_NOMEM;
+    fill_puts(items, count, puts);
+    rc = log_batch_write(log, puts, outlook.puts, LEAVE_BY_APPEND);
+    if (!rc)
+        adopt(log, items, count, puts, &outlook);
+    mem_free(puts);
+    return rc;
+}
+
+int log_sync(struct log *log) {
+    if (log->dead)
+        return LASH_IO;
+    if (log->durable == log->position)
+        return LASH_OK;
+    int rc = log_sync_file(log, log_current(log)->file);
+    if (!rc)
+        log->durable = log->position;
+    return rc;
+}
+
+int log_mark(struct log *log) {
+    if (log->dead)
+        return LASH_IO;
+    if (log->claimed >= log->data_end || log->durable < log->data_end || log->rolling)
+        return LASH_OK;
+    struct log_put put = {.record = {.type = RECORD_MARK}};
+    return log_batch_write(log, &put, 1, LEAVE_BY_MARK);
+}
+
+/* ---- Trimming ----------------------------------------------------------------------------------- */
+
+int log_trim(struct log *log, lash_index index) {
+    if (log->dead)
+        return LASH_IO;
+    if (index < log->index.first_index)
+        return log_drop_segments(log);
+    lash_term term;
+    if (index > log_index_last(&log->index) || !log_index_term(&log->index, index, &term))
+        return LASH_INVALID;
+    struct log_put put = {.record = {.type = RECORD_TRIM, .a = index + 1, .b = term}};
+    int rc = log_batch_write(log, &put, 1, LEAVE_BY_TRIM);
+    if (rc)
+        return rc;
+    log->data_end = log->position;
+    rc = log_sync(log);
+    if (rc)
+        return rc;
+    pthread_mutex_lock(&log->mutex);
+    log_index_trim(&log->index, index + 1, term);
+    pthread_mutex_unlock(&log->mutex);
+    return log_drop_segments(log);
+}
+
+uint64_t log_size(struct log *log) {
+    uint64_t size = 0;
+    pthread_mutex_lock(&log->mutex);
+    for (size_t i = 0; i < log->segment_count; i++)
+        size += log->segments[i]->size;
+    pthread_mutex_unlock(&log->mutex);
+    return size;
+}

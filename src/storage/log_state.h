@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The log's state, shared by the files that implement log.h: log.c (open, close,
+ * append, sync, trim), log_batch.c (one append's bytes), log_segment.c (files),
+ * log_recover.c and log_read.c.
+ */
+#ifndef LASH_STORAGE_LOG_STATE_H
+#define LASH_STORAGE_LOG_STATE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "storage/log.h"
+#include "storage/log_index.h"
+#include "storage/log_record.h"
+
+/* Recycled files that are kept for later segments. */
+enum { LOG_POOL_MAX = 2 };
+
+/* Room for the longest file name that the log gives, with its end. */
+enum { LOG_NAME_SIZE = 32 };
+
+/* Frames younger than this many bytes are read from memory. */
+#define LOG_CACHE_BYTES ((uint64_t)64 << 20)
+
+#define LOG_SEGMENT_BYTES_DEFAULT ((uint64_t)64 << 20)
+#define LOG_SEGMENT_BYTES_MIN ((uint64_t)4 << 10)
+
+/* One file of the log. */
+struct log_segment {
+    uint64_t sequence;       /* from 1, without gaps */
+    uint64_t first_position; /* of the file's first byte */
+    uint64_t size;           /* of the file */
+    int file;
+    uint32_t references; /* the log's own, and one for each read under way; under the mutex */
+};
+
+struct log {
+    const struct vfs *vfs;
+    char *dir;
+    int lock_file; /* -1: not open */
+    uint64_t segment_bytes;
+    uint64_t cluster_id;
+    uint64_t node_id;
+    uint64_t group;
+    uint8_t *identity;
+    uint32_t identity_size;
+
+    pthread_mutex_t mutex; /* guards `index` and `segments`, which only the writer changes */
+    struct log_index index;
+    struct log_segment **segments; /* in order; the last is the one written to */
+    size_t segment_count;
+    size_t segment_capacity;
+
+    /* The writer's own. */
+    uint64_t position; /* where the next append begins */
+    uint64_t durable;  /* everything before is on disk */
+    uint64_t claimed;  /* the furthest durable position that a record gives */
+    uint64_t data_end; /* everything behind is marks */
+    uint32_t chain;    /* checksum of the last record */
+    lash_term term;
+    lash_id vote;
+    bool rolling;                /* the last segment is finished; only a new one takes appends */
+    bool dead;                   /* a sync failed, or a failed append could not be undone: nothing more is tried */
+    uint64_t pool[LOG_POOL_MAX]; /* numbers in the names of recycled files */
+    size_t pool_count;
+    uint8_t *scratch; /* headers and vectors of the append under way */
+    size_t scratch_size;
+};
+
+/* ---- log_segment.c ------------------------------------------------------------------------------ */
+
+/* A fresh file while it becomes a segment. */
+#define LOG_NEW_NAME "new"
+
+/* "log-0000000000000001", or the recycled "free-0000000000000001", into `name` of LOG_NAME_SIZE bytes. */
+void log_segment_name(char *name, uint64_t sequence);
+void log_segment_free_name(char *name, uint64_t sequence);
+
+/* The number in a name that the functions above made; 0: it is another's. */
+uint64_t log_segment_number(const char *name, const char *prefix);
+
+/* "dir/name", the caller's (mem_free); NULL when memory ran out. */
+char *log_path(const char *dir, const char *name);
+
+/* The lash_error for a VFS result below 0. */
+int log_error_of(ssize_t result);
+
+/* Write all parts; `written` counts what got to the file, also on an error. `parts` is used up. */
+int log_write_all(const struct vfs *vfs, int file, struct iovec *parts, int count, uint64_t offset, uint64_t *written);
+
+/* Write zeros over bytes `from` .. `to` of a file. */
+int log_write_zeros(const struct vfs *vfs, int file, uint64_t from, uint64_t to);
+
+/* Sync, or die: after a failed sync nothing is known any more. Errors: LASH_IO. */
+int log_sync_file(struct log *log, int file);
+int log_sync_dir(struct log *log, const char *path);
+
+/* The segment that is written to. */
+struct log_segment *log_current(const struct log *log);
+
+/* Begin the next segment, with room for `bytes` of records behind its own: a file that is whole and durable before it
+ * gets its name. Everything before is made durable. Errors: LASH_NOMEM, LASH_IO, LASH_FULL. */
+int log_roll(struct log *log, uint64_t bytes);
+
+/* Make room in the list for one segment more. Errors: LASH_NOMEM. */
+int log_segment_reserve(struct log *log);
+
+/* Recycle or remove the segments that hold nothing that counts. Errors: LASH_IO, LASH_NOMEM. */
+int log_drop_segments(struct log *log);
+
+/* One reference less; the last closes the file. Under the mutex. */
+void log_segment_unref(struct log *log, struct log_segment *segment);
+
+/* ---- log_batch.c -------------------------------------------------------------------------------- */
+
+/* A record to write. The place, chain and checksums are filled in. */
+struct log_put {
+    struct record record; /* type, a, b and size are the caller's */
+    const uint8_t *payload;
+};
+
+/* Write records as one append: all of it counts, or nothing. Leaves at least `leave` bytes of the segment, so that a
+ * trim or a mark finds room. Errors: LASH_NOMEM, LASH_IO, LASH_FULL. */
+int log_batch_write(struct log *log, struct log_put *puts, size_t count, uint64_t leave);
+
+/* The span that a frame record in `segment` gives; `buf` is the frame in memory, or NULL. */
+struct log_span log_span_of(const struct record *record, const struct frame *frame, struct log_segment *segment,
+                            struct buf *buf);
+
+/* ---- log_recover.c ------------------------------------------------------------------------------ */
+
+/* Fill a log whose directory is locked from the files there, or begin a new one. Errors: as log_open. */
+int log_recover(struct log *log, uint64_t *torn_bytes);
+
+#endif

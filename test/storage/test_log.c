@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The log on a healthy disk: what goes in comes out, across reopening, rolling
+ * over, truncating, trimming and recycling.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kit.h"
+#include "memfs.h"
+#include "storage/log_record.h"
+
+/* One log on one memory disk, and what it should hold. */
+struct fixture {
+    struct memfs *fs;
+    struct log_options options;
+    struct log *log;
+    struct log_recovered recovered;
+    struct kit_state expected;
+};
+
+static void reopen(struct fixture *fixture) {
+    log_close(fixture->log);
+    log_recovered_free(&fixture->recovered);
+    fixture->log = NULL;
+    assert_int_equal(log_open(&fixture->options, &fixture->log, &fixture->recovered), LASH_OK);
+}
+
+static int setup(void **state) {
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    fixture->fs = memfs_new();
+    fixture->options = kit_options(memfs_vfs(fixture->fs), "data/n1");
+    fixture->expected.first = 1;
+    reopen(fixture);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct fixture *fixture = *state;
+    log_close(fixture->log);
+    log_recovered_free(&fixture->recovered);
+    int open_files = memfs_open_files(fixture->fs);
+    memfs_free(fixture->fs);
+    free(fixture);
+    return open_files;
+}
+
+static void append(struct fixture *fixture, lash_index first, uint32_t count, lash_term term, size_t size) {
+    assert_int_equal(kit_append(fixture->log, first, count, term, 0, size), LASH_OK);
+    kit_state_append(&fixture->expected, first, count, term, 0);
+}
+
+static void vote(struct fixture *fixture, lash_term term, lash_id id) {
+    assert_int_equal(kit_vote(fixture->log, term, id), LASH_OK);
+    fixture->expected.term = term;
+    fixture->expected.vote = id;
+}
+
+static void trim(struct fixture *fixture, lash_index index) {
+    assert_int_equal(log_trim(fixture->log, index), LASH_OK);
+    kit_state_trim(&fixture->expected, index);
+}
+
+static void sync_log(struct fixture *fixture) {
+    assert_int_equal(log_sync(fixture->log), LASH_OK);
+}
+
+static void expect_same(struct fixture *fixture) {
+    struct kit_state found;
+    assert_int_equal(kit_read(fixture->log, &fixture->recovered, &found), LASH_OK);
+    assert_true(kit_equal(&found, &fixture->expected));
+}
+
+static bool exists(struct fixture *fixture, const char *path) {
+    uint64_t size;
+    return memfs_bytes(fixture->fs, path, &size) != NULL;
+}
+
+static void a_new_log_is_empty(void **state) {
+    struct fixture *fixture = *state;
+    assert_int_equal(fixture->recovered.term, 0);
+    assert_int_equal(fixture->recovered.first_index, 1);
+    assert_int_equal(fixture->recovered.last_index, 0);
+    assert_int_equal(fixture->recovered.run_count, 0);
+    assert_true(exists(fixture, "data/n1/log-0000000000000001"));
+    reopen(fixture);
+    expect_same(fixture);
+    assert_int_equal(fixture->recovered.torn_bytes, 0);
+}
+
+static void entries_and_votes_come_back(void **state) {
+    struct fixture *fixture = *state;
+    vote(fixture, 1, 7);
+    append(fixture, 1, 3, 1, 20);
+    vote(fixture, 2, 9);
+    append(fixture, 4, 1, 2, 8);
+    sync_log(fixture);
+    reopen(fixture);
+    expect_same(fixture);
+    assert_int_equal(fixture->recovered.run_count, 2);
+    assert_int_equal(fixture->recovered.runs[1].first, 4);
+    assert_int_equal(fixture->recovered.runs[1].term, 2);
+}
+
+static void many_items_are_one_write_and_one_sync(void **state) {
+    struct fixture *fixture = *state;
+    struct log_item items[3] = {
+        {.save_vote = true, .term = 3, .vote = 1, .frame = kit_frame(1, 2, 3, 0, 16), .first = 1},
+        {.frame = kit_frame(3, 2, 3, 0, 16), .first = 3},
+        {.frame = kit_frame(5, 1, 3, 0, 16), .first = 5},
+    };
+    memfs_fail(fixture->fs, 0, MEMFS_FAULTS);
+    assert_int_equal(log_append(fixture->log, items, 3), LASH_OK);
+    sync_log(fixture);
+    assert_int_equal(memfs_operations(fixture->fs), 2);
+    for (int i = 0; i < 3; i++)
+        buf_unref(items[i].frame);
+    fixture->expected.term = 3;
+    fixture->expected.vote = 1;
+    kit_state_append(&fixture->expected, 1, 5, 3, 0);
+    reopen(fixture);
+    expect_same(fixture);
+    assert_int_equal(fixture->recovered.run_count, 1);
+}
+
+static void a_frame_below_the_last_index_replaces_the_suffix(void **state) {
+    struct fixture *fixture = *state;
+    append(fixture, 1, 1, 1, 16);
+    append(fixture, 2, 1, 1, 16);
+    append(fixture, 3, 1, 1, 16);
+    append(fixture, 2, 1, 2, 16);
+    fixture->recovered.last_index = 2;
+    struct buf **frames;
+    size_t count;
+    assert_int_equal(log_read(fixture->log, 1, 2, UINT64_MAX, &frames, &count), LASH_OK);
+    assert_int_equal(count, 2);
+    buf_unref(frames[0]);
+    buf_unref(frames[1]);
+    mem_free(frames);
+    assert_int_equal(log_read(fixture->log, 3, 3, UINT64_MAX, &frames, &count), LASH_NOT_FOUND);
+    reopen(fixture);
+    expect_same(fixture);
+}
+
+/* Frames are made whole by one leader, so that Raft replaces whole frames; the log is right all the same. */
+static void a_frame_replaced_from_its_middle_is_read_without_its_end(void **state) {
+    struct fixture *fixture = *state;
+    append(fixture, 1, 4, 1, 16);
+    append(fixture, 5, 6, 1, 24);
+    append(fixture, 8, 2, 2, 16);
+    for (int round = 0; round < 2; round++) {
+        struct buf **frames;
+        size_t count;
+        assert_int_equal(log_read(fixture->log, 6, 9, UINT64_MAX, &frames, &count), LASH_OK);
+        assert_int_equal(count, 2);
+        struct frame frame;
+        size_t used;
+        assert_int_equal(frame_check(frames[0]->data, frames[0]->size, &frame, &used), LASH_OK);
+        assert_int_equal(frame.first, 5);
+        assert_int_equal(frame.count, 3);
+        assert_int_equal(frame_check(frames[1]->data, frames[1]->size, &frame, &used), LASH_OK);
+        assert_int_equal(frame.first, 8);
+        assert_int_equal(frame.term, 2);
+        buf_unref(frames[0]);
+        buf_unref(frames[1]);
+        mem_free(frames);
+        reopen(fixture);
+        expect_same(fixture);
+    }
+}
+
+static void a_frame_that_begins_with_entries_held_already_counts_from_first(void **state) {
+    struct fixture *fixture = *state;
+    append(fixture, 1, 4, 1, 16);
+    struct log_item item = {.frame = kit_frame(3, 5, 1, 0, 16), .first = 5};
+    assert_int_equal(log_append(fixture->log, &item, 1), LASH_OK);
+    buf_unref(item.frame);
+    kit_state_append(&fixture->expected, 5, 3, 1, 0);
+    reopen(fixture);
+    expect_same(fixture);
+    assert_int_equal(fixture->recovered.last_index, 7);
+}
+
+static void what_leaves_a_gap_or_goes_back_is_refused(void **state) {
+    struct fixture *fixture = *state;
+    append(fixture, 1, 2, 2, 16);
+    vote(fixture, 2, 1);
+    assert_int_equal(kit_append(fixture->log, 4, 1, 2, 0, 16), LASH_INVALID);
+    assert_int_equal(kit_append(fixture->log, 3, 1, 1, 0, 16), LASH_INVALID);
+    assert_int_equal(kit_vote(fixture->log, 1, 1), LASH_INVALID);
+    assert_int_equal(kit_vote(fixture->log, 2, 3), LASH_INVALID);
+    assert_int_equal(log_trim(fixture->log, 3), LASH_INVALID);
+    struct log_item items[2] = {{.frame = kit_frame(3, 1, 2, 0, 16), .first = 3},
+                                {.frame = kit_frame(5, 1, 2, 0, 16), .first = 5}};
+    assert_int_equal(log_append(fixture->log, items, 2), LASH_INVALID);
+    buf_unref(items[0].frame);
+    buf_unref(items[1].frame);
+    reopen(fixture);
+    expect_same(fixture);
+}
+
+static void segments_roll_over_and_keep_the_chain(void **state) {
+    struct fixture *fixture = *state;
+    for (lash_index i = 1; i <= 60; i++)
+        append(fixture, i, 1, 1 + i / 20, 100 + (size_t)i * 3);
+    sync_log(fixture);
+    assert_true(exists(fixture, "data/n1/log-0000000000000005"));
+    assert_true(log_size(fixture->log) >= 5 * KIT_SEGMENT);
+    reopen(fixture);
+    expect_same(fixture);
+    append(fixture, 61, 1, 4, 50);
+    reopen(fixture);
+    expect_same(fixture);
+}
+
+static void a_record_larger_than_a_segment_gets_one_of_its_own_size(void **state) {
+    struct fixture *fixture = *state;
+    append(fixture, 1, 1, 1, 100);
+    append(fixture, 2, 1, 1, 3 * KIT_SEGMENT);
+    append(fixture, 3, 20, 1, 1000);
+    append(fixture, 23, 1, 1, 8);
+    sync_log(fixture);
+    reopen(fixture);
+    expect_same(fixture);
+}
+
+static void trimming_recycles_segments_and_keeps_term_and_vote(void **state) {
+    struct fixture *fixture = *state;
+    vote(fixture, 5, 2);
+    for (lash_index i = 1; i <= 40; i++)
+        append(fixture, i, 1, 5, 200);
+    uint64_t before = log_size(fixture->log);
+    trim(fixture, 30);
+    assert_true(log_size(fixture->log) < before);
+    assert_false(exists(fixture, "data/n1/log-0000000000000001"));
+    reopen(fixture);
+    expect_same(fixture);
+    struct buf **frames;
+    size_t count;
+    assert_int_equal(log_read(fixture->log, 30, 31, UINT64_MAX, &frames, &count), LASH_NOT_FOUND);
+    assert_int_equal(fixture->recovered.prev_term, 5);
+    for (lash_index i = 41; i <= 90; i++) {
+        append(fixture, i, 1, 6, 200);
+        if (i % 10 == 0)
+            trim(fixture, i - 5);
+    }
+    reopen(fixture);
+    expect_same(fixture);
+    trim(fixture, 90);
+    reopen(fixture);
+    expect_same(fixture);
+    append(fixture, 91, 2, 6, 10);
+    reopen(fixture);
+    expect_same(fixture);
+}
+
+static void trimming_in_the_middle_of_a_frame_keeps_its_rest(void **state) {
+    struct fixture *fixture = *state;
+    append(fixture, 1, 10, 1, 16);
+    trim(fixture, 4);
+    reopen(fixture);
+    expect_same(fixture);
+    assert_int_equal(fixture->recovered.runs[0].first, 5);
+    assert_int_equal(fixture->recovered.runs[0].count, 6);
+    assert_int_equal(kit_append(fixture->log, 4, 1, 1, 0, 16), LASH_INVALID);
+}
+
+static void a_reader_keeps_its_segment_from_being_recycled(void **state) {
+    struct fixture *fixture = *state;
+    for (lash_index i = 1; i <= 30; i++)
+        append(fixture, i, 1, 1, 200);
+    reopen(fixture); /* so that nothing is in the cache */
+    struct buf **frames;
+    size_t count;
+    assert_int_equal(log_read(fixture->log, 1, 30, 4000, &frames, &count), LASH_OK);
+    trim(fixture, 29);
+    for (lash_index i = 31; i <= 60; i++)
+        append(fixture, i, 1, 1, 200);
+    struct frame frame;
+    size_t used;
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(frame_check(frames[i]->data, frames[i]->size, &frame, &used), LASH_OK);
+        buf_unref(frames[i]);
+    }
+    mem_free(frames);
+}
+
+static void reading_stops_at_the_bytes_allowed(void **state) {
+    struct fixture *fixture = *state;
+    for (lash_index i = 1; i <= 10; i++)
+        append(fixture, i, 1, 1, 40);
+    for (int round = 0; round < 2; round++) {
+        struct buf **frames;
+        size_t count;
+        size_t size = FRAME_HEADER_SIZE + frame_entry_space(40);
+        assert_int_equal(log_read(fixture->log, 2, 10, 0, &frames, &count), LASH_OK);
+        assert_int_equal(count, 1);
+        assert_int_equal(frames[0]->size, size);
+        buf_unref(frames[0]);
+        mem_free(frames);
+        assert_int_equal(log_read(fixture->log, 2, 10, 3 * size, &frames, &count), LASH_OK);
+        assert_int_equal(count, 3);
+        while (count)
+            buf_unref(frames[--count]);
+        mem_free(frames);
+        reopen(fixture);
+    }
+}
+
+static void a_mark_is_written_once_and_only_over_synced_records(void **state) {
+    struct fixture *fixture = *state;
+    append(fixture, 1, 1, 1, 40);
+    memfs_fail(fixture->fs, 0, MEMFS_FAULTS);
+    assert_int_equal(log_mark(fixture->log), LASH_OK);
+    assert_int_equal(memfs_operations(fixture->fs), 0);
+    sync_log(fixture);
+    assert_int_equal(log_mark(fixture->log), LASH_OK);
+    assert_int_equal(memfs_operations(fixture->fs), 2);
+    assert_int_equal(log_mark(fixture->log), LASH_OK);
+    sync_log(fixture);
+    assert_int_equal(log_mark(fixture->log), LASH_OK);
+    assert_int_equal(memfs_operations(fixture->fs), 3);
+}
+
+static void closing_twice_writes_nothing_new(void **state) {
+    struct fixture *fixture = *state;
+    append(fixture, 1, 1, 1, 40);
+    reopen(fixture);
+    memfs_fail(fixture->fs, 0, MEMFS_FAULTS);
+    log_close(fixture->log);
+    fixture->log = NULL;
+    assert_int_equal(memfs_operations(fixture->fs), 0);
+}
+
+static void another_ones_log_is_refused(void **state) {
+    struct fixture *fixture = *state;
+    log_close(fixture->log);
+    fixture->log = NULL;
+    struct log_options other = fixture->options;
+    struct log *log;
+    struct log_recovered recovered;
+    other.cluster_id++;
+    assert_int_equal(log_open(&other, &log, &recovered), LASH_MISMATCH);
+    other = fixture->options;
+    other.node_id++;
+    assert_int_equal(log_open(&other, &log, &recovered), LASH_MISMATCH);
+    other = fixture->options;
+    other.group++;
+    assert_int_equal(log_open(&other, &log, &recovered), LASH_MISMATCH);
+    other = fixture->options;
+    other.identity = "members of the second day"; /* longer */
+    other.identity_size = 25;
+    assert_int_equal(log_open(&other, &log, &recovered), LASH_MISMATCH);
+    other.identity = "members of another day..";
+    other.identity_size = 24;
+    assert_int_equal(log_open(&other, &log, &recovered), LASH_MISMATCH);
+}
+
+static void the_identity_survives_trimming(void **state) {
+    struct fixture *fixture = *state;
+    for (lash_index i = 1; i <= 40; i++)
+        append(fixture, i, 1, 1, 200);
+    trim(fixture, 40);
+    another_ones_log_is_refused(state);
+    reopen(fixture);
+}
+
+static void a_second_opener_is_turned_away(void **state) {
+    struct fixture *fixture = *state;
+    struct log *log;
+    struct log_recovered recovered;
+    assert_int_equal(log_open(&fixture->options, &log, &recovered), LASH_BUSY);
+}
+
+static void bad_options_are_refused(void **state) {
+    struct fixture *fixture = *state;
+    struct log *log;
+    struct log_recovered recovered;
+    struct log_options options = fixture->options;
+    options.segment_bytes = 4095;
+    assert_int_equal(log_open(&options, &log, &recovered), LASH_INVALID);
+    options = fixture->options;
+    options.dir = "";
+    assert_int_equal(log_open(&options, &log, &recovered), LASH_INVALID);
+}
+
+static void a_missing_segment_is_noticed(void **state) {
+    struct fixture *fixture = *state;
+    for (lash_index i = 1; i <= 60; i++)
+        append(fixture, i, 1, 1, 200);
+    log_close(fixture->log);
+    fixture->log = NULL;
+    const struct vfs *vfs = memfs_vfs(fixture->fs);
+    struct log *log;
+    struct log_recovered recovered;
+    assert_int_equal(vfs->rename(vfs->context, "data/n1/log-0000000000000002", "data/n1/away"), 0);
+    assert_int_equal(log_open(&fixture->options, &log, &recovered), LASH_CORRUPT);
+    assert_int_equal(vfs->rename(vfs->context, "data/n1/away", "data/n1/log-0000000000000002"), 0);
+    assert_int_equal(vfs->unlink(vfs->context, "data/n1/log-0000000000000001"), 0);
+    assert_int_equal(log_open(&fixture->options, &log, &recovered), LASH_CORRUPT);
+}
+
+static void recycled_files_without_segments_are_noticed(void **state) {
+    struct fixture *fixture = *state;
+    log_close(fixture->log);
+    fixture->log = NULL;
+    const struct vfs *vfs = memfs_vfs(fixture->fs);
+    struct log *log;
+    struct log_recovered recovered;
+    assert_int_equal(vfs->rename(vfs->context, "data/n1/log-0000000000000001", "data/n1/free-0000000000000001"), 0);
+    assert_int_equal(log_open(&fixture->options, &log, &recovered), LASH_CORRUPT);
+}
+
+/* What log_dump prints, the caller's (free). */
+static char *dump(struct fixture *fixture, int expected) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    assert_int_equal(log_dump(memfs_vfs(fixture->fs), fixture->options.dir, true, out), expected);
+    fclose(out);
+    return text;
+}
+
+static void the_dump_shows_every_record(void **state) {
+    struct fixture *fixture = *state;
+    vote(fixture, 3, 0xab);
+    append(fixture, 1, 2, 3, 16);
+    for (lash_index i = 3; i <= 30; i++)
+        append(fixture, i, 1, 4, 200);
+    trim(fixture, 5);
+    sync_log(fixture);
+    assert_int_equal(log_mark(fixture->log), LASH_OK);
+    char *text = dump(fixture, LASH_OK);
+    assert_non_null(strstr(text, "log-0000000000000002 offset=0 "));
+    assert_non_null(strstr(text, " first=30 frame=30..30 term=4 kind=command count=1 ok"));
+    assert_non_null(strstr(text, " trim first=6 prev_term=4 ok"));
+    assert_non_null(strstr(text, " mark ok"));
+    assert_non_null(strstr(text, "identity=\"members of the first day\""));
+    assert_non_null(strstr(text, "    index=30 origin=d sequence=30 size=200 data=\""));
+    assert_non_null(strstr(text, " end\n"));
+    free(text);
+}
+
+static void the_dump_names_what_is_damaged(void **state) {
+    struct fixture *fixture = *state;
+    append(fixture, 1, 1, 1, 16);
+    append(fixture, 2, 1, 1, 16);
+    log_close(fixture->log);
+    fixture->log = NULL;
+    uint64_t size;
+    memfs_bytes(fixture->fs, "data/n1/log-0000000000000001", &size)[RECORD_SECTOR + 200] ^= 1;
+    memfs_bytes(fixture->fs, "data/n1/log-0000000000000001", &size)[RECORD_SECTOR + 64] ^= 1;
+    char *text = dump(fixture, LASH_CORRUPT);
+    assert_non_null(strstr(text, "log-0000000000000001 offset=512 CORRUPT: "));
+    free(text);
+    fixture->options.dir = "nowhere";
+    text = dump(fixture, LASH_NOT_FOUND);
+    free(text);
+}
+
+static void the_same_on_the_operating_systems_files(void **state) {
+    struct fixture *fixture = *state;
+    log_close(fixture->log);
+    log_recovered_free(&fixture->recovered);
+    fixture->log = NULL;
+    char dir[] = "/tmp/lash-test-log-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    char path[64];
+    snprintf(path, sizeof path, "%s/deep/er", dir);
+    fixture->options.vfs = vfs_posix();
+    fixture->options.dir = path;
+    assert_int_equal(log_open(&fixture->options, &fixture->log, &fixture->recovered), LASH_OK);
+    for (lash_index i = 1; i <= 40; i++)
+        append(fixture, i, 1, 1, 300);
+    trim(fixture, 20);
+    struct log *log;
+    struct log_recovered recovered;
+    assert_int_equal(log_open(&fixture->options, &log, &recovered), LASH_BUSY);
+    reopen(fixture);
+    expect_same(fixture);
+    log_close(fixture->log);
+    fixture->log = NULL;
+    char command[96];
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
+int main(void) {
+#define SCENARIO(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        SCENARIO(a_new_log_is_empty),
+        SCENARIO(entries_and_votes_come_back),
+        SCENARIO(many_items_are_one_write_and_one_sync),
+        SCENARIO(a_frame_below_the_last_index_replaces_the_suffix),
+        SCENARIO(a_frame_replaced_from_its_middle_is_read_without_its_end),
+        SCENARIO(a_frame_that_begins_with_entries_held_already_counts_from_first),
+        SCENARIO(what_leaves_a_gap_or_goes_back_is_refused),
+        SCENARIO(segments_roll_over_and_keep_the_chain),
+        SCENARIO(a_record_larger_than_a_segment_gets_one_of_its_own_size),
+        SCENARIO(trimming_recycles_segments_and_keeps_term_and_vote),
+        SCENARIO(trimming_in_the_middle_of_a_frame_keeps_its_rest),
+        SCENARIO(a_reader_keeps_its_segment_from_being_recycled),
+        SCENARIO(reading_stops_at_the_bytes_allowed),
+        SCENARIO(a_mark_is_written_once_and_only_over_synced_records),
+        SCENARIO(closing_twice_writes_nothing_new),
+        SCENARIO(another_ones_log_is_refused),
+        SCENARIO(the_identity_survives_trimming),
+        SCENARIO(a_second_opener_is_turned_away),
+        SCENARIO(bad_options_are_refused),
+        SCENARIO(a_missing_segment_is_noticed),
+        SCENARIO(recycled_files_without_segments_are_noticed),
+        SCENARIO(the_dump_shows_every_record),
+        SCENARIO(the_dump_names_what_is_damaged),
+        SCENARIO(the_same_on_the_operating_systems_files),
+    };
+    return cmocka_run_group_tests_name("log", tests, NULL, NULL);
+}
