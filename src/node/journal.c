@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The replica's writes: what the core wants durable gathers while one job is out,
+ * and becomes the next job: one write, one sync (group commit).
+ */
+#include "base/assert.h"
+#include "base/logger.h"
+#include "node/replica_state.h"
+
+enum { JOURNAL_IDLE_MS = 100 /* without writes, after which the durable position is noted in the log */ };
+
+/* On the log thread. */
+static void journal_work(struct job *job) {
+    struct journal *journal = list_entry(job, struct journal, job);
+    struct log *log = journal->replica->log;
+    journal->sync_error = 0;
+    if (journal->writing.count == 0) {
+        journal->append_error = log_mark(log);
+        return;
+    }
+    journal->append_error = log_append(log, journal->writing.items, journal->writing.count);
+    if (!journal->append_error)
+        journal->sync_error = log_sync(log);
+}
+
+static void journal_clear(struct journal_batch *batch) {
+    for (size_t i = 0; i < batch->count; i++)
+        buf_unref(batch->items[i].frame);
+    batch->count = 0;
+    batch->write = 0;
+    batch->index = 0;
+    batch->term = 0;
+}
+
+/* The batch is durable: tell the core, and let go what waited for it. */
+static void journal_written(struct replica *replica) {
+    struct journal *journal = &replica->journal;
+    struct lash_event event = {.type = LASH_EVENT_WRITTEN};
+    event.written.write = journal->writing.write;
+    event.written.index = journal->writing.index;
+    event.written.term = journal->writing.term;
+    journal_clear(&journal->writing);
+
+    journal->durable = event.written.write;
+    journal->mark_at_ms = replica->env->now_ms(replica->env->context) + JOURNAL_IDLE_MS;
+    recent_written(&replica->recent, event.written.write);
+    if (!replica_active(replica))
+        return;
+    sender_release(replica, event.written.write);
+    replica_step_surely(replica, &event);
+}
+
+static void journal_done(struct job *job) {
+    struct journal *journal = list_entry(job, struct journal, job);
+    struct replica *replica = journal->replica;
+    LASH_ASSERT(journal->busy);
+    journal->busy = false;
+    if (journal->sync_error) {
+        journal_clear(&journal->queued);
+        replica_fail(replica, journal->sync_error, "the log could not be synced; what was written may be lost");
+        replica->env->halt(replica->env->context, journal->sync_error);
+    } else if (journal->append_error) {
+        journal_clear(&journal->queued);
+        replica_fail(replica, journal->append_error, "the log could not be written; free space and restart");
+    } else if (journal->writing.count) {
+        journal_written(replica);
+    }
+    journal_clear(&journal->writing);
+}
+
+void journal_init(struct replica *replica) {
+    replica->journal.replica = replica;
+    replica->journal.mark_at_ms = UINT64_MAX;
+    replica->journal.job.work = journal_work;
+    replica->journal.job.done = journal_done;
+    list_init(&replica->journal.job.link);
+}
+
+void journal_free(struct replica *replica) {
+    struct journal *journal = &replica->journal;
+    LASH_ASSERT(!journal->busy);
+    journal_clear(&journal->queued);
+    journal_clear(&journal->writing);
+    mem_free(journal->queued.items);
+    mem_free(journal->writing.items);
+}
+
+int journal_reserve(struct replica *replica, size_t frames) {
+    struct journal_batch *batch = &replica->journal.queued;
+    size_t needed = batch->count + frames + 1;
+    if (needed <= batch->capacity)
+        return 0;
+    size_t capacity = needed * 2;
+    struct log_item *items = mem_realloc(batch->items, capacity * sizeof *items);
+    if (!items)
+        return LASH_NOMEM;
+    batch->items = items;
+    batch->capacity = capacity;
+    return 0;
+}
+
+/* One item more, with the write's term and vote if they are not in an item yet. */
+static void journal_push(struct replica *replica, bool save_vote, const struct recent_frame *frame) {
+    struct journal_batch *batch = &replica->journal.queued;
+    const struct lash_outputs *outputs = &replica->outputs;
+    LASH_ASSERT(batch->count < batch->capacity);
+    struct log_item item = {.save_vote = save_vote, .term = outputs->term, .vote = outputs->vote};
+    if (frame) {
+        item.frame = buf_ref(frame->frame);
+        item.first = frame->first;
+        batch->index = frame->last;
+        batch->term = frame->term;
+        recent_push(&replica->recent, frame);
+    }
+    batch->items[batch->count++] = item;
+}
+
+/* The no-op with which a leader's term begins (§8), made here as nobody proposed it. */
+static void journal_add_noop(struct replica *replica) {
+    const struct lash_outputs *outputs = &replica->outputs;
+    struct recent_frame frame = {.first = outputs->append_first,
+                                 .last = outputs->append_first,
+                                 .term = outputs->append_term,
+                                 .kind = LASH_ENTRY_NOOP,
+                                 .write = outputs->write};
+    struct frame_input input = {.origin = replica->options.id};
+    int error = frame_encode(replica->options.group, frame.first, frame.term, frame.kind, &input, 1, &frame.frame);
+    if (error) {
+        replica_fail(replica, error, "no memory for the first entry of the term");
+        return;
+    }
+    journal_push(replica, outputs->save_vote, &frame);
+    buf_unref(frame.frame);
+}
+
+void journal_add(struct replica *replica, const struct recent_frame *frames, size_t count) {
+    const struct lash_outputs *outputs = &replica->outputs;
+    struct journal_batch *batch = &replica->journal.queued;
+    LASH_ASSERT(outputs->write > batch->write);
+    if (outputs->append && outputs->noop) {
+        journal_add_noop(replica);
+    } else if (outputs->append) {
+        bool save_vote = outputs->save_vote;
+        for (size_t i = 0; i < count; i++) {
+            struct recent_frame frame = frames[i];
+            if (frame.last < outputs->append_first)
+                continue;
+            if (frame.first < outputs->append_first)
+                frame.first = outputs->append_first;
+            frame.write = outputs->write;
+            journal_push(replica, save_vote, &frame);
+            save_vote = false;
+        }
+        LASH_ASSERT(batch->index == outputs->append_last && batch->term == outputs->append_term);
+    } else {
+        LASH_ASSERT(outputs->save_vote);
+        journal_push(replica, true, NULL);
+    }
+    batch->write = outputs->write;
+}
+
+void journal_turn(struct replica *replica) {
+    struct journal *journal = &replica->journal;
+    if (journal->busy || replica->journal.append_error || replica->journal.sync_error)
+        return;
+    if (journal->queued.count) {
+        struct journal_batch batch = journal->writing;
+        journal->writing = journal->queued;
+        journal->queued = batch;
+    } else if (replica->now_ms < journal->mark_at_ms) {
+        return;
+    }
+    journal->mark_at_ms = UINT64_MAX;
+    journal->busy = true;
+    replica->env->submit(replica->env->context, REPLICA_LOG, &journal->job);
+}
+
+uint64_t journal_deadline(const struct replica *replica) {
+    return replica->journal.busy ? UINT64_MAX : replica->journal.mark_at_ms;
+}

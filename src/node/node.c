@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The node in production: a loop thread with sockets and timers around a
+ * replica, and the threads that work its jobs off. Requests enter from any
+ * thread through one list; everything that a turn of the loop gathered is dealt with
+ * in one replica_turn.
+ */
+#include "lash/node.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "base/assert.h"
+#include "base/logger.h"
+#include "node/executor.h"
+#include "node/replica.h"
+#include "node/settings.h"
+#include "transport/transport.h"
+
+enum { NODE_RECENT_BYTES_MAX = 32 << 20 /* of frames kept in memory for followers */ };
+
+struct lash_node {
+    struct lash_node_options options; /* its pointers are valid during lash_node_open only */
+    struct request_gauge gauge;
+    struct log *log;
+    struct replica *replica;
+    struct replica_env env;
+    struct executor executors[2]; /* by enum replica_executor */
+    struct transport *transport;
+
+    uv_loop_t loop;
+    uv_thread_t thread;
+    uv_async_t wake;
+    uv_timer_t timer;
+    uv_check_t check;
+    uint32_t executor_count; /* running */
+    bool loop_open;
+    bool tearing_down;    /* handles are being closed */
+    uint64_t bad_packets; /* whose contents could not come from a right peer */
+
+    uv_mutex_t mutex; /* guards what follows */
+    struct list incoming;
+    bool closing;
+    struct lash_status status;
+};
+
+/* ---- The replica's world ------------------------------------------------------------------------- */
+
+static uint64_t node_now_ms(void *context) {
+    (void)context;
+    return uv_hrtime() / 1000000;
+}
+
+static void node_turn(struct lash_node *node);
+
+static void node_timer(uv_timer_t *timer) {
+    node_turn(timer->data);
+}
+
+static void node_arm(void *context, uint64_t deadline_ms) {
+    struct lash_node *node = context;
+    if (node->tearing_down)
+        return;
+    if (deadline_ms == UINT64_MAX) {
+        uv_timer_stop(&node->timer);
+        return;
+    }
+    uint64_t now_ms = node_now_ms(node);
+    uv_update_time(&node->loop);
+    uv_timer_start(&node->timer, node_timer, deadline_ms > now_ms ? deadline_ms - now_ms : 0, 0);
+}
+
+static int node_send(void *context, lash_id peer, const void *head, size_t head_size, struct buf *const *tails,
+                     size_t count) {
+    struct lash_node *node = context;
+    return transport_send(node->transport, peer, head, head_size, tails, count);
+}
+
+static void node_submit(void *context, enum replica_executor executor, struct job *job) {
+    struct lash_node *node = context;
+    executor_submit(&node->executors[executor], job);
+}
+
+static void node_observe(void *context, const struct lash_status *status) {
+    struct lash_node *node = context;
+    if (node->options.observe)
+        node->options.observe(node->options.observe_context, status);
+}
+
+/* Nothing that relied on the failed sync was acknowledged, and nothing will be. */
+static void node_halt(void *context, int error) {
+    (void)context;
+    log_error("stopping the process: a sync of the log failed, so what is on disk is unknown; restart the node",
+              F_ERR(error));
+    abort();
+}
+
+/* ---- The loop ------------------------------------------------------------------------------------ */
+
+static void node_received(void *context, const struct transport_packet *packet) {
+    struct lash_node *node = context;
+    int error =
+        replica_receive(node->replica, packet->from, packet->head, packet->head_size, packet->tail, packet->tail_size);
+    if (!error)
+        return;
+    node->bad_packets++;
+    /* Each power of two, so that a mad peer cannot fill the operator's disk. */
+    if ((node->bad_packets & (node->bad_packets - 1)) == 0)
+        log_warn("bad packet dropped", F_HEX("peer", packet->from), F_ERR(error), F_U64("so_far", node->bad_packets));
+}
+
+static void node_connected(void *context, uint64_t peer) {
+    struct lash_node *node = context;
+    replica_connected(node->replica, peer);
+}
+
+static void node_disconnected(void *context, uint64_t peer) {
+    struct lash_node *node = context;
+    replica_disconnected(node->replica, peer);
+}
+
+static void node_transport_closed(void *context) {
+    struct lash_node *node = context;
+    node->transport = NULL;
+}
+
+/* Close what keeps the loop running. */
+static void node_tear_down(struct lash_node *node) {
+    if (node->tearing_down)
+        return;
+    node->tearing_down = true;
+    if (node->transport)
+        transport_close(node->transport, node_transport_closed, node);
+    uv_close((uv_handle_t *)&node->timer, NULL);
+    uv_close((uv_handle_t *)&node->check, NULL);
+    uv_close((uv_handle_t *)&node->wake, NULL);
+}
+
+static void node_publish(struct lash_node *node) {
+    struct lash_status status;
+    replica_status(node->replica, &status);
+    uv_mutex_lock(&node->mutex);
+    node->status = status;
+    uv_mutex_unlock(&node->mutex);
+}
+
+/* Everything that came since the last turn. */
+static void node_turn(struct lash_node *node) {
+    if (node->tearing_down)
+        return;
+    struct list incoming;
+    list_init(&incoming);
+    uv_mutex_lock(&node->mutex);
+    list_splice(&incoming, &node->incoming);
+    bool closing = node->closing;
+    uv_mutex_unlock(&node->mutex);
+
+    for (uint32_t i = 0; i < node->executor_count; i++)
+        executor_finish(&node->executors[i]);
+    if (closing)
+        replica_stop(node->replica);
+    replica_submit(node->replica, &incoming);
+    replica_turn(node->replica);
+    node_publish(node); /* before the callbacks, which may ask for it */
+    replica_deliver(node->replica);
+    if (replica_stopped(node->replica))
+        node_tear_down(node);
+}
+
+static void node_check(uv_check_t *check) {
+    node_turn(check->data);
+}
+
+static void node_woken(uv_async_t *wake) {
+    (void)wake; /* the turn follows at the end of this round of the loop */
+}
+
+static void node_wake(void *context) {
+    struct lash_node *node = context;
+    uv_async_send(&node->wake);
+}
+
+static void node_run(void *argument) {
+    struct lash_node *node = argument;
+    pthread_setname_np(pthread_self(), "lash-loop");
+    node_turn(node);
+    uv_run(&node->loop, UV_RUN_DEFAULT);
+}
+
+/* ---- Opening and closing ------------------------------------------------------------------------- */
+
+static int node_open_log(struct lash_node *node, struct log_recovered *recovered) {
+    const struct vfs *vfs = vfs_posix();
+    struct lash_configuration configuration;
+    settings_configuration(&node->options, &configuration);
+    uint8_t identity[SETTINGS_IDENTITY_MAX];
+    size_t identity_size = settings_identity(&configuration, identity);
+
+    int error = settings_make_directory(vfs, node->options.data_dir);
+    if (error)
+        return error;
+    size_t size = strlen(node->options.data_dir) + sizeof "/log";
+    char *dir = mem_alloc(size);
+    if (!dir)
+        return LASH_NOMEM;
+    snprintf(dir, size, "%s/log", node->options.data_dir);
+    struct log_options options = {.vfs = vfs,
+                                  .dir = dir,
+                                  .segment_bytes = node->options.segment_bytes,
+                                  .cluster_id = node->options.cluster_id,
+                                  .node_id = node->options.id,
+                                  .group = node->options.group,
+                                  .identity = identity,
+                                  .identity_size = identity_size};
+    error = log_open(&options, &node->log, recovered);
+    mem_free(dir);
+    return error;
+}
+
+/* Seeds: from the operating system unless given; the node's id tells nodes with the same seed apart. */
+static int node_seed(const struct lash_node *node, uint64_t seeds[2]) {
+    if (uv_random(NULL, NULL, seeds, 2 * sizeof seeds[0], 0, NULL) != 0)
+        return LASH_IO;
+    if (node->options.seed)
+        seeds[0] = node->options.seed ^ node->options.id * 0x9e3779b97f4a7c15U;
+    seeds[1] = seeds[1] >> 1 | 1; /* far from wrapping around */
+    return 0;
+}
+
+static int node_open_replica(struct lash_node *node, const struct lash_state_machine *machine) {
+    struct log_recovered recovered;
+    int error = node_open_log(node, &recovered);
+    if (error)
+        return error;
+    uint64_t seeds[2];
+    error = node_seed(node, seeds);
+    if (!error) {
+        struct replica_options options = {.id = node->options.id,
+                                          .cluster_id = node->options.cluster_id,
+                                          .group = node->options.group,
+                                          .heartbeat_ms = node->options.heartbeat_ms,
+                                          .election_ms = node->options.election_ms,
+                                          .seed = seeds[0],
+                                          .sequence = seeds[1],
+                                          .applied = node->options.applied,
+                                          .request_timeout_ms = node->options.request_timeout_ms,
+                                          .recent_bytes_max = NODE_RECENT_BYTES_MAX,
+                                          .machine = *machine,
+                                          .gauge = &node->gauge};
+        settings_configuration(&node->options, &options.configuration);
+        node->env = (struct replica_env){.context = node,
+                                         .now_ms = node_now_ms,
+                                         .arm = node_arm,
+                                         .send = node_send,
+                                         .submit = node_submit,
+                                         .observe = node_observe,
+                                         .halt = node_halt};
+        error = replica_new(&options, &node->env, node->log, &recovered, &node->replica);
+        if (error == LASH_MISMATCH)
+            log_error("the state machine has applied more than the log holds; one of them is another's or was lost",
+                      F_U64("applied", options.applied), F_U64("log", recovered.last_index));
+    }
+    log_recovered_free(&recovered);
+    return error;
+}
+
+static int node_open_transport(struct lash_node *node) {
+    struct transport_options options = {.loop = &node->loop,
+                                        .cluster_id = node->options.cluster_id,
+                                        .node_id = node->options.id,
+                                        .listen_host = node->options.listen_host,
+                                        .listen_port = node->options.listen_port,
+                                        .seed = uv_hrtime() ^ node->options.id,
+                                        .context = node,
+                                        .received = node_received,
+                                        .connected = node_connected,
+                                        .disconnected = node_disconnected};
+    int error = transport_open(&options, &node->transport);
+    for (size_t i = 0; !error && i < node->options.peer_count; i++) {
+        const struct lash_peer *peer = &node->options.peers[i];
+        if (peer->id != node->options.id)
+            error = transport_add_peer(node->transport, peer->id, peer->host, peer->port);
+    }
+    return error;
+}
+
+/* The loop and its handles, not yet running. */
+static int node_open_loop(struct lash_node *node) {
+    if (uv_loop_init(&node->loop) != 0)
+        return LASH_NOMEM;
+    if (uv_async_init(&node->loop, &node->wake, node_woken) != 0) {
+        uv_loop_close(&node->loop);
+        return LASH_NOMEM;
+    }
+    uv_timer_init(&node->loop, &node->timer);
+    uv_check_init(&node->loop, &node->check);
+    node->timer.data = node;
+    node->check.data = node;
+    node->loop_open = true;
+    return node_open_transport(node);
+}
+
+/* Start the threads, with all signals blocked: they are the program's business, and SIGPIPE is nobody's. */
+static int node_start(struct lash_node *node) {
+    static const char *const names[] = {[REPLICA_LOG] = "lash-log", [REPLICA_APPLY] = "lash-apply"};
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    uv_check_start(&node->check, node_check);
+    int error = 0;
+    while (!error && node->executor_count < 2) {
+        uint32_t i = node->executor_count;
+        error = executor_open(&node->executors[i], names[i], node_wake, node);
+        node->executor_count += !error;
+    }
+    if (!error && uv_thread_create(&node->thread, node_run, node) != 0)
+        error = LASH_NOMEM;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
+/* Free what was opened; no loop thread runs. */
+static void node_free(struct lash_node *node) {
+    if (node->loop_open) {
+        node_tear_down(node);
+        uv_run(&node->loop, UV_RUN_DEFAULT);
+        int busy = uv_loop_close(&node->loop);
+        LASH_ASSERT(busy == 0);
+    }
+    for (uint32_t i = 0; i < node->executor_count; i++)
+        executor_close(&node->executors[i]);
+    if (node->replica)
+        replica_free(node->replica);
+    log_close(node->log);
+    uv_mutex_destroy(&node->mutex);
+    mem_free(node);
+}
+
+int lash_node_open(const struct lash_node_options *options, const struct lash_state_machine *machine,
+                   lash_node **node) {
+    if (!options || !machine || !machine->apply || !node)
+        return LASH_INVALID;
+    struct lash_node_options settings;
+    int error = settings_check(options, &settings);
+    if (error)
+        return error;
+    lash_node *new = mem_calloc(1, sizeof *new);
+    if (!new)
+        return LASH_NOMEM;
+    new->options = settings;
+    list_init(&new->incoming);
+    if (uv_mutex_init(&new->mutex) != 0) {
+        mem_free(new);
+        return LASH_NOMEM;
+    }
+    error = node_open_replica(new, machine);
+    if (!error)
+        error = node_open_loop(new);
+    if (!error) {
+        replica_status(new->replica, &new->status);
+        error = node_start(new);
+    }
+    if (error) {
+        node_free(new);
+        return error;
+    }
+    *node = new;
+    return 0;
+}
+
+void lash_node_close(lash_node *node) {
+    if (!node)
+        return;
+    uv_mutex_lock(&node->mutex);
+    node->closing = true;
+    uv_async_send(&node->wake);
+    uv_mutex_unlock(&node->mutex);
+    uv_thread_join(&node->thread);
+    node_free(node);
+}
+
+/* ---- Requests ------------------------------------------------------------------------------------ */
+
+/* Make a request and hand it to the loop thread. */
+static int node_request(lash_node *node, enum request_kind kind, const void *data, size_t size, void *user,
+                        lash_done_fn done, void *argument) {
+    if (node->gauge.bytes + request_cost(size) > node->options.pending_bytes_max)
+        return LASH_BUSY;
+    struct request *request;
+    int error = request_new(&node->gauge, kind, data, size, &request);
+    if (error)
+        return error;
+    request->user = user;
+    request->done = done;
+    request->argument = argument;
+
+    uv_mutex_lock(&node->mutex);
+    bool refused = node->closing || node->status.error != 0;
+    bool first = list_empty(&node->incoming);
+    if (!refused)
+        list_push(&node->incoming, &request->link);
+    if (!refused && first)
+        uv_async_send(&node->wake);
+    uv_mutex_unlock(&node->mutex);
+    if (refused)
+        request_free(request);
+    return refused ? LASH_CLOSED : 0;
+}
+
+int lash_node_propose(lash_node *node, const void *data, size_t size, void *request, lash_done_fn done,
+                      void *argument) {
+    if (size > node->options.entry_bytes_max)
+        return LASH_TOO_LARGE;
+    return node_request(node, REQUEST_COMMAND, data, size, request, done, argument);
+}
+
+int lash_node_barrier(lash_node *node, lash_done_fn done, void *argument) {
+    return node_request(node, REQUEST_BARRIER, NULL, 0, NULL, done, argument);
+}
+
+int lash_node_read(lash_node *node, lash_done_fn done, void *argument) {
+    return node_request(node, REQUEST_READ, NULL, 0, NULL, done, argument);
+}
+
+int lash_node_status(lash_node *node, struct lash_status *status) {
+    uv_mutex_lock(&node->mutex);
+    *status = node->status;
+    uv_mutex_unlock(&node->mutex);
+    status->pending_requests = node->gauge.count;
+    return 0;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Commands and barriers on their way into a log: gathered into frames and
+ * appended by the leader, forwarded to it by everyone else, held while there is none.
+ *
+ * A proposal is sent at most once, and only to the leader of one known term, which
+ * refuses it when that term is over. So its fate is certain in three cases: it was
+ * applied; it was refused (then it waits for the next leader); or an entry of a
+ * later term was applied and it was not (§5.4: the committed log never gets an
+ * entry of an earlier term again).
+ */
+#include "base/assert.h"
+
+#include "node/replica_state.h"
+
+enum {
+    PROPOSER_BYTES_MAX = 1 << 20, /* of data in one frame; a single larger command gets a frame of its own */
+    PROPOSER_COUNT_MAX = 1 << 16, /* of entries in one frame */
+};
+
+int proposer_init(struct replica *replica) {
+    list_init(&replica->proposer.queue);
+    return waiting_init(&replica->proposer.waiting);
+}
+
+void proposer_free(struct replica *replica) {
+    LASH_ASSERT(list_empty(&replica->proposer.queue));
+    waiting_free(&replica->proposer.waiting);
+    mem_free(replica->proposer.inputs);
+}
+
+void proposer_submit(struct replica *replica, struct request *request) {
+    request->sequence = replica_number(replica);
+    list_push(&replica->proposer.queue, &request->link);
+}
+
+static int proposer_reserve(struct proposer *proposer, size_t count) {
+    if (count <= proposer->input_capacity)
+        return 0;
+    size_t capacity = count * 2;
+    struct frame_input *inputs = mem_realloc(proposer->inputs, capacity * sizeof *inputs);
+    if (!inputs)
+        return LASH_NOMEM;
+    proposer->inputs = inputs;
+    proposer->input_capacity = capacity;
+    return 0;
+}
+
+/* Put the queue's first requests of one kind, as many as make a frame, into `inputs`. Errors: LASH_NOMEM. */
+static int proposer_gather(struct replica *replica, enum request_kind *kind, size_t *count) {
+    struct proposer *proposer = &replica->proposer;
+    size_t bytes = 0;
+    *count = 0;
+    for (struct list *at = proposer->queue.next; at != &proposer->queue; at = at->next) {
+        const struct request *request = list_entry(at, struct request, link);
+        if (*count && (request->kind != *kind || bytes + request->size > PROPOSER_BYTES_MAX))
+            break;
+        int error = proposer_reserve(proposer, *count + 1);
+        if (error)
+            return error;
+        *kind = request->kind;
+        bytes += request->size;
+        proposer->inputs[(*count)++] = (struct frame_input){
+            .origin = replica->options.id, .sequence = request->sequence, .data = request->data, .size = request->size};
+        if (*count == PROPOSER_COUNT_MAX)
+            break;
+    }
+    return 0;
+}
+
+/* The first `count` requests of the queue were sent in the present term. */
+static void proposer_sent(struct replica *replica, size_t count, lash_term term, uint64_t batch) {
+    for (size_t i = 0; i < count; i++) {
+        struct request *request = list_entry(list_pop(&replica->proposer.queue), struct request, link);
+        request->term = term;
+        request->batch = batch;
+        waiting_add(&replica->proposer.waiting, request);
+    }
+}
+
+/* Append what is in `inputs` to the leader's log. Errors: LASH_NOMEM, LASH_TOO_LARGE, and the core's. */
+static int proposer_append(struct replica *replica, uint32_t kind, size_t count) {
+    struct recent_frame frame = {.first = replica->status.last_index + 1,
+                                 .last = replica->status.last_index + count,
+                                 .term = replica->status.term,
+                                 .kind = kind};
+    int error = frame_encode(replica->options.group, frame.first, frame.term, kind, replica->proposer.inputs,
+                             (uint32_t)count, &frame.frame);
+    if (error)
+        return error;
+    struct lash_event event = {.type = LASH_EVENT_PROPOSE};
+    event.propose.kind = kind;
+    event.propose.count = (uint32_t)count;
+    error = replica_step(replica, &event, &frame, 1);
+    buf_unref(frame.frame);
+    return error;
+}
+
+/* As leader: a frame of the queue's first requests. */
+static int proposer_lead(struct replica *replica) {
+    enum request_kind kind;
+    size_t count;
+    lash_term term = replica->status.term;
+    int error = proposer_gather(replica, &kind, &count);
+    if (!error)
+        error = proposer_append(replica, (uint32_t)kind, count);
+    if (!error)
+        proposer_sent(replica, count, term, 0);
+    return error;
+}
+
+/* As anyone else: a packet with the queue's first requests to the leader. */
+static int proposer_forward(struct replica *replica) {
+    enum request_kind kind;
+    size_t count;
+    lash_term term = replica->status.term;
+    struct buf *frame;
+    int error = proposer_gather(replica, &kind, &count);
+    if (!error)
+        error = frame_encode(replica->options.group, 1, term, (uint32_t)kind, replica->proposer.inputs, (uint32_t)count,
+                             &frame);
+    if (error)
+        return error;
+    struct wire_head head = {.group = replica->options.group, .kind = WIRE_FORWARD};
+    head.forward.term = term;
+    head.forward.batch = replica_number(replica);
+    uint8_t data[WIRE_HEAD_MAX];
+    size_t size = wire_encode(&head, data);
+    error = replica->env->send(replica->env->context, replica->status.leader, data, size, &frame, 1);
+    buf_unref(frame);
+    if (!error)
+        proposer_sent(replica, count, term, head.forward.batch);
+    return error;
+}
+
+void proposer_turn(struct replica *replica) {
+    struct proposer *proposer = &replica->proposer;
+    int error = 0;
+    while (!error && replica_active(replica) && !list_empty(&proposer->queue)) {
+        if (replica->now_ms < proposer->not_before_ms)
+            return;
+        if (replica->status.role == LASH_LEADER)
+            error = proposer_lead(replica);
+        else if (replica_is_connected(replica, replica->status.leader))
+            error = proposer_forward(replica);
+        else
+            return;
+    }
+    /* No memory, or a full queue to the leader: nothing was sent, try again shortly. */
+    if (error)
+        proposer->not_before_ms = replica->now_ms + replica->options.heartbeat_ms / 10 + 1;
+}
+
+uint64_t proposer_deadline(const struct replica *replica) {
+    const struct proposer *proposer = &replica->proposer;
+    if (list_empty(&proposer->queue) || proposer->not_before_ms <= replica->now_ms)
+        return UINT64_MAX;
+    return proposer->not_before_ms;
+}
+
+void proposer_leader_changed(struct replica *replica) {
+    replica->proposer.not_before_ms = 0;
+}
+
+/* The entries of a forwarded frame become inputs. Returns LASH_CORRUPT when they are not the sender's own. */
+static int proposer_unpack(struct replica *replica, lash_id from, const uint8_t *tail, const struct frame *frame) {
+    int error = proposer_reserve(&replica->proposer, frame->count);
+    size_t offset = 0;
+    struct frame_entry entry;
+    for (size_t i = 0; !error && frame_next(tail, frame, &offset, &entry); i++) {
+        if (entry.origin != from)
+            error = LASH_CORRUPT;
+        replica->proposer.inputs[i] = (struct frame_input){
+            .origin = entry.origin, .sequence = entry.sequence, .data = entry.data, .size = entry.size};
+    }
+    return error;
+}
+
+static void proposer_refuse(struct replica *replica, lash_id from, uint64_t batch, int error) {
+    struct wire_head head = {.group = replica->options.group, .kind = WIRE_FORWARD_REPLY};
+    head.forward_reply.batch = batch;
+    head.forward_reply.error = error;
+    uint8_t data[WIRE_HEAD_MAX];
+    size_t size = wire_encode(&head, data);
+    (void)replica->env->send(replica->env->context, from, data, size, NULL, 0); /* else the sender's wait times out */
+}
+
+int proposer_forwarded(struct replica *replica, lash_id from, const struct wire_head *head, const uint8_t *tail,
+                       size_t size) {
+    struct frame frame;
+    size_t used;
+    int error = frame_check(tail, size, &frame, &used);
+    if (error)
+        return error;
+    if (used != size || frame.group != replica->options.group ||
+        (frame.kind != LASH_ENTRY_COMMAND && frame.kind != LASH_ENTRY_BARRIER))
+        return LASH_CORRUPT;
+    if (!replica_active(replica))
+        return 0;
+    if (replica->status.role != LASH_LEADER || replica->status.term != head->forward.term)
+        error = LASH_NOT_LEADER;
+    if (!error)
+        error = proposer_unpack(replica, from, tail, &frame);
+    if (error == LASH_CORRUPT)
+        return error;
+    if (!error)
+        error = proposer_append(replica, frame.kind, frame.count);
+    if (error)
+        proposer_refuse(replica, from, head->forward.batch, error);
+    return 0;
+}
+
+/* Move every sent request for which `matches` says so to `taken`, oldest first. */
+static void proposer_take(struct replica *replica, bool (*matches)(const struct request *request, uint64_t argument),
+                          uint64_t argument, struct list *taken) {
+    for (struct list *at = replica->ages.next; at != &replica->ages; at = at->next) {
+        struct request *request = list_entry(at, struct request, age);
+        if (request->term == 0 || !matches(request, argument))
+            continue;
+        struct request *found = waiting_take(&replica->proposer.waiting, request->sequence);
+        LASH_ASSERT(found == request);
+        list_push(taken, &request->link);
+    }
+}
+
+static bool proposer_in_batch(const struct request *request, uint64_t batch) {
+    return request->batch == batch;
+}
+
+void proposer_refused(struct replica *replica, uint64_t batch) {
+    struct list refused;
+    list_init(&refused);
+    if (batch != 0)
+        proposer_take(replica, proposer_in_batch, batch, &refused);
+    if (list_empty(&refused))
+        return;
+    for (struct list *at = refused.next; at != &refused; at = at->next) {
+        struct request *request = list_entry(at, struct request, link);
+        request->term = 0;
+        request->batch = 0;
+    }
+    list_splice(&refused, &replica->proposer.queue);
+    list_splice(&replica->proposer.queue, &refused);
+    replica->proposer.not_before_ms = replica->now_ms + replica->options.heartbeat_ms;
+}
+
+static bool proposer_sent_before(const struct request *request, uint64_t term) {
+    return request->term < term;
+}
+
+void proposer_drop_before(struct replica *replica, lash_term term) {
+    struct list dropped;
+    list_init(&dropped);
+    proposer_take(replica, proposer_sent_before, term, &dropped);
+    struct list *at;
+    while ((at = list_pop(&dropped)))
+        request_end(list_entry(at, struct request, link), LASH_DROPPED, 0, &replica->ended);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Messages from peers. Nothing in them is believed before it was checked.
+ */
+#include <string.h>
+
+#include "base/assert.h"
+#include "node/replica_state.h"
+
+/* The frames of one AppendEntries. */
+struct receiver_frames {
+    struct recent_frame *frames;
+    struct lash_run *runs;
+    size_t count;
+    size_t capacity;
+};
+
+static int receiver_reserve(struct receiver_frames *found) {
+    if (found->count < found->capacity)
+        return 0;
+    size_t capacity = found->capacity ? found->capacity * 2 : 16;
+    struct recent_frame *frames = mem_realloc(found->frames, capacity * sizeof *frames);
+    if (!frames)
+        return LASH_NOMEM;
+    found->frames = frames;
+    struct lash_run *runs = mem_realloc(found->runs, capacity * sizeof *runs);
+    if (!runs)
+        return LASH_NOMEM;
+    found->runs = runs;
+    found->capacity = capacity;
+    return 0;
+}
+
+/* Add the checked frame at `data`, of which an earlier frame of the message may hold the first entries. */
+static int receiver_add(struct receiver_frames *found, const struct frame *frame, const uint8_t *data, size_t size) {
+    lash_index first = frame->first;
+    lash_index last = frame->first + frame->count - 1;
+    if (found->count) {
+        lash_index next = found->frames[found->count - 1].last + 1;
+        if (first > next || last < next)
+            return LASH_CORRUPT;
+        first = next;
+    }
+    int error = receiver_reserve(found);
+    if (error)
+        return error;
+    struct buf *copy = buf_new(size);
+    if (!copy)
+        return LASH_NOMEM;
+    memcpy(copy->data, data, size);
+    copy->size = size;
+    found->frames[found->count] =
+        (struct recent_frame){.frame = copy, .first = first, .last = last, .term = frame->term, .kind = frame->kind};
+    found->runs[found->count] = (struct lash_run){
+        .first = first, .term = frame->term, .count = (uint32_t)(last - first + 1), .kind = frame->kind};
+    found->count++;
+    return 0;
+}
+
+static int receiver_parse(struct replica *replica, const uint8_t *tail, size_t size, struct receiver_frames *found) {
+    while (size) {
+        struct frame frame;
+        size_t used;
+        int error = frame_check(tail, size, &frame, &used);
+        if (!error && (frame.group != replica->options.group || frame.first == 0))
+            error = LASH_CORRUPT;
+        if (!error)
+            error = receiver_add(found, &frame, tail, used);
+        if (error)
+            return error;
+        LASH_ASSERT(used <= size);
+        tail += used;
+        size -= used;
+    }
+    return 0;
+}
+
+int receiver_message(struct replica *replica, lash_id from, struct wire_head *head, const uint8_t *tail, size_t size) {
+    if (size && head->message.type != LASH_MSG_APPEND)
+        return LASH_CORRUPT;
+    struct receiver_frames found = {0};
+    int error = receiver_parse(replica, tail, size, &found);
+    if (!error) {
+        struct lash_event event = {.type = LASH_EVENT_MESSAGE, .message = head->message};
+        event.message.from = from;
+        event.message.to = replica->options.id;
+        if (found.count) {
+            event.message.append.runs = found.runs;
+            event.message.append.run_count = (uint32_t)found.count;
+        }
+        error = replica_step(replica, &event, found.frames, found.count);
+    }
+    for (size_t i = 0; i < found.count; i++)
+        buf_unref(found.frames[i].frame);
+    mem_free(found.frames);
+    mem_free(found.runs);
+    /* Without memory, and when the core finds it outside its contract, the message is as good as lost. */
+    return error == LASH_CORRUPT || error == LASH_VERSION ? error : 0;
+}

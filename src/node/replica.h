@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A replica without threads, sockets or clock: it drives the core, the log and
+ * the state machine, and reaches the rest of the world through struct
+ * replica_env. The production node and the simulator supply one each.
+ *
+ * Applied is only what is committed and also durable in the own log: a state
+ * machine that survives a killed process is thereby never ahead of the log that
+ * it is opened with.
+ *
+ * Threads: the loop thread only, for everything but the `work` of jobs.
+ */
+#ifndef LASH_NODE_REPLICA_H
+#define LASH_NODE_REPLICA_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "lash/node.h"
+#include "node/job.h"
+#include "node/request.h"
+#include "storage/log.h"
+
+struct replica;
+
+/* What a job runs on. Jobs of one executor run one after another. */
+enum replica_executor { REPLICA_LOG = 0, REPLICA_APPLY = 1 };
+
+/* The world. `context` is handed back to each function. */
+struct replica_env {
+    void *context;
+    /* Monotonic milliseconds. */
+    uint64_t (*now_ms)(void *context);
+    /* Call replica_turn at `deadline_ms` or soon after; replaces the deadline before. UINT64_MAX: none. */
+    void (*arm)(void *context, uint64_t deadline_ms);
+    /* Queue a packet for `peer`: a copy of the head, references to the tails. Errors: then it was certainly not sent. */
+    int (*send)(void *context, lash_id peer, const void *head, size_t head_size, struct buf *const *tails,
+                size_t count);
+    /* Run `job` on an executor. */
+    void (*submit)(void *context, enum replica_executor executor, struct job *job);
+    /* Role, term, leader or error changed. May be NULL. */
+    void (*observe)(void *context, const struct lash_status *status);
+    /* A sync of the log failed: stop the process at once. It may return only where the process is simulated. */
+    void (*halt)(void *context, int error);
+};
+
+/* All set: no field has a default here. */
+struct replica_options {
+    lash_id id;
+    uint64_t cluster_id;
+    uint64_t group;
+    uint64_t heartbeat_ms;
+    uint64_t election_ms;
+    uint64_t seed;     /* differs between the nodes of a cluster and between incarnations, unless replaying */
+    uint64_t sequence; /* the first of the numbers for requests: likely never used by this node before */
+    lash_index applied;
+    uint64_t request_timeout_ms;
+    uint64_t recent_bytes_max; /* frames kept in memory after they are written */
+    struct lash_configuration configuration;
+    struct lash_state_machine machine;
+    struct request_gauge *gauge;
+};
+
+/* Make a replica that goes on from `recovered` with `log`; both stay the caller's, the log until replica_free.
+ * Errors: LASH_INVALID, LASH_NOMEM, LASH_MISMATCH (`applied` is beyond the log). */
+int replica_new(const struct replica_options *options, const struct replica_env *env, struct log *log,
+                const struct log_recovered *recovered, struct replica **replica);
+
+/* Free a replica that has stopped, or whose first replica_turn was never called. */
+void replica_free(struct replica *replica);
+
+/* Free a replica as if its process had died: its jobs are never finished, its requests never told. Simulated processes only. */
+void replica_abandon(struct replica *replica);
+
+/* ---- Events; after any number of them, replica_turn, then replica_deliver --------------------------------------- */
+
+/* Take over a list of requests (by their `link`), each of which will end. */
+void replica_submit(struct replica *replica, struct list *requests);
+
+/* A packet came from `from`. `head` and `tail` are only read during the call. Returns LASH_CORRUPT or LASH_VERSION when the
+ * bytes cannot come from a right peer, else 0. */
+int replica_receive(struct replica *replica, lash_id from, const uint8_t *head, size_t head_size, const uint8_t *tail,
+                    size_t tail_size);
+
+/* The way to a peer has opened, or broke: then what was sent may be lost. */
+void replica_connected(struct replica *replica, lash_id peer);
+void replica_disconnected(struct replica *replica, lash_id peer);
+
+/* Do all that is due: what gathered since the last turn becomes batches and jobs. */
+void replica_turn(struct replica *replica);
+
+/* Tell the ends of the requests that have ended by now. */
+void replica_deliver(struct replica *replica);
+
+/* Take no further part: requests end with LASH_CLOSED, what waits for the log is still written. */
+void replica_stop(struct replica *replica);
+
+/* Whether a replica told to stop has no job outstanding, nothing to write, and nobody to tell. */
+bool replica_stopped(const struct replica *replica);
+
+/* ---- Observation ------------------------------------------------------------------------------- */
+
+void replica_status(const struct replica *replica, struct lash_status *status);
+
+/* 0, or why the replica takes no part any more. */
+int replica_error(const struct replica *replica);
+
+#endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The insides of a replica, shared by the files that make it up: the journal
+ * (log jobs), the sender and the receiver (messages), the proposer, the reads
+ * and the applier (jobs of the state machine). replica.c steps the core and
+ * hands its outputs out.
+ */
+#ifndef LASH_NODE_REPLICA_STATE_H
+#define LASH_NODE_REPLICA_STATE_H
+
+#include "node/recent.h"
+#include "node/replica.h"
+#include "node/waiting.h"
+#include "node/wire.h"
+
+/* ---- Parts --------------------------------------------------------------------------------------- */
+
+/* Items that make one write. */
+struct journal_batch {
+    struct log_item *items; /* each with a reference to its frame */
+    size_t count;
+    size_t capacity;
+    uint64_t write;   /* the last write number in it; 0: none */
+    lash_index index; /* of the last append in it; 0: none */
+    lash_term term;   /* of that entry */
+};
+
+struct journal {
+    struct job job;
+    struct replica *replica;
+    struct journal_batch queued;  /* waits for the job to come back */
+    struct journal_batch writing; /* with the job; empty for a mark */
+    bool busy;                    /* the job is out */
+    int append_error;             /* the job's results */
+    int sync_error;
+    uint64_t durable;    /* writes up to this number are durable */
+    uint64_t mark_at_ms; /* when the log, idle by then, is told to note its durable position; UINT64_MAX: noted */
+};
+
+/* A growable list of core messages to send. */
+struct sender_list {
+    struct lash_send *sends;
+    size_t head; /* those before are gone */
+    size_t count;
+    size_t capacity;
+};
+
+struct sender {
+    struct sender_list due;  /* to be sent now */
+    struct sender_list held; /* each waits for its write to be durable */
+    bool draining;
+};
+
+struct proposer {
+    struct waiting waiting; /* requests sent to a log, by sequence; each has its `term` set */
+    struct list queue;      /* requests not sent yet */
+    struct frame_input *inputs;
+    size_t input_capacity;
+    uint64_t not_before_ms; /* pause after a refusal */
+};
+
+struct reads {
+    struct list queue;      /* requests that wait to be asked for */
+    struct list asked;      /* batches that the core works on */
+    struct list ready;      /* batches that wait for their index to be applied */
+    uint64_t not_before_ms; /* pause after a refusal */
+};
+
+struct applier {
+    struct job job;
+    struct replica *replica;
+    bool busy;              /* the job is out */
+    lash_index applied;     /* by the state machine */
+    lash_term applied_term; /* of that entry; 0: nothing applied since the start */
+    lash_index first;       /* of the job */
+    lash_index target;      /* the job goes no further */
+    lash_index last;        /* the job reaches to here */
+    lash_term last_term;    /* of that entry */
+    struct buf **frames;    /* of the job, with references */
+    size_t frame_count;
+    struct lash_command *commands;
+    size_t command_count;
+    size_t command_capacity;
+    struct list claimed;    /* requests of the job's entries, by `link`, in the order of indexes */
+    int error;              /* the job's result */
+    uint64_t not_before_ms; /* pause after memory ran out */
+};
+
+struct replica {
+    struct replica_options options;
+    const struct replica_env *env;
+    struct log *log;
+
+    struct lash_raft *raft;
+    struct lash_raft_options raft_options;
+    struct lash_raft_status status; /* after the latest step */
+    struct lash_outputs outputs;    /* of the step under way */
+    uint64_t core_deadline_ms;
+    uint64_t now_ms; /* at the latest event */
+
+    lash_id connected[LASH_RAFT_MEMBERS_MAX]; /* peers that can be sent to; 0: a free place */
+    uint32_t connected_count;
+    uint64_t next_number; /* for sequences, batches and read contexts */
+    int error;            /* why it takes no part any more */
+    bool stopping;
+
+    struct list ages;  /* requests that may time out, oldest first */
+    struct list ended; /* requests whose end is to be told */
+    struct recent recent;
+    struct journal journal;
+    struct sender sender;
+    struct proposer proposer;
+    struct reads reads;
+    struct applier applier;
+};
+
+/* ---- replica.c ----------------------------------------------------------------------------------- */
+
+/* Step the core and carry its outputs out. `frames` are those of the event's entries. On an error nothing happened.
+ * Errors: LASH_CLOSED (takes no part), LASH_NOMEM, LASH_NOT_LEADER, LASH_BUSY. */
+int replica_step(struct replica *replica, struct lash_event *event, const struct recent_frame *frames, size_t count);
+
+/* Step for an event that must not be lost: without memory the replica fails. */
+void replica_step_surely(struct replica *replica, struct lash_event *event);
+
+/* Take no part from now on because of `error`. */
+void replica_fail(struct replica *replica, int error, const char *what);
+
+/* Whether the replica still takes part. */
+bool replica_active(const struct replica *replica);
+
+/* A number never used before. */
+uint64_t replica_number(struct replica *replica);
+
+bool replica_is_connected(const struct replica *replica, lash_id peer);
+
+/* End a request, whichever list or table it is in. */
+void replica_end(struct replica *replica, struct request *request, int error, lash_index index);
+
+/* ---- journal.c ----------------------------------------------------------------------------------- */
+
+void journal_init(struct replica *replica);
+void journal_free(struct replica *replica);
+
+/* Make room for a write with `frames` frames. Errors: LASH_NOMEM. */
+int journal_reserve(struct replica *replica, size_t frames);
+
+/* Queue the write that the core's outputs ask for. */
+void journal_add(struct replica *replica, const struct recent_frame *frames, size_t count);
+
+/* Start the job when there is something for it. */
+void journal_turn(struct replica *replica);
+uint64_t journal_deadline(const struct replica *replica);
+
+/* ---- sender.c ------------------------------------------------------------------------------------ */
+
+void sender_free(struct replica *replica);
+
+/* Make room for one step's messages. Errors: LASH_NOMEM. */
+int sender_reserve(struct replica *replica);
+
+/* Queue a message that the core put out; room was reserved. */
+void sender_add(struct replica *replica, const struct lash_send *send);
+
+/* Send what is due, and what that brings about. */
+void sender_drain(struct replica *replica);
+
+/* Writes up to `write` are durable: what waited for them is due. */
+void sender_release(struct replica *replica, uint64_t write);
+
+/* ---- proposer.c ---------------------------------------------------------------------------------- */
+
+int proposer_init(struct replica *replica);
+void proposer_free(struct replica *replica);
+void proposer_submit(struct replica *replica, struct request *request);
+void proposer_turn(struct replica *replica);
+uint64_t proposer_deadline(const struct replica *replica);
+
+/* Role, term or leader changed: no reason to pause. */
+void proposer_leader_changed(struct replica *replica);
+
+/* A peer's proposals: append them as leader or refuse them. Returns LASH_CORRUPT or LASH_VERSION for bad bytes. */
+int proposer_forwarded(struct replica *replica, lash_id from, const struct wire_head *head, const uint8_t *tail,
+                       size_t size);
+
+/* The proposals forwarded as `batch` were refused. */
+void proposer_refused(struct replica *replica, uint64_t batch);
+
+/* An entry of `term` was applied: what was sent in earlier terms and not applied by now never will be (§5.4). */
+void proposer_drop_before(struct replica *replica, lash_term term);
+
+/* ---- reads.c ------------------------------------------------------------------------------------- */
+
+void reads_init(struct replica *replica);
+void reads_free(struct replica *replica);
+void reads_submit(struct replica *replica, struct request *request);
+void reads_turn(struct replica *replica);
+uint64_t reads_deadline(const struct replica *replica);
+void reads_leader_changed(struct replica *replica);
+
+/* The core released (or, with index 0, refused) the reads asked for as `context`. */
+void reads_answered(struct replica *replica, uint64_t context, lash_index index);
+
+/* ---- applier.c ----------------------------------------------------------------------------------- */
+
+void applier_init(struct replica *replica);
+void applier_free(struct replica *replica);
+void applier_turn(struct replica *replica);
+uint64_t applier_deadline(const struct replica *replica);
+
+/* ---- receiver.c ---------------------------------------------------------------------------------- */
+
+/* A core message with frames as its tail. Returns LASH_CORRUPT or LASH_VERSION for bad bytes. */
+int receiver_message(struct replica *replica, lash_id from, struct wire_head *head, const uint8_t *tail, size_t size);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A request that the program made and that has not ended: a command, a barrier
+ * or a read, with the callback that tells its end.
+ */
+#ifndef LASH_NODE_REQUEST_H
+#define LASH_NODE_REQUEST_H
+
+#include <stdint.h>
+
+#include "base/list.h"
+#include "lash/node.h"
+
+enum request_kind {
+    REQUEST_COMMAND = LASH_ENTRY_COMMAND,
+    REQUEST_BARRIER = LASH_ENTRY_BARRIER,
+    REQUEST_READ = 256, /* no kind of entry */
+};
+
+/* What the requests of a node hold together. Any thread. */
+struct request_gauge {
+    _Atomic uint64_t count;
+    _Atomic uint64_t bytes;
+};
+
+struct request {
+    struct list age;      /* all that may time out, oldest first; off it once being applied */
+    struct list link;     /* the queue or batch that it is in, if any */
+    struct request *next; /* in its bucket of the waiting table */
+    struct request_gauge *gauge;
+    size_t cost; /* counted in gauge->bytes */
+    enum request_kind kind;
+    uint64_t sequence;    /* unique among this node's requests, over restarts too as far as chance can tell */
+    lash_term term;       /* the term whose leader may have appended it; 0: it was never sent */
+    uint64_t batch;       /* forwarded under this number; 0: not forwarded */
+    uint64_t deadline_ms; /* it times out then */
+    lash_index index;     /* once being applied: its entry's; at its end, what `done` is told */
+    int error;            /* at its end */
+    lash_done_fn done;
+    void *argument;
+    void *user; /* lash_command.request */
+    size_t size;
+    uint8_t data[];
+};
+
+/* Make a request with a copy of `size` bytes at `data`, counted in `gauge`. Errors: LASH_NOMEM. */
+int request_new(struct request_gauge *gauge, enum request_kind kind, const void *data, size_t size,
+                struct request **request);
+
+/* The request has ended: move it from its lists to the end of `ended`. It is in no waiting table. */
+void request_end(struct request *request, int error, lash_index index, struct list *ended);
+
+/* Tell the end of each of a list of requests that have ended, and free them. Loop thread. */
+void request_deliver(struct list *ended);
+
+/* Free a request whose end nobody is to be told. */
+void request_free(struct request *request);
+
+/* What a request of `size` bytes of data counts for in the gauge. */
+size_t request_cost(size_t size);
+
+#endif

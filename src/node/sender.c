@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The core's messages on their way out: those that vouch for something on disk
+ * wait until it is there, and AppendEntries get their frames.
+ */
+#include "base/assert.h"
+#include "node/replica_state.h"
+
+enum { SENDER_FRAMES_MAX = 256 /* of one message */ };
+
+/* The frames that go with one AppendEntries. */
+struct sender_frames {
+    struct buf *frames[SENDER_FRAMES_MAX];
+    size_t count;
+    lash_index last; /* of the last frame */
+    uint64_t bytes;
+};
+
+static int sender_list_reserve(struct sender_list *list) {
+    if (list->head == list->count) {
+        list->head = 0;
+        list->count = 0;
+    }
+    size_t needed = list->count + LASH_RAFT_SENDS_MAX;
+    if (needed <= list->capacity)
+        return 0;
+    struct lash_send *sends = mem_realloc(list->sends, needed * 2 * sizeof *sends);
+    if (!sends)
+        return LASH_NOMEM;
+    list->sends = sends;
+    list->capacity = needed * 2;
+    return 0;
+}
+
+static void sender_list_add(struct sender_list *list, const struct lash_send *send) {
+    LASH_ASSERT(list->count < list->capacity);
+    list->sends[list->count++] = *send;
+}
+
+void sender_free(struct replica *replica) {
+    mem_free(replica->sender.due.sends);
+    mem_free(replica->sender.held.sends);
+}
+
+int sender_reserve(struct replica *replica) {
+    int error = sender_list_reserve(&replica->sender.due);
+    return error ? error : sender_list_reserve(&replica->sender.held);
+}
+
+void sender_add(struct replica *replica, const struct lash_send *send) {
+    bool held = send->after_write > replica->journal.durable;
+    /* A leader's entries go out in parallel with its own write (D§10.2.1); nothing in them vouches for its disk. */
+    LASH_ASSERT(!held || send->message.type != LASH_MSG_APPEND ||
+                send->message.append.last < send->message.append.first);
+    sender_list_add(held ? &replica->sender.held : &replica->sender.due, send);
+}
+
+static bool sender_fits(const struct sender_frames *found, const struct buf *frame, uint64_t bytes_max) {
+    return found->count == 0 || (found->count < SENDER_FRAMES_MAX && found->bytes + frame->size <= bytes_max);
+}
+
+static void sender_take(struct sender_frames *found, struct buf *frame, lash_index last) {
+    found->frames[found->count++] = buf_ref(frame);
+    found->bytes += frame->size;
+    found->last = last;
+}
+
+/* Frames from memory. */
+static void sender_recent(struct replica *replica, const struct lash_message *message, struct sender_frames *found) {
+    const struct recent *recent = &replica->recent;
+    for (size_t i = recent_find(recent, message->append.first); i < recent->count; i++) {
+        const struct recent_frame *frame = recent_at(recent, i);
+        if (frame->first > message->append.last || !sender_fits(found, frame->frame, message->append.bytes_max))
+            break;
+        sender_take(found, frame->frame, frame->last);
+    }
+}
+
+/* Frames from the log, for a follower that is far behind. */
+static int sender_stored(struct replica *replica, const struct lash_message *message, struct sender_frames *found) {
+    lash_index last = message->append.last;
+    if (last >= recent_first(&replica->recent))
+        last = recent_first(&replica->recent) - 1;
+    struct buf **frames;
+    size_t count;
+    int error = log_read(replica->log, message->append.first, last, message->append.bytes_max, &frames, &count);
+    if (error)
+        return error;
+    for (size_t i = 0; i < count; i++) {
+        struct frame frame;
+        error = error ? error : frame_header(frames[i]->data, &frame);
+        if (!error && found->count == i && sender_fits(found, frames[i], message->append.bytes_max))
+            sender_take(found, frames[i], frame.first + frame.count - 1);
+        buf_unref(frames[i]);
+    }
+    mem_free(frames);
+    return error;
+}
+
+static int sender_transmit(struct replica *replica, const struct lash_message *message,
+                           const struct sender_frames *found) {
+    struct wire_head head = {.group = replica->options.group, .kind = WIRE_MESSAGE, .message = *message};
+    uint8_t data[WIRE_HEAD_MAX];
+    size_t size = wire_encode(&head, data);
+    return replica->env->send(replica->env->context, message->to, data, size, found ? found->frames : NULL,
+                              found ? found->count : 0);
+}
+
+/* Send AppendEntries with its entries, and tell the core how far that reached. */
+static void sender_append(struct replica *replica, const struct lash_message *message) {
+    struct sender_frames found = {.count = 0};
+    int error = 0;
+    if (replica_is_connected(replica, message->to)) {
+        sender_recent(replica, message, &found);
+        if (!found.count)
+            error = sender_stored(replica, message, &found);
+    }
+    if (error && error != LASH_NOMEM)
+        replica_fail(replica, error, "the log could not be read");
+
+    struct lash_event event = {.type = LASH_EVENT_SENT};
+    event.sent.to = message->to;
+    event.sent.last = message->append.first - 1;
+    if (!error && found.count && sender_transmit(replica, message, &found) == 0) {
+        event.sent.last = found.last;
+        event.sent.bytes = found.bytes;
+    }
+    for (size_t i = 0; i < found.count; i++)
+        buf_unref(found.frames[i]);
+    replica_step_surely(replica, &event);
+}
+
+void sender_drain(struct replica *replica) {
+    struct sender *sender = &replica->sender;
+    if (sender->draining)
+        return;
+    sender->draining = true;
+    while (replica_active(replica) && sender->due.head < sender->due.count) {
+        struct lash_message message = sender->due.sends[sender->due.head++].message;
+        if (message.type == LASH_MSG_APPEND && message.append.first <= message.append.last)
+            sender_append(replica, &message);
+        else
+            (void)sender_transmit(replica, &message, NULL); /* what is lost is asked for again */
+    }
+    sender->draining = false;
+}
+
+void sender_release(struct replica *replica, uint64_t write) {
+    struct sender_list *held = &replica->sender.held;
+    size_t kept = 0;
+    for (size_t i = held->head; i < held->count; i++) {
+        if (held->sends[i].after_write <= write)
+            (void)sender_transmit(replica, &held->sends[i].message, NULL);
+        else
+            held->sends[kept++] = held->sends[i];
+    }
+    held->head = 0;
+    held->count = kept;
+}

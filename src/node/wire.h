@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The head of a packet between nodes. The transport's handshake says who speaks
+ * to whom, so a head names neither; entries travel as frames in the tail.
+ *
+ * All little-endian: u64 group, u16 version (1), u16 kind, then the kind's fields:
+ *   MESSAGE        u16 type, u16 flags, u64 term, and
+ *       VOTE          u64 last index, u64 last term     (flags: 1 pre, 2 transfer)
+ *       VOTE_REPLY    nothing                           (flags: 1 pre, 2 granted)
+ *       APPEND        u64 prev index, u64 prev term, u64 commit, u64 round; the tail holds frames
+ *       APPEND_REPLY  u64 match, u64 rejected, u64 hint index, u64 hint term, u64 round   (flags: 1 success)
+ *       READ          u64 context
+ *       READ_REPLY    u64 context, u64 index
+ *   FORWARD        u64 term, u64 batch; the tail holds one frame whose index and term are to be ignored
+ *   FORWARD_REPLY  u64 batch, u32 error (negated)
+ */
+#ifndef LASH_NODE_WIRE_H
+#define LASH_NODE_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lash/raft.h"
+
+enum { WIRE_VERSION = 1, WIRE_HEAD_MAX = 64 };
+
+enum wire_kind {
+    WIRE_MESSAGE = 1,       /* between cores */
+    WIRE_FORWARD = 2,       /* proposals, from the node that took them to the leader */
+    WIRE_FORWARD_REPLY = 3, /* they were refused: certainly not appended */
+};
+
+struct wire_head {
+    uint64_t group;
+    uint16_t kind;
+    union {
+        struct lash_message message; /* from, to, runs, first, last, bytes_max do not travel */
+        struct {
+            lash_term term; /* of the leader that they are meant for; no other term's leader may take them */
+            uint64_t batch; /* the sender's number for them */
+        } forward;
+        struct {
+            uint64_t batch;
+            int error;
+        } forward_reply;
+    };
+};
+
+/* Encode `head`; returns the size. */
+size_t wire_encode(const struct wire_head *head, uint8_t data[WIRE_HEAD_MAX]);
+
+/* Decode what a peer sent; trusts nothing. What does not travel is zero. Errors: LASH_CORRUPT, LASH_VERSION. */
+int wire_decode(const uint8_t *data, size_t size, struct wire_head *head);
+
+#endif

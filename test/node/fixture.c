@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Real nodes for tests.
+ */
+#include "fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* ---- State machine ------------------------------------------------------------------------------- */
+
+static int fixture_apply(void *context, const struct lash_command *commands, size_t count, lash_index last) {
+    struct fixture_machine *machine = context;
+    pthread_mutex_lock(&machine->mutex);
+    while (machine->blocked)
+        pthread_cond_wait(&machine->unblocked, &machine->mutex);
+    int error = machine->fail_with;
+    for (size_t i = 0; !error && i < count; i++) {
+        assert_true(commands[i].index > machine->last && commands[i].index <= last);
+        machine->last = commands[i].index;
+        machine->hash = (machine->hash ^ commands[i].index) * 0x100000001b3U;
+        const uint8_t *data = commands[i].data;
+        for (size_t j = 0; j < commands[i].size; j++)
+            machine->hash = (machine->hash ^ data[j]) * 0x100000001b3U;
+        machine->count++;
+        if (commands[i].request)
+            *(uint64_t *)commands[i].request = machine->count;
+    }
+    if (!error)
+        machine->last = last;
+    pthread_mutex_unlock(&machine->mutex);
+    return error;
+}
+
+uint64_t fixture_applied(struct fixture_node *node) {
+    pthread_mutex_lock(&node->machine.mutex);
+    uint64_t count = node->machine.count;
+    pthread_mutex_unlock(&node->machine.mutex);
+    return count;
+}
+
+void fixture_block(struct fixture_node *node, bool blocked) {
+    pthread_mutex_lock(&node->machine.mutex);
+    node->machine.blocked = blocked;
+    pthread_cond_broadcast(&node->machine.unblocked);
+    pthread_mutex_unlock(&node->machine.mutex);
+}
+
+/* ---- Nodes --------------------------------------------------------------------------------------- */
+
+/* Ports that were free a moment ago; all are held until all are known. */
+static void fixture_ports(struct fixture *fixture) {
+    int sockets[FIXTURE_NODES_MAX];
+    for (size_t i = 0; i < fixture->count; i++) {
+        struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t size = sizeof address;
+        sockets[i] = socket(AF_INET, SOCK_STREAM, 0);
+        assert_true(sockets[i] >= 0);
+        assert_int_equal(bind(sockets[i], (struct sockaddr *)&address, size), 0);
+        assert_int_equal(getsockname(sockets[i], (struct sockaddr *)&address, &size), 0);
+        fixture->peers[i] = (struct lash_peer){.id = i + 1, .host = "127.0.0.1", .port = ntohs(address.sin_port)};
+    }
+    for (size_t i = 0; i < fixture->count; i++)
+        close(sockets[i]);
+}
+
+void fixture_set_up(struct fixture *fixture, size_t count) {
+    memset(fixture, 0, sizeof *fixture);
+    snprintf(fixture->dir, sizeof fixture->dir, "/tmp/lash-node-XXXXXX");
+    assert_non_null(mkdtemp(fixture->dir));
+    fixture->count = count;
+    fixture->options.cluster_id = 42;
+    fixture->options.heartbeat_ms = 20;
+    fixture->options.election_ms = 150;
+    fixture->options.segment_bytes = 1 << 20;
+    fixture_ports(fixture);
+    for (size_t i = 0; i < count; i++) {
+        pthread_mutex_init(&fixture->nodes[i].machine.mutex, NULL);
+        pthread_cond_init(&fixture->nodes[i].machine.unblocked, NULL);
+    }
+}
+
+static void fixture_remove(const char *path) {
+    DIR *dir = opendir(path);
+    if (dir) {
+        struct dirent *entry;
+        while ((entry = readdir(dir))) {
+            char below[512];
+            if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+                continue;
+            snprintf(below, sizeof below, "%s/%s", path, entry->d_name);
+            fixture_remove(below);
+        }
+        closedir(dir);
+    }
+    remove(path);
+}
+
+void fixture_tear_down(struct fixture *fixture) {
+    for (size_t i = 0; i < fixture->count; i++) {
+        fixture_close(fixture, i);
+        pthread_cond_destroy(&fixture->nodes[i].machine.unblocked);
+        pthread_mutex_destroy(&fixture->nodes[i].machine.mutex);
+    }
+    fixture_remove(fixture->dir);
+}
+
+struct lash_node_options fixture_options(const struct fixture *fixture, size_t i, char dir[96]) {
+    struct lash_node_options options = fixture->options;
+    snprintf(dir, 96, "%s/n%zu", fixture->dir, i + 1);
+    options.id = fixture->peers[i].id;
+    options.data_dir = dir;
+    options.listen_host = fixture->peers[i].host;
+    options.listen_port = fixture->peers[i].port;
+    options.peers = fixture->peers;
+    options.peer_count = fixture->count;
+    return options;
+}
+
+int fixture_try_open(struct fixture *fixture, size_t i) {
+    char dir[96];
+    struct lash_node_options options = fixture_options(fixture, i, dir);
+    struct fixture_node *node = &fixture->nodes[i];
+    node->machine.count = 0;
+    node->machine.hash = 0;
+    node->machine.last = 0;
+    struct lash_state_machine machine = {.context = &node->machine, .apply = fixture_apply};
+    return lash_node_open(&options, &machine, &node->node);
+}
+
+void fixture_open(struct fixture *fixture, size_t i) {
+    assert_int_equal(fixture_try_open(fixture, i), 0);
+}
+
+void fixture_open_all(struct fixture *fixture) {
+    for (size_t i = 0; i < fixture->count; i++)
+        fixture_open(fixture, i);
+}
+
+void fixture_close(struct fixture *fixture, size_t i) {
+    fixture_block(&fixture->nodes[i], false);
+    lash_node_close(fixture->nodes[i].node);
+    fixture->nodes[i].node = NULL;
+}
+
+/* A leader that all open nodes know is one that a barrier through each of them reaches. */
+size_t fixture_leader(struct fixture *fixture) {
+    for (;;) {
+        lash_id leader = 0;
+        bool agreed = true;
+        for (size_t i = 0; i < fixture->count; i++) {
+            struct lash_status status;
+            if (!fixture->nodes[i].node)
+                continue;
+            if (fixture_barrier(fixture->nodes[i].node) != 0)
+                agreed = false;
+            assert_int_equal(lash_node_status(fixture->nodes[i].node, &status), 0);
+            if (status.raft.leader == 0 || (leader != 0 && status.raft.leader != leader))
+                agreed = false;
+            leader = status.raft.leader;
+        }
+        if (agreed && fixture->nodes[leader - 1].node)
+            return (size_t)(leader - 1);
+    }
+}
+
+void fixture_agree(struct fixture *fixture, uint64_t count) {
+    uint64_t hash = 0;
+    bool first = true;
+    for (size_t i = 0; i < fixture->count; i++) {
+        struct fixture_node *node = &fixture->nodes[i];
+        if (!node->node)
+            continue;
+        int error;
+        while ((error = fixture_read(node->node, NULL)) != 0)
+            assert_true(error == LASH_NO_LEADER || error == LASH_TIMEOUT);
+        assert_int_equal(fixture_applied(node), count);
+        assert_true(first || node->machine.hash == hash);
+        hash = node->machine.hash;
+        first = false;
+    }
+}
+
+/* ---- Requests ------------------------------------------------------------------------------------ */
+
+void fixture_wait_init(struct fixture_wait *wait) {
+    memset(wait, 0, sizeof *wait);
+    pthread_mutex_init(&wait->mutex, NULL);
+    pthread_cond_init(&wait->cond, NULL);
+}
+
+void fixture_wait_add(struct fixture_wait *wait) {
+    pthread_mutex_lock(&wait->mutex);
+    wait->outstanding++;
+    pthread_mutex_unlock(&wait->mutex);
+}
+
+void fixture_done(void *argument, int error, lash_index index) {
+    struct fixture_wait *wait = argument;
+    pthread_mutex_lock(&wait->mutex);
+    assert_true(wait->outstanding > 0);
+    wait->outstanding--;
+    if (error) {
+        wait->failed[-error]++;
+    } else {
+        wait->succeeded++;
+        wait->index = index;
+    }
+    pthread_cond_broadcast(&wait->cond);
+    pthread_mutex_unlock(&wait->mutex);
+}
+
+void fixture_wait_for(struct fixture_wait *wait, uint64_t left) {
+    pthread_mutex_lock(&wait->mutex);
+    while (wait->outstanding > left)
+        pthread_cond_wait(&wait->cond, &wait->mutex);
+    pthread_mutex_unlock(&wait->mutex);
+}
+
+/* Wait for the one request that was accepted or refused with `error`. */
+static int fixture_one(struct fixture_wait *wait, int error, lash_index *index) {
+    if (error)
+        return error;
+    fixture_wait_for(wait, 0);
+    if (index)
+        *index = wait->index;
+    for (int i = 0; i < 20; i++)
+        if (wait->failed[i])
+            return -i;
+    return 0;
+}
+
+int fixture_propose(lash_node *node, const void *data, size_t size) {
+    struct fixture_wait wait;
+    fixture_wait_init(&wait);
+    fixture_wait_add(&wait);
+    return fixture_one(&wait, lash_node_propose(node, data, size, NULL, fixture_done, &wait), NULL);
+}
+
+int fixture_read(lash_node *node, lash_index *index) {
+    struct fixture_wait wait;
+    fixture_wait_init(&wait);
+    fixture_wait_add(&wait);
+    return fixture_one(&wait, lash_node_read(node, fixture_done, &wait), index);
+}
+
+int fixture_barrier(lash_node *node) {
+    struct fixture_wait wait;
+    fixture_wait_init(&wait);
+    fixture_wait_add(&wait);
+    return fixture_one(&wait, lash_node_barrier(node, fixture_done, &wait), NULL);
+}
+
+void fixture_propose_many(lash_node *node, uint64_t count) {
+    for (uint64_t i = 0; i < count; i++)
+        assert_int_equal(fixture_propose(node, &i, sizeof i), 0);
+}

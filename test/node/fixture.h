@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Real nodes for tests: temporary directories, free ports on the loopback, a state
+ * machine that remembers what it applied, and requests that can be waited for.
+ */
+#ifndef LASH_TEST_NODE_FIXTURE_H
+#define LASH_TEST_NODE_FIXTURE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "lash/node.h"
+
+enum { FIXTURE_NODES_MAX = 5 };
+
+/* A state machine: a hash chain over all commands, and their number. */
+struct fixture_machine {
+    pthread_mutex_t mutex;
+    uint64_t count;
+    uint64_t hash;
+    lash_index last;
+    int fail_with; /* what apply returns from now on */
+    bool blocked;  /* apply waits while this is set */
+    pthread_cond_t unblocked;
+};
+
+struct fixture_node {
+    lash_node *node; /* NULL: closed */
+    struct fixture_machine machine;
+};
+
+struct fixture {
+    char dir[64];
+    size_t count;
+    struct lash_peer peers[FIXTURE_NODES_MAX];
+    struct fixture_node nodes[FIXTURE_NODES_MAX];
+    struct lash_node_options options; /* for all nodes; id, dir, port and peers are filled in */
+};
+
+/* Prepare `count` nodes; none is open. */
+void fixture_set_up(struct fixture *fixture, size_t count);
+
+/* Close what is open and delete the directories. */
+void fixture_tear_down(struct fixture *fixture);
+
+/* Open the node at `i`, with an empty state machine. */
+int fixture_try_open(struct fixture *fixture, size_t i);
+void fixture_open(struct fixture *fixture, size_t i);
+void fixture_open_all(struct fixture *fixture);
+void fixture_close(struct fixture *fixture, size_t i);
+
+/* Options as fixture_try_open uses them; `dir` is room for a path. */
+struct lash_node_options fixture_options(const struct fixture *fixture, size_t i, char dir[96]);
+
+/* Wait until an open node leads and the others that are open know it; returns its position. */
+size_t fixture_leader(struct fixture *fixture);
+
+/* Wait until all open nodes have applied the same commands, `count` of them. */
+void fixture_agree(struct fixture *fixture, uint64_t count);
+
+uint64_t fixture_applied(struct fixture_node *node);
+void fixture_block(struct fixture_node *node, bool blocked);
+
+/* A set of requests under way. */
+struct fixture_wait {
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+    uint64_t outstanding;
+    uint64_t succeeded;
+    uint64_t failed[20]; /* by negated error */
+    lash_index index;    /* of the last that succeeded */
+};
+void fixture_wait_init(struct fixture_wait *wait);
+/* Count one request more; then pass fixture_done and the wait to it. */
+void fixture_wait_add(struct fixture_wait *wait);
+void fixture_done(void *argument, int error, lash_index index);
+/* Wait until at most `left` are outstanding. */
+void fixture_wait_for(struct fixture_wait *wait, uint64_t left);
+
+/* One request, waited for; returns its error. */
+int fixture_propose(lash_node *node, const void *data, size_t size);
+int fixture_read(lash_node *node, lash_index *index);
+int fixture_barrier(lash_node *node);
+
+/* Propose `count` small commands one after another, each of which must succeed. */
+void fixture_propose_many(lash_node *node, uint64_t count);
+
+#endif

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One node through the public header.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "fixture.h"
+
+static void a_single_node_applies_what_is_proposed_and_reads_it(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_set_up(&fixture, 1);
+    fixture_open(&fixture, 0);
+    lash_node *node = fixture.nodes[0].node;
+    fixture_propose_many(node, 100);
+    assert_int_equal(fixture_applied(&fixture.nodes[0]), 100);
+    lash_index index = 0;
+    assert_int_equal(fixture_read(node, &index), 0);
+    assert_true(index >= 101); /* the term's no-op is an entry too */
+    assert_int_equal(fixture_barrier(node), 0);
+    struct lash_status status;
+    assert_int_equal(lash_node_status(node, &status), 0);
+    assert_int_equal(status.error, 0);
+    assert_int_equal(status.pending_requests, 0);
+    assert_int_equal(status.cluster_id, 42);
+    assert_true(status.log_bytes > 0);
+    assert_true(status.raft.commit >= 102);
+    fixture_tear_down(&fixture);
+}
+
+static void the_result_of_a_command_reaches_its_proposer(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_set_up(&fixture, 1);
+    fixture_open(&fixture, 0);
+    for (uint64_t i = 1; i <= 10; i++) {
+        struct fixture_wait wait;
+        uint64_t result = 0;
+        fixture_wait_init(&wait);
+        fixture_wait_add(&wait);
+        assert_int_equal(lash_node_propose(fixture.nodes[0].node, NULL, 0, &result, fixture_done, &wait), 0);
+        fixture_wait_for(&wait, 0);
+        assert_int_equal(result, i);
+    }
+    fixture_tear_down(&fixture);
+}
+
+static void everything_acknowledged_is_applied_again_after_reopening(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_set_up(&fixture, 1);
+    uint64_t hash = 0;
+    for (int round = 1; round <= 4; round++) {
+        fixture_open(&fixture, 0);
+        fixture_propose_many(fixture.nodes[0].node, 50);
+        fixture_agree(&fixture, 50 * (uint64_t)round);
+        assert_true(fixture.nodes[0].machine.hash != hash);
+        hash = fixture.nodes[0].machine.hash;
+        fixture_close(&fixture, 0);
+    }
+    fixture_tear_down(&fixture);
+}
+
+static void a_state_machine_that_kept_its_state_is_not_given_it_again(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_set_up(&fixture, 1);
+    fixture_open(&fixture, 0);
+    fixture_propose_many(fixture.nodes[0].node, 20);
+    lash_index applied;
+    assert_int_equal(fixture_read(fixture.nodes[0].node, &applied), 0);
+    fixture_close(&fixture, 0);
+    fixture.options.applied = applied;
+    fixture_open(&fixture, 0);
+    fixture_propose_many(fixture.nodes[0].node, 3);
+    assert_int_equal(fixture_applied(&fixture.nodes[0]), 3);
+    fixture_close(&fixture, 0);
+    fixture.options.applied = applied + 1000;
+    assert_int_equal(fixture_try_open(&fixture, 0), LASH_MISMATCH);
+    fixture_tear_down(&fixture);
+}
+
+static void a_command_beyond_the_limit_is_refused(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_set_up(&fixture, 1);
+    fixture.options.entry_bytes_max = 1000;
+    fixture_open(&fixture, 0);
+    char data[1001] = {0};
+    assert_int_equal(fixture_propose(fixture.nodes[0].node, data, 1001), LASH_TOO_LARGE);
+    assert_int_equal(fixture_propose(fixture.nodes[0].node, data, 1000), 0);
+    assert_int_equal(fixture_applied(&fixture.nodes[0]), 1);
+    fixture_tear_down(&fixture);
+}
+
+static void a_command_larger_than_a_segment_is_written_and_read_back(void **state) {
+    (void)state;
+    enum { SIZE = 5 << 20 };
+    struct fixture fixture;
+    fixture_set_up(&fixture, 1);
+    fixture_open(&fixture, 0);
+    char *data = calloc(1, SIZE);
+    assert_non_null(data);
+    memset(data, 'x', SIZE);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(fixture_propose(fixture.nodes[0].node, data, SIZE), 0);
+    fixture_close(&fixture, 0);
+    fixture_open(&fixture, 0);
+    fixture_agree(&fixture, 3);
+    free(data);
+    fixture_tear_down(&fixture);
+}
+
+static void beyond_the_bound_of_pending_bytes_it_is_busy(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_set_up(&fixture, 1);
+    fixture.options.pending_bytes_max = 20000;
+    fixture_open(&fixture, 0);
+    lash_node *node = fixture.nodes[0].node;
+    assert_int_equal(fixture_barrier(node), 0);
+    fixture_block(&fixture.nodes[0], true);
+    struct fixture_wait wait;
+    fixture_wait_init(&wait);
+    char data[1000] = {0};
+    uint64_t accepted = 0;
+    int error;
+    for (;;) {
+        fixture_wait_add(&wait);
+        error = lash_node_propose(node, data, sizeof data, NULL, fixture_done, &wait);
+        if (error)
+            break;
+        accepted++;
+    }
+    assert_int_equal(error, LASH_BUSY);
+    assert_in_range(accepted, 10, 20);
+    assert_int_equal(lash_node_propose(node, data, sizeof data, NULL, fixture_done, &wait), LASH_BUSY);
+    fixture_block(&fixture.nodes[0], false);
+    fixture_wait_for(&wait, 1);
+    assert_int_equal(wait.succeeded, accepted);
+    assert_int_equal(fixture_propose(node, data, sizeof data), 0);
+    fixture_tear_down(&fixture);
+}
+
+static void a_directory_or_a_port_in_use_is_busy(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_set_up(&fixture, 1);
+    fixture_open(&fixture, 0);
+    char dir[96];
+    struct lash_node_options options = fixture_options(&fixture, 0, dir);
+    struct lash_state_machine machine = {.apply = NULL};
+    lash_node *second;
+    assert_int_equal(lash_node_open(&options, &machine, &second), LASH_INVALID);
+    struct fixture other = fixture;
+    assert_int_equal(fixture_try_open(&other, 0), LASH_BUSY);
+    snprintf(other.dir, sizeof other.dir, "%.32s/other", fixture.dir);
+    assert_int_equal(fixture_try_open(&other, 0), LASH_BUSY);
+    fixture_propose_many(fixture.nodes[0].node, 1);
+    fixture_tear_down(&fixture);
+}
+
+static void data_of_another_cluster_node_or_membership_is_a_mismatch(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_set_up(&fixture, 1);
+    fixture_open(&fixture, 0);
+    fixture_propose_many(fixture.nodes[0].node, 1);
+    fixture_close(&fixture, 0);
+    fixture.options.cluster_id = 43;
+    assert_int_equal(fixture_try_open(&fixture, 0), LASH_MISMATCH);
+    fixture.options.cluster_id = 42;
+    fixture.peers[0].id = 2;
+    assert_int_equal(fixture_try_open(&fixture, 0), LASH_MISMATCH);
+    fixture.peers[0].id = 1;
+    fixture.peers[1] = (struct lash_peer){.id = 2, .host = "127.0.0.1", .port = 9};
+    fixture.count = 2;
+    assert_int_equal(fixture_try_open(&fixture, 0), LASH_MISMATCH);
+    fixture.count = 1;
+    fixture_open(&fixture, 0);
+    fixture_agree(&fixture, 1);
+    fixture_tear_down(&fixture);
+}
+
+static void a_state_machine_that_fails_stops_the_node_and_says_why(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_set_up(&fixture, 1);
+    fixture_open(&fixture, 0);
+    lash_node *node = fixture.nodes[0].node;
+    fixture_propose_many(node, 1);
+    fixture.nodes[0].machine.fail_with = LASH_VERSION;
+    assert_int_equal(fixture_propose(node, "new", 3), LASH_CLOSED);
+    struct lash_status status;
+    do
+        assert_int_equal(lash_node_status(node, &status), 0);
+    while (status.error == 0);
+    assert_int_equal(status.error, LASH_VERSION);
+    assert_int_equal(fixture_propose(node, "old", 3), LASH_CLOSED);
+    assert_int_equal(fixture_read(node, NULL), LASH_CLOSED);
+    fixture_tear_down(&fixture);
+}
+
+static void closing_ends_every_request_exactly_once(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_set_up(&fixture, 1);
+    for (uint64_t round = 0; round < 20; round++) {
+        fixture_open(&fixture, 0);
+        struct fixture_wait wait;
+        fixture_wait_init(&wait);
+        enum { COUNT = 300 };
+        for (uint64_t i = 0; i < COUNT; i++) {
+            fixture_wait_add(&wait);
+            int error = i % 3 == 0 ? lash_node_read(fixture.nodes[0].node, fixture_done, &wait)
+                                   : lash_node_propose(fixture.nodes[0].node, &i, sizeof i, NULL, fixture_done, &wait);
+            assert_int_equal(error, 0);
+        }
+        fixture_wait_for(&wait, COUNT - round * 10);
+        fixture_close(&fixture, 0);
+        assert_int_equal(wait.outstanding, 0);
+        assert_int_equal(wait.succeeded + wait.failed[-LASH_CLOSED], COUNT);
+    }
+    fixture_tear_down(&fixture);
+}
+
+static void observe_count(void *context, const struct lash_status *status) {
+    uint64_t *seen = context;
+    seen[status->raft.role]++;
+}
+
+static void changes_of_role_are_observed(void **state) {
+    (void)state;
+    uint64_t seen[4] = {0};
+    struct fixture fixture;
+    fixture_set_up(&fixture, 1);
+    fixture.options.observe = observe_count;
+    fixture.options.observe_context = seen;
+    fixture_open(&fixture, 0);
+    fixture_propose_many(fixture.nodes[0].node, 1);
+    fixture_close(&fixture, 0);
+    assert_int_equal(seen[LASH_LEADER], 1);
+    fixture_tear_down(&fixture);
+}
+
+/* Open, propose, read, close, with the n-th allocation failing, for every n until none does. */
+static void every_failed_allocation_is_survived(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_set_up(&fixture, 1);
+    fixture.options.request_timeout_ms = 300;
+    fixture.options.heartbeat_ms = 5;
+    fixture.options.election_ms = 15;
+    uint64_t acknowledged = 0;
+    uint64_t refused = 0;
+    for (uint64_t n = 1; n <= 150; n++) {
+        mem_fail_after(n);
+        int error = fixture_try_open(&fixture, 0);
+        if (!error) {
+            for (uint64_t i = 0; i < 3; i++) {
+                error = fixture_propose(fixture.nodes[0].node, &i, sizeof i);
+                acknowledged += error == 0;
+                refused += error != 0;
+            }
+            error = fixture_read(fixture.nodes[0].node, NULL);
+        }
+        mem_fail_after(0);
+        refused += error != 0;
+        fixture_close(&fixture, 0);
+    }
+    assert_true(acknowledged > 0 && refused > 0);
+    fixture_open(&fixture, 0);
+    assert_int_equal(fixture_barrier(fixture.nodes[0].node), 0);
+    assert_true(fixture_applied(&fixture.nodes[0]) >= acknowledged);
+    fixture_tear_down(&fixture);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_single_node_applies_what_is_proposed_and_reads_it),
+        cmocka_unit_test(the_result_of_a_command_reaches_its_proposer),
+        cmocka_unit_test(everything_acknowledged_is_applied_again_after_reopening),
+        cmocka_unit_test(a_state_machine_that_kept_its_state_is_not_given_it_again),
+        cmocka_unit_test(a_command_beyond_the_limit_is_refused),
+        cmocka_unit_test(a_command_larger_than_a_segment_is_written_and_read_back),
+        cmocka_unit_test(beyond_the_bound_of_pending_bytes_it_is_busy),
+        cmocka_unit_test(a_directory_or_a_port_in_use_is_busy),
+        cmocka_unit_test(data_of_another_cluster_node_or_membership_is_a_mismatch),
+        cmocka_unit_test(a_state_machine_that_fails_stops_the_node_and_says_why),
+        cmocka_unit_test(closing_ends_every_request_exactly_once),
+        cmocka_unit_test(changes_of_role_are_observed),
+        cmocka_unit_test(every_failed_allocation_is_survived),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
