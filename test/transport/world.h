@@ -47,6 +47,7 @@ struct node {
     struct buf *kept;     /* the owner of the last packet, if `keep` */
     bool keep;
     struct transport_packet last; /* what it points to is valid if `keep` */
+    void *argument;               /* of the callbacks below */
     void (*on_received)(struct node *node, const struct transport_packet *packet);
     void (*on_disconnected)(struct node *node, uint64_t peer);
 };
