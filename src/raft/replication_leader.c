@@ -34,8 +34,9 @@ static struct lash_message *replication_message(struct lash_raft *raft, uint32_t
  * what comes before the next entry, and so also finds out whether what was sent before has arrived. */
 static void replication_heartbeat(struct lash_raft *raft, uint32_t slot, struct lash_outputs *outputs) {
     struct progress *progress = raft_progress(raft, slot);
-    /* What a member in need of a snapshot holds is not known: with nothing before it, a heartbeat is right anyhow. */
-    lash_index prev_index = progress->state == LASH_SNAPSHOT ? 0 : progress->next - 1;
+    /* A member in need of a snapshot is asked for the earliest entry that could do instead of one. */
+    lash_index earliest = raft_terms(raft)->first_index - 1;
+    lash_index prev_index = progress->state == LASH_SNAPSHOT ? earliest : progress->next - 1;
     replication_message(raft, slot, prev_index, outputs);
     progress->round_sent = raft->round;
     if (progress->state == LASH_REPLICATE)

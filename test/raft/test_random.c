@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Random schedules: clusters of one to five nodes under packets that are lost,
+ * doubled, delayed and reordered, disks that lag, crashes that lose what was not
+ * yet durable, partitions, and clocks that leap. All invariants are judged after
+ * each event; then the faults end, and the cluster must converge. Each seed is a
+ * schedule of its own.
+ *
+ * usage: test_random [--from SEED] [--seeds COUNT] [--events COUNT] [--twice]
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cluster.h"
+#include "raft/random.h"
+
+/* How likely each kind of event is in a schedule: weights, drawn anew for each seed. */
+enum chance {
+    CHANCE_DELIVER,
+    CHANCE_DROP,
+    CHANCE_DUPLICATE,
+    CHANCE_WRITE,
+    CHANCE_TIME,
+    CHANCE_TICK,
+    CHANCE_PROPOSE,
+    CHANCE_READ,
+    CHANCE_CRASH,
+    CHANCE_START,
+    CHANCE_CUT,
+    CHANCE_MEND,
+    CHANCE_UNREACHABLE,
+    CHANCE_APPLIED,
+    CHANCE_COMPACT,
+    CHANCES
+};
+
+/* The greatest weight that each may get. */
+static const uint32_t chance_max[CHANCES] = {
+    [CHANCE_DELIVER] = 120, [CHANCE_DROP] = 12,    [CHANCE_DUPLICATE] = 12,  [CHANCE_WRITE] = 60,  [CHANCE_TIME] = 24,
+    [CHANCE_TICK] = 4,      [CHANCE_PROPOSE] = 24, [CHANCE_READ] = 16,       [CHANCE_CRASH] = 2,   [CHANCE_START] = 12,
+    [CHANCE_CUT] = 2,       [CHANCE_MEND] = 4,     [CHANCE_UNREACHABLE] = 4, [CHANCE_APPLIED] = 8, [CHANCE_COMPACT] = 2,
+};
+
+struct schedule {
+    uint64_t seed;
+    uint64_t random;
+    uint32_t weights[CHANCES];
+    uint32_t weight;
+    bool reorder; /* packets are taken from anywhere, else in the order of sending */
+};
+
+/* What all schedules did, to see that they did something. */
+struct totals {
+    uint64_t steps, committed, leaders, reads_ok, reads_no, grows, trace;
+};
+
+static uint64_t seed_now;
+
+static uint64_t draw(struct schedule *schedule, uint64_t below) {
+    return random_next(&schedule->random) % below;
+}
+
+static struct lash_raft_options random_options(struct schedule *schedule) {
+    struct lash_raft_options options = {.heartbeat_ms = 20, .election_ms = 100};
+    options.no_pre_vote = draw(schedule, 4) == 0;
+    options.no_check_quorum = draw(schedule, 4) == 0;
+    options.inflight_messages_max = (uint32_t)(1 + draw(schedule, 4));
+    options.inflight_bytes_max = CLUSTER_ENTRY_BYTES * (1 + draw(schedule, 12));
+    options.message_bytes_max = CLUSTER_ENTRY_BYTES * (1 + draw(schedule, 5));
+    options.terms_max = (uint32_t)(1 + draw(schedule, 8));
+    options.reads_max = (uint32_t)(1 + draw(schedule, 6));
+    return options;
+}
+
+static void random_weights(struct schedule *schedule) {
+    for (uint32_t i = 0; i < CHANCES; i++)
+        schedule->weights[i] = draw(schedule, 2) == 0 ? 0 : (uint32_t)draw(schedule, chance_max[i] + 1);
+    /* Half of the kinds are left out at a time; what keeps a cluster going never is. */
+    schedule->weights[CHANCE_DELIVER] += 40;
+    schedule->weights[CHANCE_WRITE] += 8;
+    schedule->weights[CHANCE_TIME] += 2;
+    schedule->weights[CHANCE_START] += 8;
+    schedule->weights[CHANCE_MEND] += 4;
+    schedule->reorder = draw(schedule, 2) == 0;
+    schedule->weight = 0;
+    for (uint32_t i = 0; i < CHANCES; i++)
+        schedule->weight += schedule->weights[i];
+}
+
+/* A driver sends what its queue has room for, and frames begin where they were made. */
+static lash_index random_send(struct cluster *cluster, const struct lash_message *message) {
+    struct schedule *schedule = cluster->context;
+    lash_index first = message->append.first;
+    uint64_t most = message->append.bytes_max / CLUSTER_ENTRY_BYTES;
+    most = most == 0 ? 1 : most;
+    uint64_t count = message->append.last - first + 1;
+    count = count < most ? count : most;
+    return draw(schedule, 8) == 0 ? first - 1 : first + draw(schedule, count);
+}
+
+static lash_index random_frame(struct cluster *cluster, const struct lash_message *message) {
+    uint64_t back = draw(cluster->context, 4);
+    lash_index first = message->append.first;
+    return draw(cluster->context, 4) != 0 || back >= first ? first : first - back;
+}
+
+static lash_id random_node(struct schedule *schedule, const struct cluster *cluster, bool up) {
+    lash_id id = 1 + draw(schedule, cluster->count);
+    for (uint32_t i = 0; i < cluster->count; i++) {
+        if (cluster->nodes[id - 1].up == up)
+            return id;
+        id = id % cluster->count + 1;
+    }
+    return 0;
+}
+
+static void random_network(struct schedule *schedule, struct cluster *cluster, enum chance chance) {
+    if (cluster->packet_count == 0)
+        return;
+    uint32_t position = schedule->reorder ? (uint32_t)draw(schedule, cluster->packet_count) : 0;
+    if (chance == CHANCE_DELIVER)
+        cluster_deliver(cluster, position);
+    else if (chance == CHANCE_DROP)
+        cluster_drop(cluster, position);
+    else
+        cluster_duplicate(cluster, position);
+}
+
+/* Time passes, and those whose deadline it reaches mostly notice. */
+static void random_time(struct schedule *schedule, struct cluster *cluster) {
+    cluster->now_ms += draw(schedule, 30) == 0 ? draw(schedule, 400) : draw(schedule, 8);
+    for (lash_id id = 1; id <= cluster->count; id++) {
+        struct cluster_node *node = cluster_node(cluster, id);
+        if (node->up && node->deadline_ms <= cluster->now_ms && draw(schedule, 8) != 0)
+            cluster_tick(cluster, id);
+    }
+}
+
+static void random_start(struct schedule *schedule, struct cluster *cluster, lash_id id) {
+    struct cluster_node *node = cluster_node(cluster, id);
+    /* A durable state machine knows of what it applied. */
+    lash_index floor = draw(schedule, 2) == 0 ? 0 : node->commit;
+    if (floor > node->disk.count)
+        floor = node->disk.count;
+    while (floor > 0 && !entry_equal(&node->disk.entries[floor - 1], oracle_committed_entry(cluster->oracle, floor)))
+        floor--;
+    cluster_start(cluster, id, floor);
+}
+
+/* Compaction that no follower could miss: of what all disks hold, as there are no snapshots to send. */
+static void random_compact(struct cluster *cluster, lash_id id) {
+    struct cluster_node *node = cluster_node(cluster, id);
+    struct lash_raft_status status;
+    lash_raft_status(node->raft, &status);
+    lash_index index = status.applied;
+    for (uint32_t i = 0; i < cluster->count; i++) {
+        const struct entries *disk = &cluster->nodes[i].disk;
+        if (disk->count < index)
+            index = disk->count;
+        while (index > 0 && !entry_equal(&disk->entries[index - 1], oracle_committed_entry(cluster->oracle, index)))
+            index--;
+    }
+    if (index >= node->first_index)
+        ORACLE_CHECK(cluster_compact(cluster, id, index) == LASH_OK, "test", "no compaction");
+}
+
+static void random_links(struct schedule *schedule, struct cluster *cluster, bool cut) {
+    lash_id a = 1 + draw(schedule, cluster->count);
+    lash_id b = 1 + draw(schedule, cluster->count);
+    if (draw(schedule, 3) == 0)
+        cluster_isolate(cluster, a, cut);
+    else
+        cluster->cut[a][b] = cut;
+}
+
+static void random_on_node(struct schedule *schedule, struct cluster *cluster, enum chance chance) {
+    lash_id id = random_node(schedule, cluster, chance != CHANCE_START);
+    lash_id leader = cluster_leader(cluster);
+    if (id == 0)
+        return;
+    struct cluster_node *node = cluster_node(cluster, id);
+    struct lash_raft_status status;
+    if (chance == CHANCE_WRITE && node->write_count > 0)
+        cluster_write(cluster, id, 1 + draw(schedule, node->write_count));
+    else if (chance == CHANCE_TICK)
+        cluster_tick(cluster, id);
+    else if (chance == CHANCE_PROPOSE)
+        cluster_propose(cluster, leader != 0 && draw(schedule, 4) != 0 ? leader : id,
+                        (uint32_t)(1 + draw(schedule, 5)));
+    else if (chance == CHANCE_READ)
+        cluster_read(cluster, id);
+    else if (chance == CHANCE_CRASH)
+        cluster_crash(cluster, id, draw(schedule, node->write_count + 1));
+    else if (chance == CHANCE_START)
+        random_start(schedule, cluster, id);
+    else if (chance == CHANCE_UNREACHABLE)
+        cluster_unreachable(cluster, id, 1 + draw(schedule, cluster->count));
+    else if (chance == CHANCE_COMPACT)
+        random_compact(cluster, id);
+    if (chance == CHANCE_APPLIED) {
+        lash_raft_status(node->raft, &status);
+        cluster_applied(cluster, id, status.applied + draw(schedule, status.commit - status.applied + 1));
+    }
+}
+
+static void random_event(struct schedule *schedule, struct cluster *cluster) {
+    uint64_t pick = draw(schedule, schedule->weight);
+    uint32_t chance = 0;
+    while (pick >= schedule->weights[chance])
+        pick -= schedule->weights[chance++];
+    if (chance <= CHANCE_DUPLICATE)
+        random_network(schedule, cluster, chance);
+    else if (chance == CHANCE_TIME)
+        random_time(schedule, cluster);
+    else if (chance == CHANCE_CUT || chance == CHANCE_MEND)
+        random_links(schedule, cluster, chance == CHANCE_CUT);
+    else
+        random_on_node(schedule, cluster, chance);
+}
+
+/* P2: with everything mended, there is a leader soon, all logs become its log, and work is done again. */
+static void random_converge(struct schedule *schedule, struct cluster *cluster) {
+    memset(cluster->cut, 0, sizeof cluster->cut);
+    cluster->send_some = NULL;
+    for (lash_id id = 1; id <= cluster->count; id++) {
+        if (!cluster_node(cluster, id)->up)
+            random_start(schedule, cluster, id);
+    }
+    cluster_run(cluster, 3000);
+    lash_id leader = cluster_leader(cluster);
+    ORACLE_CHECK(leader != 0, "P2", "no leader after 30 election timeouts");
+    lash_term term = cluster_node(cluster, leader)->term;
+    ORACLE_CHECK(cluster_propose(cluster, leader, 3) == LASH_OK, "P2", "the leader takes no proposal");
+    uint64_t reads_ok = cluster->reads_ok;
+    for (lash_id id = 1; id <= cluster->count; id++) {
+        ORACLE_CHECK(cluster_read(cluster, id) == LASH_OK, "P2", "n%" PRIu64 " takes no read", id);
+        cluster_run(cluster, 60);
+    }
+    cluster_run(cluster, 100);
+    ORACLE_CHECK(cluster->reads_ok == reads_ok + cluster->count, "P2", "not every read was answered");
+    const struct cluster_node *first = cluster_node(cluster, leader);
+    for (lash_id id = 1; id <= cluster->count; id++) {
+        struct cluster_node *node = cluster_node(cluster, id);
+        ORACLE_CHECK(node->term == term, "P2", "a healthy leader was deposed");
+        ORACLE_CHECK(node->commit == first->log.count && node->log.count == first->log.count, "P2",
+                     "n%" PRIu64 " ends at %" PRIu64 " and committed %" PRIu64 ", leader n%" PRIu64 " ends at %" PRIu64, id,
+                     node->log.count, node->commit, leader, first->log.count);
+    }
+}
+
+static uint64_t random_run(uint64_t seed, uint64_t events, struct totals *totals) {
+    struct schedule schedule = {.seed = seed, .random = random_mix(seed)};
+    seed_now = seed;
+    uint32_t count = (uint32_t)(1 + draw(&schedule, 5));
+    struct lash_raft_options options = random_options(&schedule);
+    struct cluster *cluster = cluster_new(count, &options, seed);
+    cluster->context = &schedule;
+    cluster->send_some = random_send;
+    cluster->frame_start = random_frame;
+    cluster_start_all(cluster);
+    random_weights(&schedule);
+    for (uint64_t i = 0; i < events; i++) {
+        if (draw(&schedule, 500) == 0)
+            random_weights(&schedule);
+        random_event(&schedule, cluster);
+    }
+    random_converge(&schedule, cluster);
+    for (lash_id id = 1; id <= count; id++)
+        totals->trace = random_mix(totals->trace ^ lash_raft_hash(cluster_node(cluster, id)->raft));
+    uint64_t trace = cluster->trace;
+    totals->steps += cluster->steps;
+    totals->committed += oracle_committed(cluster->oracle);
+    totals->leaders += cluster_node(cluster, cluster_leader(cluster))->term;
+    totals->reads_ok += cluster->reads_ok;
+    totals->reads_no += cluster->reads_no;
+    totals->grows += cluster->grows;
+    totals->trace = random_mix(totals->trace ^ trace);
+    cluster_free(cluster);
+    return trace;
+}
+
+static void random_report(void) {
+    fprintf(stderr, "seed %" PRIu64 " (again: test_random --from %" PRIu64 " --seeds 1)\n", seed_now, seed_now);
+}
+
+/* An assertion of the core names no seed. */
+static void random_aborted(int signal_number) {
+    (void)signal_number;
+    signal(SIGABRT, SIG_DFL);
+    random_report();
+    abort();
+}
+
+int main(int argc, char **argv) {
+    static const struct option options[] = {{"from", required_argument, NULL, 'f'},
+                                            {"seeds", required_argument, NULL, 's'},
+                                            {"events", required_argument, NULL, 'e'},
+                                            {"twice", no_argument, NULL, 't'},
+                                            {NULL, 0, NULL, 0}};
+    uint64_t from = 1, seeds = 400, events = 3000;
+    bool twice = false;
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (option == '?')
+            return 2;
+        uint64_t value = optarg == NULL ? 0 : strtoull(optarg, NULL, 10);
+        from = option == 'f' ? value : from;
+        seeds = option == 's' ? value : seeds;
+        events = option == 'e' ? value : events;
+        twice = twice || option == 't';
+    }
+    signal(SIGABRT, random_aborted);
+    struct totals totals = {0};
+    for (uint64_t seed = from; seed < from + seeds; seed++) {
+        uint64_t trace = random_run(seed, events, &totals);
+        /* P1: the same seed, the same trace. */
+        if (twice || seed % 16 == 0) {
+            struct totals again = {0};
+            ORACLE_CHECK(trace == random_run(seed, events, &again), "P1", "the second run took another way");
+        }
+    }
+    printf("seeds %" PRIu64 "..%" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " entries committed, %" PRIu64
+           " terms, reads %" PRIu64 " answered and %" PRIu64 " refused, %" PRIu64
+           " term tables grown, trace %016" PRIx64 "\n",
+           from, from + seeds - 1, totals.steps, totals.committed, totals.leaders, totals.reads_ok, totals.reads_no,
+           totals.grows, totals.trace);
+    return 0;
+}
