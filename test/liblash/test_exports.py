@@ -13,7 +13,7 @@ import sys
 def declared(header_directory):
     names = set()
     for header in pathlib.Path(header_directory).glob("*.h"):
-        text = re.sub(r"/\*.*?\*/", "", header.read_text(), flags=re.DOTALL)
+        text = re.sub(r"/\*.*?\*/|^#[^\n]*", "", header.read_text(), flags=re.DOTALL | re.MULTILINE)
         names.update(re.findall(r"\bLASH_PUBLIC\s[^;]*?\b(\w+)\(", text))
     return names
 
