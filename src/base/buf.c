@@ -79,10 +79,11 @@ struct buf *buf_ref(struct buf *buf) {
 void buf_unref(struct buf *buf) {
     if (!buf)
         return;
-    /* Release what this thread did with the buffer; the thread that frees it acquires what all others did. */
+    LASH_ASSERT(buf->size <= buf->capacity);
+    /* Release what this thread did with the buffer; the thread that frees it acquires what all others did. From here
+     * on the buffer is another's, unless this was the last reference. */
     uint32_t before = atomic_fetch_sub_explicit(&buf->references, 1, memory_order_acq_rel);
     LASH_ASSERT(before > 0);
-    LASH_ASSERT(buf->size <= buf->capacity);
     if (before == 1)
         mem_free(buf);
 }
