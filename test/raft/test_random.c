@@ -248,8 +248,8 @@ static void random_converge(struct schedule *schedule, struct cluster *cluster) 
         struct cluster_node *node = cluster_node(cluster, id);
         ORACLE_CHECK(node->term == term, "P2", "a healthy leader was deposed");
         ORACLE_CHECK(node->commit == first->log.count && node->log.count == first->log.count, "P2",
-                     "n%" PRIu64 " ends at %" PRIu64 " and committed %" PRIu64 ", leader n%" PRIu64 " ends at %" PRIu64, id,
-                     node->log.count, node->commit, leader, first->log.count);
+                     "n%" PRIu64 " ends at %" PRIu64 " and committed %" PRIu64 ", leader n%" PRIu64 " ends at %" PRIu64,
+                     id, node->log.count, node->commit, leader, first->log.count);
     }
 }
 
