@@ -44,7 +44,7 @@ static int receiver_renew(struct receiver *receiver) {
     buf->size = capacity;
     size_t left = receiver->filled - receiver->start;
     LASH_ASSERT(left < receiver->wanted);
-    if (left > 0)
+    if (receiver->buf)
         memcpy(buf->data, receiver->buf->data + receiver->start, left);
     receiver_clear(receiver);
     receiver->buf = buf;

@@ -190,6 +190,19 @@ static void packets_queued_in_one_turn_leave_in_that_turn(void **state) {
     assert_int_equal(node_counters(&pair->a).packets_sent, 300);
 }
 
+static void packets_queued_behind_a_long_write_follow_it(void **state) {
+    struct pair *pair = *state;
+    pair->b.on_received = node_check_number;
+    node_join(&pair->a, &pair->b);
+    assert_int_equal(node_send_number(&pair->a, 2, 0, (size_t)20 << 20), LASH_OK);
+    (void)uv_run(&pair->world.loop, UV_RUN_NOWAIT);
+    assert_int_equal(node_counters(&pair->a).packets_sent, 0);
+    for (uint64_t number = 1; number < 100; number++)
+        assert_int_equal(node_send_number(&pair->a, 2, number, 10), LASH_OK);
+    struct wait wait = {&pair->b, 100};
+    world_run_until(&pair->world, has_received, &wait);
+}
+
 static void queue_is_bounded_in_packets(void **state) {
     struct pair *pair = *state;
     struct node c;
@@ -548,6 +561,7 @@ int main(void) {
         PAIR_TEST(twenty_thousand_small_packets_keep_their_order),
         PAIR_TEST(a_packet_of_3000_tails_arrives_whole),
         PAIR_TEST(packets_queued_in_one_turn_leave_in_that_turn),
+        PAIR_TEST(packets_queued_behind_a_long_write_follow_it),
         PAIR_TEST(queue_is_bounded_in_packets),
         PAIR_TEST(queue_is_bounded_in_bytes),
         PAIR_TEST(sending_needs_a_connected_peer),

@@ -4,6 +4,8 @@
  */
 #include "world.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -32,6 +34,25 @@ static bool has_received(void *argument) {
     return wait->node->received >= wait->number;
 }
 
+/* Let the kernel wait for ever at the node's end of the connection to `fd`: Linux would end a stall by itself, and then
+ * this test would not see whether the transport does. */
+static void leave_stalls_to_the_transport(int fd) {
+    struct sockaddr_in ours = {0};
+    socklen_t size = sizeof ours;
+    assert_int_equal(getpeername(fd, (struct sockaddr *)&ours, &size), 0);
+    bool found = false;
+    for (int other = 0; other < 256; other++) {
+        struct sockaddr_in theirs = {0};
+        size = sizeof theirs;
+        if (getsockname(other, (struct sockaddr *)&theirs, &size) != 0 || theirs.sin_port != ours.sin_port)
+            continue;
+        const unsigned never = 0;
+        assert_int_equal(setsockopt(other, IPPROTO_TCP, TCP_USER_TIMEOUT, &never, sizeof never), 0);
+        found = true;
+    }
+    assert_true(found);
+}
+
 /* Peer 3 shakes hands and then reads nothing. Peer 2 gets every packet meanwhile, and in the end 3 is given up. */
 static void stalled_peer_does_not_hinder_another_and_is_given_up(void **state) {
     (void)state;
@@ -53,6 +74,7 @@ static void stalled_peer_does_not_hinder_another_and_is_given_up(void **state) {
     (void)raw_read_hello(&world, stalled);
     raw_write_reply(stalled, 3, PACKET_ACCEPTED);
     world_run_until(&world, is_connected_to_3, &a);
+    leave_stalls_to_the_transport(stalled);
     uint64_t number = 0;
     bool was_busy = false;
     struct wait wait = {&b, 0};
@@ -66,7 +88,7 @@ static void stalled_peer_does_not_hinder_another_and_is_given_up(void **state) {
     }
     assert_true(was_busy);
     assert_int_equal(a.disconnected[2], 0);
-    assert_int_equal(world_log_matches(&world, "lost the connection to a peer", "peer=3"), 1);
+    assert_int_equal(world_log_matches(&world, "lost the connection to a peer", "takes no data"), 1);
     assert_int_equal(close(stalled), 0);
     assert_int_equal(close(listener), 0);
     node_close(&a);
@@ -100,14 +122,14 @@ static void slow_peer_is_not_given_up(void **state) {
     (void)raw_read_hello(&world, slow);
     raw_write_reply(slow, 3, PACKET_ACCEPTED);
     world_run_until(&world, is_connected_to_3, &a);
-    const size_t size = (size_t)24 << 20;
+    const size_t size = (size_t)40 << 20;
     uint8_t *bytes = malloc(size + 40);
     assert_non_null(bytes);
     assert_int_equal(node_send_number(&a, 3, 0, size), LASH_OK);
-    for (size_t part = 0; part < 12; part++) {
+    for (size_t part = 0; part < 20; part++) {
         struct pause pause = {&world.loop, uv_now(&world.loop) + 100};
         world_run_until(&world, is_over, &pause);
-        raw_read(&world, slow, bytes + part * (size / 12), size / 12);
+        raw_read(&world, slow, bytes + part * (size / 20), size / 20);
     }
     raw_read(&world, slow, bytes + size, 40);
     struct buf *tail = filled_buf(size, 0);
