@@ -7,7 +7,10 @@
 #include "base/logger.h"
 #include "node/replica_state.h"
 
-enum { JOURNAL_IDLE_MS = 100 /* without writes, after which the durable position is noted in the log */ };
+enum {
+    JOURNAL_IDLE_MS = 100, /* without writes, after which the durable position is noted in the log */
+    JOURNAL_RETRY_MS = 20, /* after which a write that lacked memory is tried again */
+};
 
 /* On the log thread. */
 static void journal_work(struct job *job) {
@@ -59,6 +62,10 @@ static void journal_done(struct job *job) {
         journal_clear(&journal->queued);
         replica_fail(replica, journal->sync_error, "the log could not be synced; what was written may be lost");
         replica->env->halt(replica->env->context, journal->sync_error);
+    } else if (journal->append_error == LASH_NOMEM) {
+        /* Nothing of it counts, says the log. What comes meanwhile stays behind it. */
+        journal->retry_at_ms = replica->env->now_ms(replica->env->context) + JOURNAL_RETRY_MS;
+        return;
     } else if (journal->append_error) {
         journal_clear(&journal->queued);
         replica_fail(replica, journal->append_error, "the log could not be written; free space and restart");
@@ -161,13 +168,16 @@ void journal_add(struct replica *replica, const struct recent_frame *frames, siz
 
 void journal_turn(struct replica *replica) {
     struct journal *journal = &replica->journal;
-    if (journal->busy || replica->journal.append_error || replica->journal.sync_error)
+    if (journal->busy || journal->sync_error || (journal->append_error && journal->append_error != LASH_NOMEM))
         return;
-    if (journal->queued.count) {
+    bool again = journal->append_error == LASH_NOMEM;
+    if (again && replica->now_ms < journal->retry_at_ms)
+        return;
+    if (!again && journal->queued.count) {
         struct journal_batch batch = journal->writing;
         journal->writing = journal->queued;
         journal->queued = batch;
-    } else if (replica->now_ms < journal->mark_at_ms) {
+    } else if (!again && replica->now_ms < journal->mark_at_ms) {
         return;
     }
     journal->mark_at_ms = UINT64_MAX;
@@ -176,5 +186,13 @@ void journal_turn(struct replica *replica) {
 }
 
 uint64_t journal_deadline(const struct replica *replica) {
-    return replica->journal.busy ? UINT64_MAX : replica->journal.mark_at_ms;
+    const struct journal *journal = &replica->journal;
+    if (journal->busy)
+        return UINT64_MAX;
+    return journal->append_error == LASH_NOMEM ? journal->retry_at_ms : journal->mark_at_ms;
+}
+
+bool journal_idle(const struct replica *replica) {
+    const struct journal *journal = &replica->journal;
+    return !journal->busy && journal->queued.count == 0 && journal->writing.count == 0;
 }

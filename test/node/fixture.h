@@ -50,6 +50,9 @@ void fixture_open(struct fixture *fixture, size_t i);
 void fixture_open_all(struct fixture *fixture);
 void fixture_close(struct fixture *fixture, size_t i);
 
+/* Let no slow machine or sanitizer bring elections about in the test; call before opening. */
+void fixture_calm(struct fixture *fixture);
+
 /* Options as fixture_try_open uses them; `dir` is room for a path. */
 struct lash_node_options fixture_options(const struct fixture *fixture, size_t i, char dir[96]);
 

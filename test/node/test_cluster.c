@@ -19,6 +19,7 @@ static void what_any_node_takes_is_applied_by_all_in_one_order(void **state) {
     (void)state;
     struct fixture fixture;
     fixture_set_up(&fixture, 3);
+    fixture_calm(&fixture);
     fixture_open_all(&fixture);
     fixture_leader(&fixture);
     struct fixture_wait wait;
@@ -37,6 +38,7 @@ static void a_read_on_any_node_sees_what_completed_on_another(void **state) {
     (void)state;
     struct fixture fixture;
     fixture_set_up(&fixture, 3);
+    fixture_calm(&fixture);
     fixture_open_all(&fixture);
     fixture_leader(&fixture);
     for (uint64_t i = 0; i < 60; i++) {
@@ -52,6 +54,7 @@ static void a_command_of_megabytes_is_forwarded_and_replicated(void **state) {
     enum { SIZE = 3 << 20 };
     struct fixture fixture;
     fixture_set_up(&fixture, 3);
+    fixture_calm(&fixture);
     fixture_open_all(&fixture);
     fixture_leader(&fixture);
     char *data = calloc(1, SIZE);
@@ -103,6 +106,7 @@ static void a_node_that_starts_empty_handed_late_gets_the_whole_log(void **state
     (void)state;
     struct fixture fixture;
     fixture_set_up(&fixture, 3);
+    fixture_calm(&fixture);
     fixture_open(&fixture, 0);
     fixture_open(&fixture, 1);
     size_t leader = fixture_leader(&fixture);
@@ -198,8 +202,7 @@ static void many_proposals_outstanding_make_large_groups(void **state) {
     enum { COUNT = 50000, OUTSTANDING = 1024 };
     struct fixture fixture;
     fixture_set_up(&fixture, 3);
-    fixture.options.election_ms = 1000;
-    fixture.options.heartbeat_ms = 100;
+    fixture_calm(&fixture);
     fixture.options.segment_bytes = 64 << 20;
     fixture_open_all(&fixture);
     size_t leader = fixture_leader(&fixture);

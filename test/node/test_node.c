@@ -259,8 +259,6 @@ static void every_failed_allocation_is_survived(void **state) {
     struct fixture fixture;
     fixture_set_up(&fixture, 1);
     fixture.options.request_timeout_ms = 300;
-    fixture.options.heartbeat_ms = 5;
-    fixture.options.election_ms = 15;
     uint64_t acknowledged = 0;
     uint64_t refused = 0;
     for (uint64_t n = 1; n <= 150; n++) {

@@ -43,9 +43,7 @@ static void many_threads_propose_and_read_at_all_nodes(void **state) {
     (void)state;
     struct fixture fixture;
     fixture_set_up(&fixture, 3);
-    /* Slow machines and sanitizers must not bring elections about here. */
-    fixture.options.heartbeat_ms = 100;
-    fixture.options.election_ms = 2000;
+    fixture_calm(&fixture);
     fixture_open_all(&fixture);
     fixture_leader(&fixture);
     struct client clients[THREADS];
