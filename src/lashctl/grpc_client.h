@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A small gRPC client: one cleartext HTTP/2 connection to one endpoint, unary
+ * calls one after another, each with a deadline. lashctl, the load generator and
+ * the tests share it.
+ *
+ * Threads: a client belongs to one thread at a time; different clients are
+ * independent of each other.
+ */
+#ifndef LASH_LASHCTL_GRPC_CLIENT_H
+#define LASH_LASHCTL_GRPC_CLIENT_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The status codes of gRPC. */
+enum grpc_code {
+    GRPC_OK = 0,
+    GRPC_CANCELLED = 1,
+    GRPC_UNKNOWN = 2,
+    GRPC_INVALID_ARGUMENT = 3,
+    GRPC_DEADLINE_EXCEEDED = 4,
+    GRPC_NOT_FOUND = 5,
+    GRPC_ALREADY_EXISTS = 6,
+    GRPC_PERMISSION_DENIED = 7,
+    GRPC_RESOURCE_EXHAUSTED = 8,
+    GRPC_FAILED_PRECONDITION = 9,
+    GRPC_ABORTED = 10,
+    GRPC_OUT_OF_RANGE = 11,
+    GRPC_UNIMPLEMENTED = 12,
+    GRPC_INTERNAL = 13,
+    GRPC_UNAVAILABLE = 14,
+    GRPC_DATA_LOSS = 15,
+    GRPC_UNAUTHENTICATED = 16,
+};
+
+/* How a call, or an attempt to connect, ended. */
+struct grpc_status {
+    int code;          /* enum grpc_code, or whatever number the server sent */
+    bool sent;         /* whether the server may have seen the request: when false, a retry elsewhere is safe */
+    char message[512]; /* the server's text, percent-decoded, or ours; cut when longer */
+};
+
+struct grpc_client;
+
+/* Connect to `endpoint` ("host:port", "[v6]:port", with or without "http://"; the default port is 2379) and wait for the
+ * server's HTTP/2 settings until `deadline` (clock_ns). On success returns the client, to be closed; else NULL with the
+ * reason in `status`: GRPC_UNAVAILABLE, GRPC_INVALID_ARGUMENT (the endpoint's form) or GRPC_RESOURCE_EXHAUSTED (memory). */
+struct grpc_client *grpc_client_open(const char *endpoint, uint64_t deadline, struct grpc_status *status);
+
+/* Whether another call can be tried: the connection has neither broken nor been refused further use. */
+bool grpc_client_usable(const struct grpc_client *client);
+
+/* Call the unary method at `path` ("/package.Service/Method") with `request`, until `deadline`. Returns the response
+ * decoded as `type`, to be freed with grpc_message_free, when the status is GRPC_OK; else NULL.
+ * A deadline that passes is GRPC_DEADLINE_EXCEEDED; a connection that breaks is GRPC_UNAVAILABLE. */
+ProtobufCMessage *grpc_client_call(struct grpc_client *client, const char *path, const ProtobufCMessage *request,
+                                   const ProtobufCMessageDescriptor *type, uint64_t deadline,
+                                   struct grpc_status *status);
+
+/* Send an HTTP/2 PING and wait for its answer. Returns whether it came before `deadline`. */
+bool grpc_client_ping(struct grpc_client *client, uint64_t deadline);
+
+/* Say good-bye and release everything. NULL is allowed. */
+void grpc_client_close(struct grpc_client *client);
+
+void grpc_message_free(ProtobufCMessage *message);
+
+/* The name of a code as gRPC libraries print it, such as "DeadlineExceeded"; "Code(n)" is printed into `unknown`, of 24
+ * bytes, for numbers outside the list. */
+const char *grpc_code_name(int code, char unknown[24]);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * log dump: print what is in a replica's write-ahead log.
+ */
+#include <stdio.h>
+
+#include "lashctl/flags.h"
+#include "storage/log.h"
+#include "storage/vfs.h"
+
+int log_dump_run(struct ctl *ctl, const struct verb *verb, int argc, const char **argv) {
+    bool data = false;
+    const struct flag table[] = {
+        {"data", 0, FLAG_BOOL, &data, NULL, "print the commands, too"},
+        {NULL, 0, FLAG_BOOL, NULL, NULL, NULL},
+    };
+    struct arguments arguments = flags_parse(ctl, verb, table, argc, argv);
+    if (arguments.done)
+        return arguments.exit_code;
+    if (arguments.count != 1)
+        return ctl_fail(CTL_BAD_ARGUMENTS, "log dump command needs one argument, the log's directory");
+    int rc = log_dump(vfs_posix(), arguments.words[0], data, stdout);
+    return rc == 0 ? CTL_OK : ctl_fail(CTL_ERROR, "%s: %s", arguments.words[0], lash_strerror(rc));
+}
