@@ -49,7 +49,9 @@ struct lash_state_machine {
 
     /* Apply `count` commands in order (§5.3); `last` is the index to record as applied, at or above the last command's
      * (a batch may hold no command at all). Must depend on nothing but the state and the commands. A machine that
-     * keeps its state on disk stores `last` atomically with it. Runs on the apply thread; may take its time.
+     * keeps its state on disk stores `last` atomically with it; it need not sync: commands come only once they are
+     * durable in this node's log, so that a process killed at any moment finds its log at or ahead of its state.
+     * Runs on the apply thread; may take its time.
      * Returns 0, or a negative lash_error: then the node stops (it never goes past a command that it could not apply),
      * reports LASH_CLOSED to all waiting, and lash_node_status carries the error. */
     int (*apply)(void *context, const struct lash_command *commands, size_t count, lash_index last);
@@ -71,7 +73,7 @@ struct lash_node_options {
     lash_id id;              /* this node's, among `peers` */
     uint64_t cluster_id;     /* connections and data of another cluster are refused */
     uint64_t group;          /* 0 */
-    const char *data_dir;    /* created if missing; locked while open */
+    const char *data_dir;    /* created if missing; locked while open; the log lies in its folder "log" */
     const char *listen_host; /* peer port to listen on */
     uint16_t listen_port;
     const struct lash_peer *peers; /* all members, this one too: the first configuration; must agree on all nodes */
@@ -108,7 +110,7 @@ LASH_PUBLIC void lash_node_close(lash_node *node);
 /* ---- Requests ---------------------------------------------------------------------------------- */
 
 /* A request's end: called exactly once for each request accepted, on the loop thread. `error` is 0 or a lash_error:
- * LASH_DROPPED (certainly not carried out; safe to retry), LASH_UNKNOWN, LASH_TIMEOUT or LASH_CLOSED (may or may not
+ * LASH_DROPPED (certainly not carried out, as a later leader's term shows; safe to retry), LASH_UNKNOWN, LASH_TIMEOUT or LASH_CLOSED (may or may not
  * be carried out), LASH_NO_LEADER (nothing was tried). `index` is the entry's, or the index that a read reflects. */
 typedef void (*lash_done_fn)(void *argument, int error, lash_index index);
 

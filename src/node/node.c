@@ -264,6 +264,11 @@ static int node_open_replica(struct lash_node *node, const struct lash_state_mac
             log_error("the state machine has applied more than the log holds; one of them is another's or was lost",
                       F_U64("applied", options.applied), F_U64("log", recovered.last_index));
     }
+    if (!error)
+        log_info("log opened", F_HEX("id", node->options.id), F_HEX("cluster", node->options.cluster_id),
+                 F_STR("dir", node->options.data_dir), F_U64("term", recovered.term),
+                 F_U64("first_index", recovered.first_index), F_U64("last_index", recovered.last_index),
+                 F_U64("applied", node->options.applied), F_U64("torn_bytes", recovered.torn_bytes));
     log_recovered_free(&recovered);
     return error;
 }

@@ -9,9 +9,12 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "fixture.h"
@@ -192,6 +195,50 @@ static void data_of_another_cluster_node_or_membership_is_a_mismatch(void **stat
     fixture_tear_down(&fixture);
 }
 
+/* Damage a byte in the middle of the only log segment that was written to. */
+static void damage_log(const struct fixture *fixture) {
+    char path[160];
+    char dir[96];
+    fixture_options(fixture, 0, dir);
+    snprintf(path, sizeof path, "%s/log", dir);
+    DIR *log = opendir(path);
+    assert_non_null(log);
+    bool damaged = false;
+    struct dirent *entry;
+    while ((entry = readdir(log))) {
+        char data[4096];
+        snprintf(path, sizeof path, "%s/log/%.40s", dir, entry->d_name);
+        int file = open(path, O_RDWR);
+        if (file < 0)
+            continue;
+        char *at = NULL;
+        if (pread(file, data, sizeof data, 4096) == sizeof data)
+            at = memchr(data, 'x', sizeof data);
+        if (at) {
+            assert_int_equal(pwrite(file, "y", 1, 4096 + (at - data)), 1);
+            damaged = true;
+        }
+        close(file);
+    }
+    closedir(log);
+    assert_true(damaged);
+}
+
+static void damaged_bytes_that_were_durable_keep_the_node_from_opening(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_set_up(&fixture, 1);
+    fixture_open(&fixture, 0);
+    char data[1000];
+    memset(data, 'x', sizeof data);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(fixture_propose(fixture.nodes[0].node, data, sizeof data), 0);
+    fixture_close(&fixture, 0);
+    damage_log(&fixture);
+    assert_int_equal(fixture_try_open(&fixture, 0), LASH_CORRUPT);
+    fixture_tear_down(&fixture);
+}
+
 static void a_state_machine_that_fails_stops_the_node_and_says_why(void **state) {
     (void)state;
     struct fixture fixture;
@@ -294,6 +341,7 @@ int main(void) {
         cmocka_unit_test(beyond_the_bound_of_pending_bytes_it_is_busy),
         cmocka_unit_test(a_directory_or_a_port_in_use_is_busy),
         cmocka_unit_test(data_of_another_cluster_node_or_membership_is_a_mismatch),
+        cmocka_unit_test(damaged_bytes_that_were_durable_keep_the_node_from_opening),
         cmocka_unit_test(a_state_machine_that_fails_stops_the_node_and_says_why),
         cmocka_unit_test(closing_ends_every_request_exactly_once),
         cmocka_unit_test(changes_of_role_are_observed),
