@@ -167,7 +167,7 @@ struct store_txn_result {
 
 struct store_op_result {
     enum store_op_type type;
-    int64_t revision; /* for the header of this (inner) response */
+    int64_t revision; /* for the header of this (inner) response; 0 for a transaction within one, as etcd's */
     union {
         struct store_range_result range;
         struct store_put_result put;
@@ -204,7 +204,8 @@ int store_open(const struct store_options *options, struct store **store, lash_i
 void store_close(struct store *store);
 
 /* The state machine to give to lash_node_open. A command's `request`, when there is one, is a `struct store_result *`
- * that apply fills. */
+ * that apply fills, and that its owner frees; after an error of apply it is zero. apply's errors: LASH_VERSION and
+ * LASH_CORRUPT (a command that cannot be read), LASH_NOMEM, LASH_IO, LASH_FULL; then nothing of the batch took place. */
 struct lash_state_machine store_machine(struct store *store);
 
 /* Serve a RANGE, or a TXN without writes, from the local state. Refusals are in result->error. */
@@ -213,12 +214,16 @@ void store_read(struct store *store, const struct store_op *op, struct store_res
 /* Sizes and revisions now. */
 struct store_stats {
     int64_t revision;
-    int64_t compact_revision;
-    uint64_t size; /* of the file */
+    int64_t compact_revision; /* -1: never compacted; also in struct store_result */
+    uint64_t size;            /* of the file */
     uint64_t size_in_use;
     lash_index applied;
 };
 void store_stats(struct store *store, struct store_stats *stats);
+
+/* A hash of every revision that is held, the same on all replicas that applied the same commands. Reads everything: for tests
+ * and for comparing replicas. Any thread. Errors: LASH_NOMEM, LASH_IO, LASH_CORRUPT, LASH_BUSY (too many readers). */
+int store_hash(struct store *store, uint64_t *hash);
 
 /* ---- Commands ------------------------------------------------------------------------------------ */
 

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Opening the LMDB file and its tables, and translating LMDB's errors.
+ */
+#include "store/db.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/logger.h"
+
+enum {
+    DB_FORMAT = 1,        /* of the schema; a reader refuses what is newer */
+    DB_READERS_MAX = 512, /* reads at the same time */
+    DB_KEY_BYTES = 511,   /* what the tables rely on */
+};
+
+int db_error(int error) {
+    switch (error) {
+    case MDB_SUCCESS:
+        return LASH_OK;
+    case MDB_NOTFOUND:
+        return LASH_NOT_FOUND;
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return LASH_FULL;
+    case ENOMEM:
+        return LASH_NOMEM;
+    case MDB_READERS_FULL:
+    case EBUSY:
+    case EAGAIN:
+        return LASH_BUSY;
+    case MDB_VERSION_MISMATCH:
+        return LASH_VERSION;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_PANIC:
+    case MDB_INCOMPATIBLE:
+        return LASH_CORRUPT;
+    default:
+        return LASH_IO;
+    }
+}
+
+/* Check the format of an existing file; write it to a new one. */
+static int db_check_format(MDB_txn *txn, MDB_dbi meta) {
+    static const char name[] = "format";
+    MDB_val key = {.mv_size = sizeof name - 1, .mv_data = (void *)(uintptr_t)name};
+    MDB_val value;
+    int rc = mdb_get(txn, meta, &key, &value);
+    if (rc == MDB_NOTFOUND) {
+        uint8_t format[4];
+        le32_put(format, DB_FORMAT);
+        value = (MDB_val){.mv_size = sizeof format, .mv_data = format};
+        return db_error(mdb_put(txn, meta, &key, &value, 0));
+    }
+    if (rc)
+        return db_error(rc);
+    if (value.mv_size != 4 || le32_get(value.mv_data) == 0)
+        return LASH_CORRUPT;
+    return le32_get(value.mv_data) > DB_FORMAT ? LASH_VERSION : LASH_OK;
+}
+
+static int db_open_tables(struct db *db) {
+    struct {
+        const char *name;
+        MDB_dbi *dbi;
+    } tables[] = {{"meta", &db->meta}, {"keys", &db->keys}, {"revisions", &db->revisions}, {"history", &db->history}};
+    MDB_txn *txn;
+    int rc = db_error(mdb_txn_begin(db->env, NULL, 0, &txn));
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0] && rc == 0; i++)
+        rc = db_error(mdb_dbi_open(txn, tables[i].name, MDB_CREATE, tables[i].dbi));
+    if (rc == 0)
+        rc = db_check_format(txn, db->meta);
+    if (rc == 0)
+        return db_error(mdb_txn_commit(txn));
+    mdb_txn_abort(txn);
+    return rc;
+}
+
+static int db_open_env(struct db *db, const char *path, uint64_t map_bytes) {
+    int rc = mdb_env_create(&db->env);
+    if (rc) {
+        db->env = NULL;
+        return db_error(rc);
+    }
+    if ((rc = mdb_env_set_maxdbs(db->env, 4)) || (rc = mdb_env_set_maxreaders(db->env, DB_READERS_MAX)) ||
+        (rc = mdb_env_set_mapsize(db->env, map_bytes)) ||
+        (rc = mdb_env_open(db->env, path, MDB_NOSUBDIR | MDB_NOSYNC | MDB_NOTLS | MDB_NORDAHEAD, 0600)))
+        return db_error(rc);
+    LASH_ASSERT(mdb_env_get_maxkeysize(db->env) >= DB_KEY_BYTES);
+    /* A killed process leaves its readers behind, which would keep old pages from being used again. */
+    int dead;
+    if ((rc = mdb_reader_check(db->env, &dead)))
+        return db_error(rc);
+    return db_open_tables(db);
+}
+
+int db_open(struct db *db, const char *path, uint64_t map_bytes) {
+    *db = (struct db){0};
+    int rc = db_open_env(db, path, map_bytes);
+    if (rc == 0)
+        return LASH_OK;
+    log_error("store: cannot open the database", F_STR("path", path), F_ERR(rc));
+    db_close(db);
+    return rc;
+}
+
+int db_sync(struct db *db) {
+    return db_error(mdb_env_sync(db->env, 1));
+}
+
+void db_close(struct db *db) {
+    if (db->env)
+        mdb_env_close(db->env);
+    *db = (struct db){0};
+}
+
+int db_sizes(const struct db *db, MDB_txn *txn, uint64_t *size, uint64_t *size_in_use) {
+    /* LMDB numbers its own tables: 0 is the list of free pages, 1 the list of tables. */
+    const MDB_dbi tables[] = {0, 1, db->meta, db->keys, db->revisions, db->history};
+    uint64_t pages = 2; /* the two meta pages */
+    MDB_stat stat = {0};
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        int rc = mdb_stat(txn, tables[i], &stat);
+        if (rc)
+            return db_error(rc);
+        pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+    }
+    mdb_filehandle_t file;
+    struct stat file_stat;
+    int rc = mdb_env_get_fd(db->env, &file);
+    if (rc)
+        return db_error(rc);
+    if (fstat(file, &file_stat))
+        return LASH_IO;
+    *size = (uint64_t)file_stat.st_size;
+    *size_in_use = pages * stat.ms_psize;
+    return LASH_OK;
+}

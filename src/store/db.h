@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The LMDB file and its four tables:
+ *
+ *   meta       "format" -> the schema's version; "state" -> struct view_state (view.h)
+ *   keys       a key, cut into chunks -> its newest revision (index.h)
+ *   revisions  main, sub -> what was written then: the key, its value, its numbers (record.h)
+ *   history    key id, main, sub -> a revision of the key that is not its newest (record.h)
+ *
+ * A value is stored once, under its revision. Nothing is held in memory.
+ */
+#ifndef LASH_STORE_DB_H
+#define LASH_STORE_DB_H
+
+#include <lmdb.h>
+#include <stdint.h>
+
+#include "lash/error.h"
+
+struct db {
+    MDB_env *env;
+    MDB_dbi meta;
+    MDB_dbi keys;
+    MDB_dbi revisions;
+    MDB_dbi history;
+};
+
+/* Open or create the file `path` (and `path`-lock). Nothing that is written is synced before db_sync. Only one struct db
+ * per file and process. Errors: LASH_NOMEM, LASH_IO, LASH_BUSY, LASH_CORRUPT, LASH_VERSION, LASH_FULL; with a log line. */
+int db_open(struct db *db, const char *path, uint64_t map_bytes);
+
+/* Bring all that was committed to the disk. Errors: LASH_IO, LASH_FULL. */
+int db_sync(struct db *db);
+void db_close(struct db *db);
+
+/* LMDB's or the system's error as a lash_error; MDB_NOTFOUND is LASH_NOT_FOUND. */
+int db_error(int error);
+
+/* Bytes of the file, and bytes of it that hold data, as `txn` sees them. Errors: as db_error. */
+int db_sizes(const struct db *db, MDB_txn *txn, uint64_t *size, uint64_t *size_in_use);
+
+#endif

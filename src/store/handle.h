@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What stands behind struct store.
+ */
+#ifndef LASH_STORE_HANDLE_H
+#define LASH_STORE_HANDLE_H
+
+#include "store/db.h"
+#include "store/store.h"
+
+struct store {
+    struct db db;
+    int lock;  /* see dir.h */
+    char *dir; /* for the marker, at close */
+};
+
+#endif

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The store: opening and closing, applying batches of commands, serving reads.
+ */
+#include "store/store.h"
+
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/crc32c.h"
+#include "base/logger.h"
+#include "store/arena.h"
+#include "store/compact.h"
+#include "store/dir.h"
+#include "store/execute.h"
+#include "store/handle.h"
+#include "store/marker.h"
+#include "store/record.h"
+
+static const uint64_t map_bytes_default = UINT64_C(64) << 30;
+
+/* ---- Opening and closing ------------------------------------------------------------------------ */
+
+static int store_open_db(struct store *store, uint64_t map_bytes, lash_index *applied) {
+    char *path = marker_path(store->dir, "store.mdb");
+    if (!path)
+        return LASH_NOMEM;
+    int rc = db_open(&store->db, path, map_bytes);
+    mem_free(path);
+    if (rc)
+        return rc;
+    struct view view;
+    rc = view_begin(&view, &store->db, false);
+    if (rc) {
+        log_error("store: cannot read the database; without it, it is rebuilt from the log", F_STR("dir", store->dir),
+                  F_ERR(rc));
+        db_close(&store->db);
+        return rc;
+    }
+    *applied = view.state.applied;
+    log_info("store: open", F_STR("dir", store->dir), F_U64("applied", view.state.applied),
+             F_I64("revision", view.state.revision), F_I64("compacted", view.state.compacted));
+    view_abort(&view);
+    return LASH_OK;
+}
+
+int store_open(const struct store_options *options, struct store **store, lash_index *applied) {
+    struct store *opened = mem_calloc(1, sizeof *opened);
+    if (!opened)
+        return LASH_NOMEM;
+    opened->dir = mem_strdup(options->dir);
+    int rc = opened->dir ? dir_open(opened->dir, &opened->lock) : LASH_NOMEM;
+    if (rc == 0) {
+        rc = store_open_db(opened, options->map_bytes ? options->map_bytes : map_bytes_default, applied);
+        if (rc)
+            dir_close(opened->lock);
+    }
+    if (rc) {
+        mem_free(opened->dir);
+        mem_free(opened);
+        return rc;
+    }
+    *store = opened;
+    return LASH_OK;
+}
+
+void store_close(struct store *store) {
+    if (!store)
+        return;
+    int rc = db_sync(&store->db);
+    db_close(&store->db);
+    if (rc == 0)
+        rc = marker_write(store->dir, true);
+    if (rc)
+        log_error("store: not closed cleanly; after a restart of the machine it is rebuilt from the log",
+                  F_STR("dir", store->dir), F_ERR(rc));
+    dir_close(store->lock);
+    mem_free(store->dir);
+    mem_free(store);
+}
+
+/* ---- Applying ----------------------------------------------------------------------------------- */
+
+/* Carry out a decoded command; `scratch` holds it. */
+static int store_execute(struct view *view, const struct store_op *op, struct store_arena *scratch,
+                         struct store_result *result) {
+    enum store_error refusal;
+    if (!result)
+        return execute_run(view, op, scratch, &refusal, NULL);
+    store_result_free(result);
+    result->arena = arena_new();
+    if (!result->arena)
+        return LASH_NOMEM;
+    int rc = execute_run(view, op, result->arena, &result->error, &result->op);
+    result->revision = view->state.revision;
+    result->compact_revision = view->state.compacted;
+    return rc;
+}
+
+static int store_apply_command(struct view *view, const struct lash_command *command) {
+    struct store_op op;
+    struct store_arena *scratch;
+    int rc = store_decode(command->data, command->size, &op, &scratch);
+    if (rc) {
+        log_error("store: a command in the log cannot be read", F_U64("index", command->index),
+                  F_U64("size", command->size), F_ERR(rc),
+                  F_STR("hint", rc == LASH_VERSION ? "a newer version wrote it; start that version" : "see the error"));
+        return rc;
+    }
+    rc = store_execute(view, &op, scratch, command->request);
+    store_arena_free(scratch);
+    return rc ? rc : compact_step(view);
+}
+
+static int store_apply(void *context, const struct lash_command *commands, size_t count, lash_index last) {
+    struct store *store = context;
+    struct view view;
+    int rc = view_begin(&view, &store->db, true);
+    if (rc == 0) {
+        LASH_ASSERT(last >= view.state.applied);
+        for (size_t i = 0; i < count && rc == 0; i++) {
+            LASH_ASSERT(commands[i].index > view.state.applied && commands[i].index <= last);
+            rc = store_apply_command(&view, &commands[i]);
+            view.state.applied = commands[i].index;
+        }
+        view.state.applied = last;
+        if (rc == 0)
+            rc = view_commit(&view);
+        else
+            view_abort(&view);
+    }
+    if (rc == 0)
+        return LASH_OK;
+    /* Nothing of the batch took place, so nothing of it may be answered. */
+    for (size_t i = 0; i < count; i++) {
+        if (commands[i].request)
+            store_result_free(commands[i].request);
+    }
+    log_error("store: cannot apply", F_STR("dir", store->dir), F_U64("last", last), F_ERR(rc));
+    return rc;
+}
+
+struct lash_state_machine store_machine(struct store *store) {
+    return (struct lash_state_machine){.context = store, .apply = store_apply};
+}
+
+/* ---- Reading ------------------------------------------------------------------------------------ */
+
+static int store_read_view(struct store *store, const struct store_op *op, struct store_result *result) {
+    result->arena = arena_new();
+    if (!result->arena)
+        return LASH_NOMEM;
+    struct view view;
+    int rc = view_begin(&view, &store->db, false);
+    if (rc)
+        return rc;
+    result->revision = view.state.revision;
+    result->compact_revision = view.state.compacted;
+    rc = execute_run(&view, op, result->arena, &result->error, &result->op);
+    view_abort(&view);
+    return rc;
+}
+
+void store_read(struct store *store, const struct store_op *op, struct store_result *result) {
+    store_result_free(result);
+    if (!store_is_read(op)) {
+        result->error = STORE_INVALID_REQUEST;
+        return;
+    }
+    int rc = store_read_view(store, op, result);
+    if (rc == 0)
+        return;
+    store_result_free(result);
+    result->error = STORE_FAILED;
+    log_error("store: cannot read", F_STR("dir", store->dir), F_ERR(rc));
+}
+
+void store_stats(struct store *store, struct store_stats *stats) {
+    *stats = (struct store_stats){0};
+    struct view view;
+    int rc = view_begin(&view, &store->db, false);
+    if (rc == 0) {
+        stats->revision = view.state.revision;
+        stats->compact_revision = view.state.compacted;
+        stats->applied = view.state.applied;
+        rc = db_sizes(&store->db, view.txn, &stats->size, &stats->size_in_use);
+        view_abort(&view);
+    }
+    if (rc)
+        log_error("store: cannot tell its size", F_STR("dir", store->dir), F_ERR(rc));
+}
+
+/* ---- The hash ----------------------------------------------------------------------------------- */
+
+/* FNV-1a, one word at a time. */
+static uint64_t store_hash_word(uint64_t hash, uint64_t word) {
+    for (int i = 0; i < 8; i++)
+        hash = (hash ^ (uint8_t)(word >> (8 * i))) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static uint64_t store_hash_record(uint64_t hash, const struct record *record) {
+    const uint64_t words[] = {
+        (uint64_t)record->revision.main,
+        record->revision.sub,
+        record->tombstone,
+        (uint64_t)record->create_revision,
+        (uint64_t)record->version,
+        (uint64_t)record->lease,
+        record->key.size,
+        crc32c(crc32c(0, record->key.data, record->key.size), record->value.data, record->value.size),
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        hash = store_hash_word(hash, words[i]);
+    return hash;
+}
+
+int store_hash(struct store *store, uint64_t *hash) {
+    struct view view;
+    int rc = view_begin(&view, &store->db, false);
+    if (rc)
+        return rc;
+    *hash = store_hash_word(UINT64_C(0xcbf29ce484222325), (uint64_t)view.state.revision);
+    *hash = store_hash_word(*hash, (uint64_t)view.state.compacted);
+    struct record record;
+    struct revision next = {0};
+    while ((rc = record_seek(&view, next, &record)) == 0) {
+        *hash = store_hash_record(*hash, &record);
+        next = (struct revision){.main = record.revision.main, .sub = record.revision.sub + 1};
+    }
+    view_abort(&view);
+    return rc == LASH_NOT_FOUND ? LASH_OK : rc;
+}
