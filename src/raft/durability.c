@@ -37,8 +37,7 @@ void durability_save_entries(struct lash_raft *raft, lash_index first, struct la
 
 void durability_cut(struct lash_raft *raft, lash_index from, struct lash_outputs *outputs) {
     LASH_ASSERT(from > raft->commit);
-    bool under_way = raft->write_of_cut > raft->writes_durable;
-    if (!under_way || from < raft->cut_from)
+    if (raft->write_of_cut == 0 || from < raft->cut_from)
         raft->cut_from = from;
     raft->write_of_cut = durability_write(raft, outputs);
     if (raft->durable_index >= from)
@@ -84,5 +83,9 @@ void durability_written(struct lash_raft *raft, const struct lash_event *event, 
     else if (durability_still_holds(raft, event) && event->written.index > raft->durable_index)
         raft->durable_index = event->written.index;
     LASH_ASSERT(raft->durable_index <= raft_terms(raft)->last_index);
+    if (raft->write_of_cut <= raft->writes_durable) {
+        raft->write_of_cut = 0;
+        raft->cut_from = 0;
+    }
     election_settle(raft, outputs);
 }

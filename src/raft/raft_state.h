@@ -80,8 +80,8 @@ struct lash_raft {
     uint64_t writes;         /* given out so far */
     uint64_t writes_durable; /* all up to this one are on disk */
     uint64_t write_of_term;  /* the last that held term and vote */
-    uint64_t write_of_cut;   /* the last that dropped a suffix */
-    uint64_t cut_from;       /* the lowest index dropped by a cut since the last time that all writes were durable */
+    uint64_t write_of_cut;   /* the last that dropped a suffix; 0 once it is durable */
+    uint64_t cut_from;       /* the lowest index dropped by the cuts that are not durable yet; 0: none */
     uint64_t durable_index;  /* the log equals the disk's up to here */
 
     uint64_t round;        /* leader: the current read round, 0 at the begin of a leadership */
