@@ -18,8 +18,11 @@ enum { LEAVE_BY_MARK = 0, LEAVE_BY_TRIM = RECORD_SECTOR, LEAVE_BY_APPEND = 3 * R
 
 /* Close and free everything; nothing is written. */
 static void release(struct log *log) {
-    for (size_t i = 0; i < log->segment_count; i++)
-        log_segment_unref(log, log->segments[i]);
+    for (size_t i = 0; i < log->segment_count; i++) {
+        if (log->segments[i]->users)
+            log->vfs->close(log->vfs->context, log->segments[i]->file);
+        mem_free(log->segments[i]);
+    }
     if (log->lock_file >= 0)
         log->vfs->close(log->vfs->context, log->lock_file);
     log_index_free(&log->index);

@@ -18,7 +18,6 @@
 struct dump_file {
     uint64_t sequence;
     uint64_t size;
-    int file;                /* -1: cannot be opened */
     uint64_t first_position; /* as its first record says */
     bool begins;             /* its first record is valid */
 };
@@ -48,7 +47,7 @@ static void note_file(void *argument, const char *name) {
         return;
     }
     dump->files = files;
-    dump->files[dump->file_count++] = (struct dump_file){.sequence = number, .file = -1};
+    dump->files[dump->file_count++] = (struct dump_file){.sequence = number};
 }
 
 static int compare(const void *left, const void *right) {
@@ -170,12 +169,31 @@ static void print_end(struct dump *dump, const struct dump_file *file, uint64_t 
         fprintf(dump->out, "%s offset=%" PRIu64 " end\n", name, cut);
 }
 
+/* Open the file and turn the reader to it. Errors: LASH_NOMEM, LASH_IO (it has been told). */
+static int turn_to(struct dump *dump, struct dump_file *file, int *handle) {
+    char name[LOG_NAME_SIZE];
+    log_segment_name(name, file->sequence);
+    char *path = log_path(dump->dir, name);
+    if (!path)
+        return LASH_NOMEM;
+    int result = dump->vfs->size(dump->vfs->context, path, &file->size);
+    if (result >= 0)
+        result = dump->vfs->open(dump->vfs->context, path, VFS_READ);
+    mem_free(path);
+    if (result < 0) {
+        problem(dump, file, 0, LASH_IO, strerror(-result));
+        return LASH_IO;
+    }
+    *handle = result;
+    log_reader_turn(&dump->reader, result, file->size);
+    return LASH_OK;
+}
+
 /* All records of one segment; `next` is the one behind it, or NULL. */
-static void dump_segment(struct dump *dump, const struct dump_file *file, const struct dump_file *next) {
+static void dump_records(struct dump *dump, const struct dump_file *file, const struct dump_file *next) {
     uint64_t bound = next && next->begins ? next->first_position : UINT64_MAX;
     uint64_t cut = 0;
     const char *why = "the next segment begins elsewhere";
-    log_reader_turn(&dump->reader, file->file, file->size);
     dump->position = file->first_position;
     while (dump->position < bound) {
         struct record record;
@@ -205,32 +223,32 @@ static void dump_segment(struct dump *dump, const struct dump_file *file, const 
         problem(dump, file, dump->position - file->first_position, LASH_CORRUPT, why);
 }
 
-/* Open the file and read where it begins. */
+static int dump_segment(struct dump *dump, struct dump_file *file, const struct dump_file *next) {
+    int handle;
+    int rc = turn_to(dump, file, &handle);
+    if (rc)
+        return rc == LASH_NOMEM ? rc : LASH_OK;
+    dump_records(dump, file, next);
+    dump->vfs->close(dump->vfs->context, handle);
+    return LASH_OK;
+}
+
+/* Read where the file begins. */
 static int look_at(struct dump *dump, struct dump_file *file) {
-    char name[LOG_NAME_SIZE];
-    log_segment_name(name, file->sequence);
-    char *path = log_path(dump->dir, name);
-    if (!path)
-        return LASH_NOMEM;
-    int result = dump->vfs->size(dump->vfs->context, path, &file->size);
-    if (result >= 0)
-        result = dump->vfs->open(dump->vfs->context, path, VFS_READ);
-    mem_free(path);
-    if (result < 0) {
-        problem(dump, file, 0, LASH_IO, strerror(-result));
-        return LASH_OK;
-    }
-    file->file = result;
+    int handle;
+    int rc = turn_to(dump, file, &handle);
+    if (rc)
+        return rc == LASH_NOMEM ? rc : LASH_OK;
     struct record record;
     const uint8_t *payload;
     const char *why;
-    log_reader_turn(&dump->reader, file->file, file->size);
-    int rc = log_reader_record(&dump->reader, 0, RECORD_ANYWHERE, &record, &payload, &why);
+    rc = log_reader_record(&dump->reader, 0, RECORD_ANYWHERE, &record, &payload, &why);
     file->begins = !rc && record.type == RECORD_SEGMENT;
     if (file->begins)
         file->first_position = record.position;
     else
         problem(dump, file, 0, rc ? rc : LASH_CORRUPT, rc ? why : "the first record is not a segment's");
+    dump->vfs->close(dump->vfs->context, handle);
     return LASH_OK;
 }
 
@@ -244,8 +262,9 @@ static int dump_files(struct dump *dump) {
         const struct dump_file *next = i + 1 < dump->file_count ? &dump->files[i + 1] : NULL;
         if (i && dump->files[i].sequence != dump->files[i - 1].sequence + 1)
             problem(dump, &dump->files[i], 0, LASH_CORRUPT, "the segment before this one is missing");
-        if (dump->files[i].begins)
-            dump_segment(dump, &dump->files[i], next);
+        int rc = dump->files[i].begins ? dump_segment(dump, &dump->files[i], next) : LASH_OK;
+        if (rc)
+            return rc;
     }
     return ferror(dump->out) ? LASH_IO : dump->worst;
 }
@@ -265,9 +284,6 @@ int log_dump(const struct vfs *vfs, const char *dir, bool data, FILE *out) {
         qsort(dump.files, dump.file_count, sizeof *dump.files, compare);
         rc = dump_files(&dump);
     }
-    for (size_t i = 0; i < dump.file_count; i++)
-        if (dump.files[i].file >= 0)
-            vfs->close(vfs->context, dump.files[i].file);
     log_reader_free(&dump.reader);
     mem_free(dump.files);
     return rc;

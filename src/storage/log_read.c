@@ -9,7 +9,7 @@
 #include "base/logger.h"
 #include "storage/log_state.h"
 
-/* What one call reads: copies of the spans, each with a reference to its frame or else to its segment. */
+/* What one call reads: copies of the spans, each with a reference to its frame, or else a user of its segment. */
 struct reading {
     struct log_span *spans;
     size_t count;
@@ -33,13 +33,14 @@ static int take_spans(struct log *log, lash_index first, lash_index last, uint64
     reading->spans = mem_alloc((end - begin) * sizeof *reading->spans);
     if (!reading->spans)
         return LASH_NOMEM;
-    reading->count = end - begin;
-    memcpy(reading->spans, index->spans + begin, reading->count * sizeof *reading->spans);
-    for (size_t i = 0; i < reading->count; i++) {
-        if (reading->spans[i].frame)
-            buf_ref(reading->spans[i].frame);
-        else
-            reading->spans[i].segment->references++;
+    memcpy(reading->spans, index->spans + begin, (end - begin) * sizeof *reading->spans);
+    for (reading->count = 0; reading->count < end - begin; reading->count++) {
+        const struct log_span *span = &reading->spans[reading->count];
+        int rc = span->frame ? LASH_OK : log_segment_use(log, span->segment);
+        if (rc)
+            return rc;
+        if (span->frame)
+            buf_ref(span->frame);
     }
     return LASH_OK;
 }
@@ -50,7 +51,7 @@ static void give_back(struct log *log, struct reading *reading) {
         if (reading->spans[i].frame)
             buf_unref(reading->spans[i].frame);
         else
-            log_segment_unref(log, reading->spans[i].segment);
+            log_segment_leave(log, reading->spans[i].segment);
     }
     pthread_mutex_unlock(&log->mutex);
     mem_free(reading->spans);
@@ -138,16 +139,16 @@ static int read_span(const struct log *log, const struct log_span *span, struct 
 
 int log_read(struct log *log, lash_index first, lash_index last, uint64_t bytes_max, struct buf ***frames,
              size_t *count) {
-    struct reading reading;
+    struct reading reading = {0};
     pthread_mutex_lock(&log->mutex);
     int rc = take_spans(log, first, last, bytes_max, &reading);
     pthread_mutex_unlock(&log->mutex);
-    if (rc)
-        return rc;
     size_t done = 0;
-    struct buf **out = mem_calloc(reading.count, sizeof(struct buf *));
-    if (!out)
-        rc = LASH_NOMEM;
+    struct buf **out = NULL;
+    if (!rc) {
+        out = mem_calloc(reading.count, sizeof(struct buf *));
+        rc = out ? LASH_OK : LASH_NOMEM;
+    }
     while (!rc && done < reading.count) {
         rc = read_span(log, &reading.spans[done], &out[done]);
         done += !rc;

@@ -34,7 +34,8 @@ void log_reader_free(struct log_reader *reader) {
 static int window_grow(struct log_reader *reader, size_t size) {
     if (size <= reader->capacity)
         return LASH_OK;
-    size_t capacity = size < WINDOW_SIZE ? WINDOW_SIZE : size;
+    uint64_t usual = reader->file_size < WINDOW_SIZE ? reader->file_size : WINDOW_SIZE;
+    size_t capacity = size < usual ? (size_t)usual : size;
     uint8_t *window = mem_alloc(capacity);
     if (!window)
         return LASH_NOMEM;

@@ -150,8 +150,8 @@ static int list_files(struct recovery *recovery) {
     return LASH_OK;
 }
 
-/* Open the file and add it to the log's segments; its first position becomes known with its first record. */
-static int open_segment(struct recovery *recovery, uint64_t sequence) {
+/* Add a file to the log's segments; its first position becomes known with its first record. */
+static int find_segment(struct recovery *recovery, uint64_t sequence) {
     struct log *log = recovery->log;
     char name[LOG_NAME_SIZE];
     log_segment_name(name, sequence);
@@ -159,12 +159,9 @@ static int open_segment(struct recovery *recovery, uint64_t sequence) {
     struct log_segment *segment = mem_alloc(sizeof *segment);
     int rc = path && segment ? log_segment_reserve(log) : LASH_NOMEM;
     if (!rc) {
-        *segment = (struct log_segment){.sequence = sequence, .references = 1};
+        *segment = (struct log_segment){.sequence = sequence, .file = -1};
         int result = log->vfs->size(log->vfs->context, path, &segment->size);
-        if (result >= 0)
-            result = log->vfs->open(log->vfs->context, path, VFS_WRITE);
         if (result >= 0) {
-            segment->file = result;
             log->segments[log->segment_count++] = segment;
             segment = NULL;
         } else {
@@ -239,24 +236,37 @@ static int read_head(struct recovery *recovery, struct log_segment *segment, str
     return LASH_OK;
 }
 
-static int open_segments(struct recovery *recovery) {
+/* Make sure that what will be read is on disk. */
+static int settle(struct log *log, const struct log_segment *segment) {
+    int rc = log_sync_file(log, segment->file);
+    if (!rc && log->vfs->drop_cache)
+        log->vfs->drop_cache(log->vfs->context, segment->file);
+    return rc;
+}
+
+static int use_segment(struct log *log, struct log_segment *segment) {
+    int rc = log_segment_use(log, segment);
+    return rc ? fail(log, rc, segment->sequence, 0, "the file cannot be opened") : LASH_OK;
+}
+
+static int read_heads(struct recovery *recovery) {
     struct log *log = recovery->log;
     recovery->heads = mem_calloc(recovery->sequence_count, sizeof *recovery->heads);
     if (!recovery->heads)
         return LASH_NOMEM;
     for (size_t i = 0; i < recovery->sequence_count; i++) {
-        int rc = open_segment(recovery, recovery->sequences[i]);
+        int rc = find_segment(recovery, recovery->sequences[i]);
         if (rc)
             return rc;
         struct log_segment *segment = log_current(log);
-        if (i + 1 == recovery->sequence_count) {
-            rc = log_sync_file(log, segment->file);
-            if (rc)
-                return rc;
-            if (log->vfs->drop_cache)
-                log->vfs->drop_cache(log->vfs->context, segment->file);
-        }
-        rc = read_head(recovery, segment, &recovery->heads[i]);
+        rc = use_segment(log, segment);
+        if (rc)
+            return rc;
+        if (i + 1 == recovery->sequence_count)
+            rc = settle(log, segment);
+        if (!rc)
+            rc = read_head(recovery, segment, &recovery->heads[i]);
+        log_segment_leave(log, segment);
         if (rc)
             return rc;
     }
@@ -469,9 +479,14 @@ static int replay_segment(struct recovery *recovery, size_t i) {
 
 static int replay(struct recovery *recovery) {
     struct log *log = recovery->log;
-    int rc = open_segments(recovery);
-    for (size_t i = 0; !rc && i < log->segment_count; i++)
-        rc = replay_segment(recovery, i);
+    int rc = read_heads(recovery);
+    for (size_t i = 0; !rc && i < log->segment_count; i++) {
+        rc = use_segment(log, log->segments[i]);
+        if (!rc)
+            rc = replay_segment(recovery, i);
+        if (!rc && i + 1 < log->segment_count) /* the writer is the last one's user */
+            log_segment_leave(log, log->segments[i]);
+    }
     if (rc)
         return rc;
     if (!log_index_complete(&log->index)) /* L */

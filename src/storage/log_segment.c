@@ -48,7 +48,7 @@ char *log_path(const char *dir, const char *name) {
 int log_error_of(ssize_t result) {
     if (result == -ENOSPC || result == -EDQUOT)
         return LASH_FULL;
-    return result == -ENOMEM ? LASH_NOMEM : LASH_IO;
+    return result == -ENOMEM || result == -EMFILE || result == -ENFILE ? LASH_NOMEM : LASH_IO;
 }
 
 /* Step over `done` bytes of the parts. */
@@ -108,6 +108,8 @@ int log_sync_file(struct log *log, int file) {
 
 int log_sync_dir(struct log *log, const char *path) {
     int result = log->vfs->sync_dir(log->vfs->context, path);
+    if (result < 0 && log_error_of(result) == LASH_NOMEM)
+        return LASH_NOMEM;
     return result < 0 ? sync_failed(log, "directory", result) : LASH_OK;
 }
 
@@ -173,13 +175,16 @@ static int birth_prepare(struct log *log, struct birth *birth, uint64_t bytes) {
         .size = RECORD_SEGMENT_SIZE + log->identity_size,
     };
     birth->size = record_end(&birth->record) - log->position;
-    birth->bytes = mem_calloc(1, (size_t)birth->size);
     birth->segment = mem_alloc(sizeof *birth->segment);
-    if (!birth->bytes || !birth->segment)
+    if (!birth->segment)
         return LASH_NOMEM;
     uint64_t need = birth->size + bytes;
     uint64_t size = need > log->segment_bytes ? need : log->segment_bytes;
-    *birth->segment = (struct log_segment){birth->record.a, log->position, size, -1, 1};
+    *birth->segment = (struct log_segment){
+        .sequence = birth->record.a, .first_position = log->position, .size = size, .file = -1, .users = 1};
+    birth->bytes = mem_calloc(1, (size_t)birth->size);
+    if (!birth->bytes)
+        return LASH_NOMEM;
     birth_encode(log, birth);
     int rc = log_segment_reserve(log);
     return rc ? rc : birth_names(log, birth);
@@ -214,6 +219,8 @@ static int birth_name(struct log *log, struct birth *birth) {
     if (rc)
         return rc;
     pthread_mutex_lock(&log->mutex);
+    if (log->segment_count)
+        log_segment_leave(log, log_current(log));
     log->segments[log->segment_count++] = birth->segment;
     pthread_mutex_unlock(&log->mutex);
     log->rolling = false;
@@ -278,12 +285,31 @@ int log_segment_reserve(struct log *log) {
 
 /* ---- Going -------------------------------------------------------------------------------------- */
 
-void log_segment_unref(struct log *log, struct log_segment *segment) {
-    LASH_ASSERT(segment->references);
-    if (--segment->references)
+int log_segment_use(struct log *log, struct log_segment *segment) {
+    if (segment->file < 0) {
+        char name[LOG_NAME_SIZE];
+        log_segment_name(name, segment->sequence);
+        char *path = log_path(log->dir, name);
+        if (!path)
+            return LASH_NOMEM;
+        int result = log->vfs->open(log->vfs->context, path, VFS_WRITE);
+        mem_free(path);
+        if (result < 0)
+            return log_error_of(result);
+        segment->file = result;
+    }
+    segment->users++;
+    return LASH_OK;
+}
+
+void log_segment_leave(struct log *log, struct log_segment *segment) {
+    LASH_ASSERT(segment->users && segment->file >= 0);
+    if (--segment->users)
         return;
     log->vfs->close(log->vfs->context, segment->file);
-    mem_free(segment);
+    segment->file = -1;
+    if (segment->dropped)
+        mem_free(segment);
 }
 
 /* Whether the first segment holds nothing that counts. A span keeps its segment; spans lie in the order of the log. */
@@ -299,7 +325,7 @@ static bool first_is_unused(struct log *log) {
 static int retire(struct log *log, const struct log_segment *segment) {
     const struct vfs *vfs = log->vfs;
     pthread_mutex_lock(&log->mutex);
-    bool recycle = segment->references == 1 && segment->size == log->segment_bytes && log->pool_count < LOG_POOL_MAX;
+    bool recycle = segment->users == 0 && segment->size == log->segment_bytes && log->pool_count < LOG_POOL_MAX;
     pthread_mutex_unlock(&log->mutex);
     char name[LOG_NAME_SIZE];
     log_segment_name(name, segment->sequence);
@@ -309,7 +335,9 @@ static int retire(struct log *log, const struct log_segment *segment) {
     int rc = from && to ? LASH_OK : LASH_NOMEM;
     if (!rc) {
         int result = recycle ? vfs->rename(vfs->context, from, to) : vfs->unlink(vfs->context, from);
-        rc = result < 0 ? LASH_IO : log_sync_dir(log, log->dir);
+        bool gone = result == -ENOENT; /* an earlier try did it, and yet reported an error */
+        recycle = recycle && !gone;
+        rc = result < 0 && !gone ? LASH_IO : log_sync_dir(log, log->dir);
     }
     if (!rc && recycle)
         log->pool[log->pool_count++] = segment->sequence;
@@ -327,8 +355,11 @@ int log_drop_segments(struct log *log) {
         pthread_mutex_lock(&log->mutex);
         log->segment_count--;
         memmove(log->segments, log->segments + 1, log->segment_count * sizeof(struct log_segment *));
-        log_segment_unref(log, segment);
+        segment->dropped = true;
+        bool unused = segment->users == 0;
         pthread_mutex_unlock(&log->mutex);
+        if (unused)
+            mem_free(segment);
     }
     return LASH_OK;
 }

@@ -32,9 +32,11 @@ enum { LOG_NAME_SIZE = 32 };
 struct log_segment {
     uint64_t sequence;       /* from 1, without gaps */
     uint64_t first_position; /* of the file's first byte */
+    bool dropped;            /* no longer in the list; under the mutex */
     uint64_t size;           /* of the file */
+    /* Under the mutex: open, else -1, while there are users: the writer, recovery, and each read under way. */
     int file;
-    uint32_t references; /* the log's own, and one for each read under way; under the mutex */
+    uint32_t users;
 };
 
 struct log {
@@ -94,7 +96,8 @@ int log_write_all(const struct vfs *vfs, int file, struct iovec *parts, int coun
 /* Write zeros over bytes `from` .. `to` of a file. */
 int log_write_zeros(const struct vfs *vfs, int file, uint64_t from, uint64_t to);
 
-/* Sync, or die: after a failed sync nothing is known any more. Errors: LASH_IO. */
+/* Sync, or die: after a failed sync nothing is known any more. Errors: LASH_IO; of log_sync_dir also LASH_NOMEM, when
+ * nothing could be tried for want of memory or files, which is no reason to die. */
 int log_sync_file(struct log *log, int file);
 int log_sync_dir(struct log *log, const char *path);
 
@@ -111,8 +114,11 @@ int log_segment_reserve(struct log *log);
 /* Recycle or remove the segments that hold nothing that counts. Errors: LASH_IO, LASH_NOMEM. */
 int log_drop_segments(struct log *log);
 
-/* One reference less; the last closes the file. Under the mutex. */
-void log_segment_unref(struct log *log, struct log_segment *segment);
+/* Become a user of the segment: its file is open from now on. Under the mutex. Errors: LASH_IO, LASH_NOMEM. */
+int log_segment_use(struct log *log, struct log_segment *segment);
+
+/* One user less; the last closes the file, and frees a segment that is no longer in the list. Under the mutex. */
+void log_segment_leave(struct log *log, struct log_segment *segment);
 
 /* ---- log_batch.c -------------------------------------------------------------------------------- */
 

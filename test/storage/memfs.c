@@ -639,6 +639,15 @@ void memfs_settle(struct memfs *fs, const char *path) {
     inode_settle(entry->inode);
 }
 
+void memfs_resize(struct memfs *fs, const char *path, uint64_t size) {
+    const struct entry *entry = find(&fs->seen, path);
+    LASH_ASSERT(entry && entry->inode);
+    set_size(entry->inode, size);
+    if (size % MEMFS_SECTOR)
+        memset(entry->inode->seen + size, 0, whole(size) - size);
+    inode_settle(entry->inode);
+}
+
 int memfs_open_files(const struct memfs *fs) {
     int count = 0;
     for (int i = 0; i < HANDLES_MAX; i++)

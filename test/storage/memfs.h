@@ -71,6 +71,9 @@ uint8_t *memfs_bytes(struct memfs *fs, const char *path, uint64_t *size);
 /* Call after changing memfs_bytes: what is there is now what is on disk. */
 void memfs_settle(struct memfs *fs, const char *path);
 
+/* Cut a file off, or extend it with zeros, durably. */
+void memfs_resize(struct memfs *fs, const char *path, uint64_t size);
+
 /* Open files. */
 int memfs_open_files(const struct memfs *fs);
 

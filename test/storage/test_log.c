@@ -10,14 +10,17 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "kit.h"
 #include "memfs.h"
 #include "storage/log_record.h"
+#include "storage/log_state.h"
 
 /* One log on one memory disk, and what it should hold. */
 struct fixture {
@@ -275,24 +278,109 @@ static void trimming_in_the_middle_of_a_frame_keeps_its_rest(void **state) {
     assert_int_equal(kit_append(fixture->log, 4, 1, 1, 0, 16), LASH_INVALID);
 }
 
+/* For a disk whose first read lets the writer trim and reuse everything meanwhile. */
+static struct fixture *to_trim;
+
+static ssize_t pread_while_trimming(void *context, int file, void *data, size_t size, uint64_t offset) {
+    struct fixture *fixture = to_trim;
+    const struct vfs *below = memfs_vfs(context);
+    if (fixture) {
+        to_trim = NULL;
+        fixture->log->vfs = below;
+        trim(fixture, 29);
+        for (lash_index i = 31; i <= 120; i++)
+            append(fixture, i, 1, 1, 200);
+    }
+    return below->pread(context, file, data, size, offset);
+}
+
 static void a_reader_keeps_its_segment_from_being_recycled(void **state) {
     struct fixture *fixture = *state;
     for (lash_index i = 1; i <= 30; i++)
         append(fixture, i, 1, 1, 200);
     reopen(fixture); /* so that nothing is in the cache */
+    struct vfs disk = *memfs_vfs(fixture->fs);
+    disk.pread = pread_while_trimming;
+    fixture->log->vfs = &disk;
+    to_trim = fixture;
     struct buf **frames;
     size_t count;
-    assert_int_equal(log_read(fixture->log, 1, 30, 4000, &frames, &count), LASH_OK);
-    trim(fixture, 29);
-    for (lash_index i = 31; i <= 60; i++)
-        append(fixture, i, 1, 1, 200);
-    struct frame frame;
-    size_t used;
+    assert_int_equal(log_read(fixture->log, 1, 30, UINT64_MAX, &frames, &count), LASH_OK);
+    assert_null(to_trim);
+    assert_int_equal(count, 30);
     for (size_t i = 0; i < count; i++) {
+        struct frame frame;
+        size_t used;
         assert_int_equal(frame_check(frames[i]->data, frames[i]->size, &frame, &used), LASH_OK);
+        assert_int_equal(frame.first, i + 1);
         buf_unref(frames[i]);
     }
     mem_free(frames);
+    assert_int_equal(log_read(fixture->log, 29, 30, UINT64_MAX, &frames, &count), LASH_NOT_FOUND);
+    reopen(fixture);
+    expect_same(fixture);
+}
+
+/* What one thread reads while the writer appends, replaces and trims. */
+struct concurrent {
+    struct log *log;
+    _Atomic bool stop;
+    _Atomic lash_index last;
+    _Atomic uint64_t reads; /* that found something */
+};
+
+static void *read_all_the_time(void *argument) {
+    struct concurrent *shared = argument;
+    for (uint64_t i = 0; !shared->stop; i++) {
+        lash_index at = shared->last > i % 40 ? shared->last - i % 40 : 1;
+        struct buf **frames;
+        size_t count;
+        int rc = log_read(shared->log, at, at, UINT64_MAX, &frames, &count);
+        if (rc == LASH_OK) {
+            struct frame frame;
+            size_t used;
+            LASH_ASSERT(count == 1 && frame_check(frames[0]->data, frames[0]->size, &frame, &used) == LASH_OK);
+            LASH_ASSERT(frame.first <= at && at < frame.first + frame.count);
+            buf_unref(frames[0]);
+            mem_free(frames);
+            shared->reads++;
+        }
+        LASH_ASSERT(rc == LASH_OK || rc == LASH_NOT_FOUND);
+    }
+    return NULL;
+}
+
+static void readers_and_the_writer_do_not_disturb_each_other(void **state) {
+    struct fixture *fixture = *state;
+    char dir[] = "/tmp/lash-test-log-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    struct log_options options = kit_options(vfs_posix(), dir);
+    struct log *log;
+    struct log_recovered recovered;
+    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
+    log_recovered_free(&recovered);
+    log->index.cached_bytes_max = 3000;
+    struct concurrent shared = {.log = log};
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, read_all_the_time, &shared), 0);
+    lash_index last = 0;
+    while (last < 300 || shared.reads < 200) {
+        lash_index first = last % 7 == 6 ? last - 1 : last + 1;
+        assert_int_equal(kit_append(log, first, 3, 1 + last / 50, 0, 100), LASH_OK);
+        last = first + 2;
+        shared.last = last;
+        if (last % 10 == 0 && last > 30)
+            assert_int_equal(log_trim(log, last - 5 - last / 10 % 3 * 10), LASH_OK);
+    }
+    shared.stop = true;
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    log_close(log);
+    char command[96];
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
+    (void)fixture;
 }
 
 static void reading_stops_at_the_bytes_allowed(void **state) {
@@ -510,6 +598,7 @@ int main(void) {
         SCENARIO(trimming_recycles_segments_and_keeps_term_and_vote),
         SCENARIO(trimming_in_the_middle_of_a_frame_keeps_its_rest),
         SCENARIO(a_reader_keeps_its_segment_from_being_recycled),
+        SCENARIO(readers_and_the_writer_do_not_disturb_each_other),
         SCENARIO(reading_stops_at_the_bytes_allowed),
         SCENARIO(a_mark_is_written_once_and_only_over_synced_records),
         SCENARIO(closing_twice_writes_nothing_new),

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every operation on the disk and every allocation fails in turn, over opening,
+ * appending, syncing, reading, rolling over, trimming and closing. Nothing
+ * crashes or leaks, what failed does not count, and what was synced is there.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lash/log.h"
+#include "memfs.h"
+#include "script.h"
+
+static void swallow(void *context, enum lash_log_level level, const char *line) {
+    (void)context;
+    (void)level;
+    (void)line;
+}
+
+/* Whether the fault of this run was met. */
+static bool met;
+
+/* Run the course; after the first error, try the step again as the node would, unless the log is dead: then kill the
+ * process and start anew. Returns whether it had to. */
+static bool survive(struct script *script, struct memfs *fs, const char *what, uint64_t n) {
+    size_t i = 0;
+    int rc = script_run(script, &i);
+    int first = rc;
+    if (rc)
+        rc = script_run(script, &i);
+    met = memfs_failed(fs);
+    bool died = rc == LASH_IO && script->log;
+    if (rc && !died) {
+        print_error("%s, n=%" PRIu64 ", step %zu: %d, then %d\n", what, n, i, first, rc);
+        fail();
+    }
+    if (died) {
+        assert_int_equal(log_append(script->log, NULL, 0), LASH_IO);
+        assert_int_equal(log_sync(script->log), LASH_IO);
+        assert_int_equal(log_mark(script->log), LASH_IO);
+        assert_int_equal(log_trim(script->log, 1), LASH_IO);
+        log_close(script->log);
+        script->log = NULL;
+        memfs_kill(fs);
+    }
+    return died;
+}
+
+static void expect_allowed(struct script *script, const char *what, uint64_t n) {
+    size_t found = 0;
+    int rc = script_find(script, &found);
+    if (rc)
+        print_error("%s, n=%" PRIu64 ": after reopening %d\n", what, n, rc);
+    assert_int_equal(rc, LASH_OK);
+}
+
+/* One run with the n-th operation failing; false when there are fewer. `crash`: the power goes afterwards as well. */
+static bool run_with_fault(enum memfs_fault fault, uint64_t n, bool crash, const char *what) {
+    struct memfs *fs = memfs_new();
+    struct script *script = script_new(memfs_vfs(fs));
+    memfs_fail(fs, n, fault);
+    survive(script, fs, what, n);
+    bool failed = met;
+    if (!crash) {
+        log_close(script->log);
+        script->log = NULL;
+        assert_int_equal(memfs_open_files(fs), 0);
+        memfs_fail(fs, 0, MEMFS_FAULTS);
+    } else {
+        struct log *log = script->log;
+        script->log = NULL;
+        memfs_fail(fs, 1, MEMFS_POWER_OFF);
+        log_close(log);
+        memfs_power_on(fs, MEMFS_GARBAGE, n);
+    }
+    expect_allowed(script, what, n);
+    script_free(script);
+    memfs_free(fs);
+    return failed;
+}
+
+static void every_operation_fails(enum memfs_fault fault, const char *what) {
+    lash_set_log(swallow, NULL, LASH_LOG_ERROR);
+    uint64_t n = 1;
+    while (run_with_fault(fault, n, false, what) && run_with_fault(fault, n, true, what))
+        n++;
+    assert_true(n > 100);
+}
+
+static void every_operation_fails_with_an_io_error(void **state) {
+    (void)state;
+    every_operation_fails(MEMFS_EIO, "EIO");
+}
+
+static void every_operation_fails_though_it_was_done(void **state) {
+    (void)state;
+    every_operation_fails(MEMFS_EIO_DONE, "EIO though done");
+}
+
+static void every_operation_finds_the_disk_full(void **state) {
+    (void)state;
+    every_operation_fails(MEMFS_ENOSPC, "ENOSPC");
+}
+
+static void every_operation_is_short(void **state) {
+    (void)state;
+    every_operation_fails(MEMFS_SHORT, "short");
+}
+
+/* How many allocations the course makes. */
+static uint64_t count_allocations(void) {
+    const uint64_t many = 1000000;
+    struct memfs *fs = memfs_new();
+    struct script *script = script_new(memfs_vfs(fs));
+    size_t i = 0;
+    mem_fail_after(many);
+    assert_int_equal(script_run(script, &i), LASH_OK);
+    uint64_t left = 0;
+    for (void *memory; (memory = mem_alloc(1)); left++)
+        mem_free(memory);
+    script_free(script);
+    memfs_free(fs);
+    return many - left - 1;
+}
+
+static void every_allocation_fails(void **state) {
+    (void)state;
+    lash_set_log(swallow, NULL, LASH_LOG_ERROR);
+    uint64_t allocations = count_allocations();
+    assert_true(allocations > 100);
+    for (uint64_t n = 1; n <= allocations; n++) {
+        struct memfs *fs = memfs_new();
+        struct script *script = script_new(memfs_vfs(fs));
+        mem_fail_after(n);
+        assert_false(survive(script, fs, "allocation", n));
+        mem_fail_after(0);
+        assert_int_equal(script->done, script->tried);
+        log_close(script->log);
+        script->log = NULL;
+        assert_int_equal(memfs_open_files(fs), 0);
+        expect_allowed(script, "allocation", n);
+        script_free(script);
+        memfs_free(fs);
+    }
+}
+
+static void a_full_disk_ends_by_itself(void **state) {
+    (void)state;
+    lash_set_log(swallow, NULL, LASH_LOG_ERROR);
+    struct memfs *fs = memfs_new();
+    struct log_options options = kit_options(memfs_vfs(fs), "d");
+    struct log *log;
+    struct log_recovered recovered;
+    struct kit_state expected = {.first = 1};
+    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
+    log_recovered_free(&recovered);
+    for (lash_index i = 1; i <= 20; i++) {
+        if (i % 5 == 0) {
+            memfs_fill(fs, true);
+            assert_int_equal(kit_append(log, i, 1, 1, 0, 300), LASH_FULL);
+            assert_int_equal(kit_append(log, i, 1, 1, 0, 2 * KIT_SEGMENT), LASH_FULL);
+            assert_int_equal(log_sync(log), LASH_OK);
+            memfs_fill(fs, false);
+        }
+        assert_int_equal(kit_append(log, i, 1, 1, 0, 300), LASH_OK);
+        kit_state_append(&expected, i, 1, 1, 0);
+    }
+    log_close(log);
+    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
+    struct kit_state found;
+    assert_int_equal(kit_read(log, &recovered, &found), LASH_OK);
+    assert_true(kit_equal(&found, &expected));
+    log_recovered_free(&recovered);
+    log_close(log);
+    memfs_free(fs);
+}
+
+/* The page cache may show what a failed sync has not brought to the disk; believing it would be a lie. */
+static void a_failed_sync_is_not_forgotten_over_a_restart(void **state) {
+    (void)state;
+    lash_set_log(swallow, NULL, LASH_LOG_ERROR);
+    struct memfs *fs = memfs_new();
+    struct log_options options = kit_options(memfs_vfs(fs), "d");
+    struct log *log;
+    struct log_recovered recovered;
+    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
+    assert_int_equal(kit_append(log, 1, 1, 1, 0, 16), LASH_OK);
+    assert_int_equal(log_sync(log), LASH_OK);
+    assert_int_equal(kit_append(log, 2, 1, 1, 0, 16), LASH_OK);
+    memfs_fail(fs, 1, MEMFS_EIO);
+    assert_int_equal(log_sync(log), LASH_IO);
+    log_close(log);
+    memfs_kill(fs);
+    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
+    assert_int_equal(recovered.last_index, 1);
+    log_recovered_free(&recovered);
+    log_close(log);
+    memfs_free(fs);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_operation_fails_with_an_io_error),
+        cmocka_unit_test(every_operation_fails_though_it_was_done),
+        cmocka_unit_test(every_operation_finds_the_disk_full),
+        cmocka_unit_test(every_operation_is_short),
+        cmocka_unit_test(every_allocation_fails),
+        cmocka_unit_test(a_full_disk_ends_by_itself),
+        cmocka_unit_test(a_failed_sync_is_not_forgotten_over_a_restart),
+    };
+    return cmocka_run_group_tests_name("log faults", tests, NULL, NULL);
+}
