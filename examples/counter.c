@@ -32,7 +32,8 @@ static int apply(void *context, const struct lash_command *commands, size_t coun
         if (commands[i].size >= sizeof text)
             return LASH_VERSION; /* this program never wrote that */
         memcpy(text, commands[i].data, commands[i].size);
-        int64_t value = counter += strtoll(text, NULL, 10);
+        int64_t added = strtoll(text, NULL, 10);
+        int64_t value = atomic_fetch_add(&counter, added) + added;
         if (commands[i].request) /* proposed by this very process: here is its result */
             *(int64_t *)commands[i].request = value;
     }
@@ -84,7 +85,7 @@ static int get(lash_node *node, int64_t *value) {
     int error = lash_node_read(node, ended, &wait);
     if (!error)
         error = wait_for(&wait);
-    *value = counter;
+    *value = atomic_load(&counter);
     return error;
 }
 

@@ -98,7 +98,7 @@ static int proposer_append(struct replica *replica, uint32_t kind, size_t count)
 
 /* As leader: a frame of the queue's first requests. */
 static int proposer_lead(struct replica *replica) {
-    enum request_kind kind;
+    enum request_kind kind = REQUEST_COMMAND;
     size_t count;
     lash_term term = replica->status.term;
     int error = proposer_gather(replica, &kind, &count);
@@ -111,7 +111,7 @@ static int proposer_lead(struct replica *replica) {
 
 /* As anyone else: a packet with the queue's first requests to the leader. */
 static int proposer_forward(struct replica *replica) {
-    enum request_kind kind;
+    enum request_kind kind = REQUEST_COMMAND;
     size_t count;
     lash_term term = replica->status.term;
     struct buf *frame;

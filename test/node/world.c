@@ -106,15 +106,15 @@ static void world_submit(struct world *world, size_t position, enum request_kind
     node->deadline_ms = world->now_ms; /* a turn is due */
 }
 
-uint32_t world_propose(struct world *world, size_t node) {
+uint32_t world_propose(struct world *world, size_t position) {
     assert_true(world->commands + 1 < WORLD_COMMANDS_MAX);
     uint32_t number = ++world->commands;
-    world_submit(world, node, REQUEST_COMMAND, number);
+    world_submit(world, position, REQUEST_COMMAND, number);
     return number;
 }
 
-void world_read(struct world *world, size_t node) {
-    world_submit(world, node, REQUEST_READ, 0);
+void world_read(struct world *world, size_t position) {
+    world_submit(world, position, REQUEST_READ, 0);
 }
 
 /* ---- The replica's world ------------------------------------------------------------------------- */

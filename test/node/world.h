@@ -73,16 +73,16 @@ uint64_t world_random(struct world *world, uint64_t below);
 /* ---- Requests ------------------------------------------------------------------------------------ */
 
 /* Propose the next command at a node; its number. */
-uint32_t world_propose(struct world *world, size_t node);
-void world_read(struct world *world, size_t node);
+uint32_t world_propose(struct world *world, size_t position);
+void world_read(struct world *world, size_t position);
 
 /* ---- What happens -------------------------------------------------------------------------------- */
 
-void world_turn(struct world *world, size_t node);
+void world_turn(struct world *world, size_t position);
 
 /* Run the oldest job of an executor, or tell the replica that one is done; false when there is none. */
-bool world_work(struct world *world, size_t node, enum replica_executor executor);
-bool world_finish(struct world *world, size_t node, enum replica_executor executor);
+bool world_work(struct world *world, size_t position, enum replica_executor executor);
+bool world_finish(struct world *world, size_t position, enum replica_executor executor);
 
 /* One event by chance: a packet, a job, time. */
 void world_step(struct world *world);
@@ -99,12 +99,12 @@ void world_connect(struct world *world, size_t a, size_t b);
 void world_disconnect(struct world *world, size_t a, size_t b);
 
 /* The process dies: the disk keeps what was written. The state machine survives. */
-void world_kill(struct world *world, size_t node);
+void world_kill(struct world *world, size_t position);
 
 /* The machine loses power: the disk keeps what was synced and some of the rest. The state machine is lost. */
-void world_power_off(struct world *world, size_t node);
+void world_power_off(struct world *world, size_t position);
 
-void world_start(struct world *world, size_t node);
+void world_start(struct world *world, size_t position);
 
 /* Start and connect everything; then every node must come to have applied the same. */
 void world_heal(struct world *world);
