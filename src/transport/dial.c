@@ -142,7 +142,9 @@ static void dial_keep_addresses(struct peer *peer, const struct addrinfo *found)
 static void dial_on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *found) {
     struct peer *peer = request->data;
     peer->resolving = false;
-    if (!peer->removed && peer->state == PEER_RESOLVING) {
+    /* In any other state the answer is for a former name, or too late. */
+    if (peer->state == PEER_RESOLVING) {
+        LASH_ASSERT(!peer->removed);
         dial_keep_addresses(peer, found);
         dial_next_address(peer, status < 0 ? status : UV_EAI_NONAME);
     }

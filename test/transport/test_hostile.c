@@ -150,8 +150,24 @@ static void crowd_of_silent_diallers_keeps_nobody_out(void **state) {
     int fd = raw_join(&scene->a, 3);
     for (size_t i = 0; i < 400; i++)
         raw_wait_closed(&scene->world, fds[i]);
-    raw_write(fd, "x", 1);
     assert_int_equal(close(fd), 0);
+    scene_check(scene);
+}
+
+/* Long before their time is up; node 2 would wait 5 s for each. */
+static void oldest_of_a_crowd_give_way(void **state) {
+    struct scene *scene = *state;
+    int fds[300];
+    for (size_t i = 0; i < 300; i++) {
+        fds[i] = raw_connect(scene->b.port);
+        (void)uv_run(&scene->world.loop, UV_RUN_NOWAIT);
+    }
+    struct wait wait = {&scene->b, 300 - 256};
+    world_run_until(&scene->world, has_refused, &wait);
+    raw_wait_closed(&scene->world, fds[0]);
+    assert_int_equal(world_log_matches(&scene->world, "did not shake hands", "too many connections"), 1);
+    for (size_t i = 1; i < 300; i++)
+        assert_int_equal(close(fds[i]), 0);
     scene_check(scene);
 }
 
@@ -415,6 +431,7 @@ int main(void) {
         SCENE_TEST(truncated_hello_is_closed),
         SCENE_TEST(silent_and_slow_diallers_are_closed_in_time),
         SCENE_TEST(crowd_of_silent_diallers_keeps_nobody_out),
+        SCENE_TEST(oldest_of_a_crowd_give_way),
         SCENE_TEST(other_cluster_is_refused),
         SCENE_TEST(other_node_meant_is_refused),
         SCENE_TEST(newer_versions_only_are_refused),

@@ -190,6 +190,34 @@ static void packets_queued_in_one_turn_leave_in_that_turn(void **state) {
     assert_int_equal(node_counters(&pair->a).packets_sent, 300);
 }
 
+static void send_once_connected(uv_prepare_t *prepare) {
+    struct node *node = prepare->data;
+    if (uv_is_active((const uv_handle_t *)&node->world->pace) || !transport_is_connected(node->transport, 2))
+        return;
+    assert_int_equal(transport_send(node->transport, 2, "late", 4, NULL, 0), LASH_OK);
+    (void)uv_prepare_stop(prepare);
+}
+
+/* A prepare handle that was started earlier runs later than the transport's, right before the loop falls asleep. Nothing
+ * else wakes it here before the watchdog. */
+static void packet_queued_last_in_a_turn_does_not_wait(void **state) {
+    struct pair *pair = *state;
+    struct node c;
+    uv_prepare_t late;
+    assert_int_equal(uv_prepare_init(&pair->world.loop, &late), 0);
+    late.data = &c;
+    assert_int_equal(uv_prepare_start(&late, send_once_connected), 0);
+    node_open(&c, &pair->world, 3);
+    node_join(&c, &pair->b);
+    /* The timer that watches over handshakes comes at most twice in this time, and then no more. */
+    world_run_for(&pair->world, 600);
+    assert_int_equal(uv_timer_stop(&pair->world.pace), 0);
+    struct wait wait = {&pair->b, 1};
+    world_run_until(&pair->world, has_received, &wait);
+    uv_close((uv_handle_t *)&late, NULL);
+    node_close(&c);
+}
+
 static void packets_queued_behind_a_long_write_follow_it(void **state) {
     struct pair *pair = *state;
     pair->b.on_received = node_check_number;
@@ -561,6 +589,7 @@ int main(void) {
         PAIR_TEST(twenty_thousand_small_packets_keep_their_order),
         PAIR_TEST(a_packet_of_3000_tails_arrives_whole),
         PAIR_TEST(packets_queued_in_one_turn_leave_in_that_turn),
+        PAIR_TEST(packet_queued_last_in_a_turn_does_not_wait),
         PAIR_TEST(packets_queued_behind_a_long_write_follow_it),
         PAIR_TEST(queue_is_bounded_in_packets),
         PAIR_TEST(queue_is_bounded_in_bytes),

@@ -96,16 +96,6 @@ static void stalled_peer_does_not_hinder_another_and_is_given_up(void **state) {
     world_close(&world);
 }
 
-struct pause {
-    uv_loop_t *loop;
-    uint64_t until_ms;
-};
-
-static bool is_over(void *argument) {
-    const struct pause *pause = argument;
-    return uv_now(pause->loop) >= pause->until_ms;
-}
-
 /* The other side of it: a peer that takes something now and then is not given up, however long all of it takes. */
 static void slow_peer_is_not_given_up(void **state) {
     (void)state;
@@ -127,8 +117,7 @@ static void slow_peer_is_not_given_up(void **state) {
     assert_non_null(bytes);
     assert_int_equal(node_send_number(&a, 3, 0, size), LASH_OK);
     for (size_t part = 0; part < 20; part++) {
-        struct pause pause = {&world.loop, uv_now(&world.loop) + 100};
-        world_run_until(&world, is_over, &pause);
+        world_run_for(&world, 100);
         raw_read(&world, slow, bytes + part * (size / 20), size / 20);
     }
     raw_read(&world, slow, bytes + size, 40);
@@ -141,6 +130,91 @@ static void slow_peer_is_not_given_up(void **state) {
     assert_int_equal(close(listener), 0);
     node_close(&a);
     world_close(&world);
+}
+
+/* ---- Dialling ----------------------------------------------------------------------------------- */
+
+/* A node whose back-off may become long, and a raw listener that it takes for its peer 3. */
+struct dialler {
+    struct world world;
+    struct node node;
+    int listener;
+    uint16_t port;
+};
+
+static int dialler_open(void **state) {
+    struct dialler *dialler = calloc(1, sizeof *dialler);
+    assert_non_null(dialler);
+    world_open(&dialler->world);
+    struct transport_options options = node_options(&dialler->node, &dialler->world, 1);
+    options.reconnect_ms_min = 1;
+    options.reconnect_ms_max = 20000;
+    node_open_with(&dialler->node, &options);
+    dialler->listener = raw_listen(&dialler->port);
+    *state = dialler;
+    return 0;
+}
+
+static int dialler_close(void **state) {
+    struct dialler *dialler = *state;
+    assert_int_equal(close(dialler->listener), 0);
+    node_close(&dialler->node);
+    world_close(&dialler->world);
+    free(dialler);
+    return 0;
+}
+
+static void dialler_meets_its_listener(struct dialler *dialler) {
+    assert_int_equal(transport_add_peer(dialler->node.transport, 3, "127.0.0.1", dialler->port), LASH_OK);
+}
+
+static bool has_been_refused(void *argument) {
+    return node_counters(argument).refused > 0;
+}
+
+static void refused_dialler_waits_long_at_once(void **state) {
+    struct dialler *dialler = *state;
+    dialler_meets_its_listener(dialler);
+    int fd = raw_accept(&dialler->world, dialler->listener);
+    raw_write_reply(fd, 3, PACKET_UNKNOWN_PEER);
+    world_run_until(&dialler->world, has_been_refused, &dialler->node);
+    assert_int_equal(close(fd), 0);
+    world_run_for(&dialler->world, 200);
+    assert_true(accept(dialler->listener, NULL, NULL) < 0);
+}
+
+/* Shaking hands is no reason to start the back-off anew: it doubles from 1 ms, so that 300 ms see about ten tries. */
+static void peer_that_breaks_off_after_the_handshake_is_dialled_ever_slower(void **state) {
+    struct dialler *dialler = *state;
+    dialler_meets_its_listener(dialler);
+    uint64_t end_ms = uv_now(&dialler->world.loop) + 300;
+    while (uv_now(&dialler->world.loop) < end_ms) {
+        int fd = accept(dialler->listener, NULL, NULL);
+        if (fd >= 0) {
+            raw_write_reply(fd, 3, PACKET_ACCEPTED);
+            (void)raw_read_hello(&dialler->world, fd);
+            assert_int_equal(close(fd), 0);
+        }
+        (void)uv_run(&dialler->world.loop, UV_RUN_ONCE);
+    }
+    assert_true(dialler->node.connected[3] > 0);
+    assert_true(dialler->node.connected[3] <= 14);
+}
+
+static bool has_given_up_connecting(void *argument) {
+    return world_log_matches(argument, "cannot connect to a peer", "timed out") > 0;
+}
+
+/* A full backlog drops what comes: a connection attempt then neither succeeds nor fails. */
+static void connecting_that_hangs_is_given_up(void **state) {
+    struct dialler *dialler = *state;
+    assert_int_equal(listen(dialler->listener, 0), 0);
+    int waiting = raw_connect(dialler->port);
+    uint64_t start_ms = uv_now(&dialler->world.loop);
+    dialler_meets_its_listener(dialler);
+    world_run_until(&dialler->world, has_given_up_connecting, &dialler->world);
+    assert_true(uv_now(&dialler->world.loop) - start_ms >= 2000);
+    assert_int_equal(close(waiting), 0);
 }
 
 /* ---- Memory ------------------------------------------------------------------------------------- */
@@ -332,6 +406,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stalled_peer_does_not_hinder_another_and_is_given_up),
         cmocka_unit_test(slow_peer_is_not_given_up),
+        cmocka_unit_test_setup_teardown(refused_dialler_waits_long_at_once, dialler_open, dialler_close),
+        cmocka_unit_test_setup_teardown(peer_that_breaks_off_after_the_handshake_is_dialled_ever_slower, dialler_open,
+                                        dialler_close),
+        cmocka_unit_test_setup_teardown(connecting_that_hangs_is_given_up, dialler_open, dialler_close),
         cmocka_unit_test(every_allocation_failed_in_turn),
         cmocka_unit_test(sending_without_memory_queues_nothing),
         cmocka_unit_test(no_descriptors_to_accept_is_survived),

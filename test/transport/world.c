@@ -60,6 +60,12 @@ void world_run_until(struct world *world, condition_fn condition, void *argument
         (void)uv_run(&world->loop, UV_RUN_ONCE);
 }
 
+void world_run_for(struct world *world, uint64_t ms) {
+    uint64_t end_ms = uv_now(&world->loop) + ms;
+    while (uv_now(&world->loop) < end_ms)
+        (void)uv_run(&world->loop, UV_RUN_ONCE);
+}
+
 size_t world_log_matches(const struct world *world, const char *text, const char *text2) {
     size_t matches = 0;
     for (size_t i = 0; i < world->log_count; i++)

@@ -57,6 +57,7 @@ typedef bool (*condition_fn)(void *argument);
 void world_open(struct world *world);
 void world_close(struct world *world); /* all nodes are closed; fails if the loop still holds anything */
 void world_run_until(struct world *world, condition_fn condition, void *argument);
+void world_run_for(struct world *world, uint64_t ms);
 /* Log lines since the start that contain both texts. */
 size_t world_log_matches(const struct world *world, const char *text, const char *text2);
 
