@@ -29,8 +29,8 @@ FREESTANDING = {"stdbool.h", "stddef.h", "stdint.h", "stdalign.h", "stdarg.h", "
 LIBRARIES = {"uv.h": "libuv", "uv/": "libuv", "openssl/": "openssl", "lmdb.h": "lmdb", "nghttp2/": "nghttp2",
              "protobuf-c/": "protobuf-c", "popt.h": "popt", "json-c/": "json-c", "json.h": "json-c",
              "cmocka.h": "cmocka"}
-FOLDERS = ["lash", "base", "raft", "storage", "transport", "node", "store", "api", "proto"]
-ALL_LAYERS = set(FOLDERS) | {"freestanding", "libc", "libuv", "openssl", "lmdb", "nghttp2", "protobuf-c", "popt",
+FOLDERS = ["lash", "base", "raft", "storage", "transport", "node", "store", "api", "proto", "lashctl", "linear"]
+ALL_LAYERS = set(FOLDERS) - {"lashctl", "linear"} | {"freestanding", "libc", "libuv", "openssl", "lmdb", "nghttp2", "protobuf-c", "popt",
                              "json-c"}
 C_AND_BASE = {"lash", "base", "freestanding", "libc"}
 NODE = C_AND_BASE | {"raft", "storage", "transport", "node", "libuv", "openssl"}
@@ -47,10 +47,11 @@ MAY_INCLUDE = {
     "src/api/": C_AND_BASE | {"store", "api", "proto", "libuv", "nghttp2", "protobuf-c", "json-c"},
     "src/lashd/": ALL_LAYERS | {"lashd"},
     "src/lashctl/": ALL_LAYERS | {"lashctl"},
+    "src/linear/": C_AND_BASE | {"linear", "json-c", "popt"},
     "src/sim/": ALL_LAYERS | {"sim"},
     "src/bench/": ALL_LAYERS | {"bench"},
     "examples/": {"lash", "freestanding", "libc"},
-    "test/": ALL_LAYERS | {"cmocka"},
+    "test/": ALL_LAYERS | {"lashctl", "linear", "cmocka"},
     "tools/": {"freestanding"},
 }
 

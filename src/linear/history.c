@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reading histories; see history.h.
+ */
+#include "linear/history.h"
+
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/buf.h"
+
+#define LINE_BYTES_MAX (1u << 20)
+#define OPS_MAX UINT32_MAX
+
+/* ---- Numbering texts ------------------------------------------------------------------------------ */
+
+/* An open hash table from texts to their numbers; 0 marks an empty slot, so numbers are kept raised by one. */
+struct table {
+    uint32_t *slots;
+    size_t capacity; /* a power of two, or 0 */
+};
+
+struct history_index {
+    struct table keys;
+    struct table values;
+};
+
+static uint64_t text_hash(const char *text) {
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (; *text; text++)
+        hash = (hash ^ (uint8_t)*text) * 0x100000001b3u;
+    return hash;
+}
+
+static uint32_t *table_slot(const struct table *table, char *const *texts, const char *text) {
+    size_t at = text_hash(text) & (table->capacity - 1);
+    while (table->slots[at] != 0 && strcmp(texts[table->slots[at] - 1], text) != 0)
+        at = (at + 1) & (table->capacity - 1);
+    return &table->slots[at];
+}
+
+static bool table_grow(struct table *table, char *const *texts, size_t count) {
+    struct table bigger = {.capacity = table->capacity ? table->capacity * 2 : 64};
+    bigger.slots = mem_calloc(bigger.capacity, sizeof *bigger.slots);
+    if (!bigger.slots)
+        return false;
+    for (size_t at = 0; at < count; at++)
+        *table_slot(&bigger, texts, texts[at]) = (uint32_t)at + 1;
+    mem_free(table->slots);
+    *table = bigger;
+    return true;
+}
+
+/* The number of `text`, new or old, in *number. False when memory ran out. */
+static bool intern(struct table *table, char ***texts, size_t *count, const char *text, uint32_t *number) {
+    if (*count * 2 >= table->capacity && !table_grow(table, *texts, *count))
+        return false;
+    uint32_t *slot = table_slot(table, *texts, text);
+    if (*slot == 0) {
+        /* Room is doubled whenever the count is a power of two. */
+        bool full = (*count & (*count - 1)) == 0;
+        char **more = full ? mem_realloc(*texts, (*count ? *count * 2 : 1) * sizeof *more) : *texts;
+        if (!more)
+            return false;
+        *texts = more;
+        more[*count] = mem_strdup(text);
+        if (!more[*count])
+            return false;
+        *slot = (uint32_t)++ * count;
+    }
+    *number = *slot - 1;
+    return true;
+}
+
+/* ---- One line ------------------------------------------------------------------------------------- */
+
+static const char out_of_memory[] = "out of memory";
+
+static bool get_number(struct json_object *object, const char *name, bool required, uint64_t *number) {
+    struct json_object *value = NULL;
+    if (!json_object_object_get_ex(object, name, &value))
+        return !required;
+    if (!json_object_is_type(value, json_type_int) || json_object_get_int64(value) < 0)
+        return false;
+    *number = json_object_get_uint64(value);
+    return true;
+}
+
+/* One of `names`; its place in *number. */
+static bool get_choice(struct json_object *object, const char *name, const char *const *names, int count, int *number) {
+    struct json_object *value = NULL;
+    if (!json_object_object_get_ex(object, name, &value) || !json_object_is_type(value, json_type_string))
+        return false;
+    for (*number = 0; *number < count; ++*number)
+        if (strcmp(json_object_get_string(value), names[*number]) == 0)
+            return true;
+    return false;
+}
+
+/* A string, or null for absence. Returns what is wrong, or NULL. */
+static const char *get_value(struct history *history, struct json_object *object, const char *name,
+                             const char *complaint, uint32_t *number) {
+    struct json_object *value = NULL;
+    if (!json_object_object_get_ex(object, name, &value))
+        return complaint;
+    *number = HISTORY_ABSENT;
+    if (value == NULL)
+        return NULL;
+    if (!json_object_is_type(value, json_type_string))
+        return complaint;
+    /* Values are numbered from 1; the absent one has the text that no line can spell. */
+    bool room =
+        intern(&history->index->values, &history->values, &history->value_count, json_object_get_string(value), number);
+    return room ? NULL : out_of_memory;
+}
+
+static const char *parse_op(struct history *history, struct json_object *object, struct history_op *op) {
+    static const char *const kinds[] = {"put", "get", "cas"};
+    static const char *const outcomes[] = {"ok", "fail", "unknown"};
+    uint64_t client = 0, revision = 0;
+    int kind = 0, outcome = 0;
+    struct json_object *key = NULL, *swapped = NULL;
+    if (!get_number(object, "client", true, &client) || client > UINT32_MAX)
+        return "\"client\" is not a number";
+    if (!get_choice(object, "op", kinds, 3, &kind))
+        return "\"op\" is not put, get or cas";
+    if (!get_choice(object, "outcome", outcomes, 3, &outcome))
+        return "\"outcome\" is not ok, fail or unknown";
+    if (!json_object_object_get_ex(object, "key", &key) || !json_object_is_type(key, json_type_string))
+        return "\"key\" is not a string";
+    if (!get_number(object, "start_ns", true, &op->start) || !get_number(object, "end_ns", true, &op->end) ||
+        op->start > op->end)
+        return "\"start_ns\" and \"end_ns\" are not two rising numbers";
+    if (!get_number(object, "revision", false, &revision) || revision > INT64_MAX)
+        return "\"revision\" is not a number";
+    op->client = (uint32_t)client;
+    op->kind = (enum history_kind)kind;
+    op->outcome = (enum history_outcome)outcome;
+    op->revision = (int64_t)revision;
+    if (json_object_object_get_ex(object, "swapped", &swapped))
+        op->swapped = json_object_get_boolean(swapped);
+    bool reads = op->kind == HISTORY_GET || (op->kind == HISTORY_CAS && op->outcome == HISTORY_OK && !op->swapped);
+    const char *value_name = reads && op->kind == HISTORY_CAS ? "seen" : "value";
+    const char *wrong = NULL;
+    if (!reads || op->outcome == HISTORY_OK)
+        wrong =
+            get_value(history, object, value_name, "\"value\", or \"seen\", is missing or not a string", &op->value);
+    if (!wrong && op->kind == HISTORY_CAS)
+        wrong = get_value(history, object, "expected", "\"expected\" is missing or not a string", &op->expected);
+    if (!wrong && !reads && op->value == HISTORY_ABSENT)
+        wrong = "a write has no value";
+    if (!wrong &&
+        !intern(&history->index->keys, &history->keys, &history->key_count, json_object_get_string(key), &op->key))
+        wrong = out_of_memory;
+    return wrong;
+}
+
+static bool history_add(struct history *history, const struct history_op *op) {
+    bool full = (history->count & (history->count - 1)) == 0;
+    struct history_op *more =
+        full ? mem_realloc(history->ops, (history->count ? history->count * 2 : 1) * sizeof *more) : history->ops;
+    if (!more)
+        return false;
+    history->ops = more;
+    history->ops[history->count++] = *op;
+    return true;
+}
+
+/* ---- The file ------------------------------------------------------------------------------------- */
+
+static int op_order(const void *left, const void *right) {
+    const struct history_op *a = left, *b = right;
+    if (a->key != b->key)
+        return a->key < b->key ? -1 : 1;
+    if (a->start != b->start)
+        return a->start < b->start ? -1 : 1;
+    return a->line < b->line ? -1 : a->line > b->line;
+}
+
+/* Returns what is wrong with the line, or NULL. */
+static const char *read_line(struct history *history, const char *text, uint32_t line) {
+    if (history->count == OPS_MAX)
+        return "there are too many operations";
+    struct json_object *object = json_tokener_parse(text);
+    if (!object || !json_object_is_type(object, json_type_object)) {
+        (void)json_object_put(object);
+        return "it is not a JSON object";
+    }
+    struct history_op op = {.line = line};
+    const char *wrong = parse_op(history, object, &op);
+    (void)json_object_put(object);
+    if (!wrong && !history_add(history, &op))
+        wrong = out_of_memory;
+    return wrong;
+}
+
+static bool history_init(struct history *history) {
+    uint32_t absent = 0;
+    *history = (struct history){.index = mem_calloc(1, sizeof(struct history_index))};
+    return history->index &&
+           intern(&history->index->values, &history->values, &history->value_count, "\x01", &absent) &&
+           absent == HISTORY_ABSENT;
+}
+
+bool history_read(FILE *file, struct history *history, char *problem, size_t room) {
+    const char *wrong = NULL;
+    uint32_t line = 0;
+    char *text = mem_alloc(LINE_BYTES_MAX);
+    if (!history_init(history) || !text)
+        wrong = out_of_memory;
+    while (!wrong && fgets(text, LINE_BYTES_MAX, file)) {
+        line++;
+        if (!strchr(text, '\n'))
+            wrong = "the line is cut off, or too long";
+        else if (text[strspn(text, " \t\r\n")] != '\0')
+            wrong = read_line(history, text, line);
+    }
+    if (!wrong && ferror(file))
+        wrong = "it cannot be read";
+    mem_free(text);
+    if (wrong) {
+        (void)snprintf(problem, room, "line %" PRIu32 ": %s", line, wrong);
+        history_free(history);
+        return false;
+    }
+    if (history->count > 0)
+        qsort(history->ops, history->count, sizeof *history->ops, op_order);
+    return true;
+}
+
+static void texts_free(char **texts, size_t count) {
+    for (size_t at = 0; at < count; at++)
+        mem_free(texts[at]);
+    mem_free(texts);
+}
+
+void history_free(struct history *history) {
+    texts_free(history->keys, history->key_count);
+    texts_free(history->values, history->value_count);
+    mem_free(history->ops);
+    if (history->index) {
+        mem_free(history->index->keys.slots);
+        mem_free(history->index->values.slots);
+        mem_free(history->index);
+    }
+    *history = (struct history){.ops = NULL};
+}
+
+size_t history_key_end(const struct history *history, size_t first) {
+    LASH_ASSERT(first < history->count);
+    size_t end = first;
+    while (end < history->count && history->ops[end].key == history->ops[first].key)
+        end++;
+    return end;
+}
+
+/* ---- Printing ------------------------------------------------------------------------------------- */
+
+static const char *value_text(const struct history *history, uint32_t value) {
+    return value == HISTORY_ABSENT ? "(absent)" : history->values[value];
+}
+
+void history_print(const struct history *history, const struct history_op *op, uint64_t zero, FILE *out) {
+    double start = (double)(op->start - zero) / 1e6;
+    (void)fprintf(out, "  line %-7" PRIu32 " %10.3f .. ", op->line, start);
+    if (op->outcome == HISTORY_OK)
+        (void)fprintf(out, "%10.3f ms", (double)(op->end - zero) / 1e6);
+    else
+        (void)fprintf(out, "       ever   ");
+    (void)fprintf(out, "  client %-3" PRIu32 " ", op->client);
+    if (op->kind == HISTORY_PUT)
+        (void)fprintf(out, "put %s", value_text(history, op->value));
+    else if (op->kind == HISTORY_GET)
+        (void)fprintf(out, "get -> %s", op->outcome == HISTORY_OK ? value_text(history, op->value) : "?");
+    else if (op->outcome != HISTORY_OK || op->swapped)
+        (void)fprintf(out, "cas %s -> %s", value_text(history, op->expected), value_text(history, op->value));
+    else
+        (void)fprintf(out, "cas %s failed, saw %s", value_text(history, op->expected), value_text(history, op->value));
+    static const char *const notes[] = {"", ": not carried out", ": outcome unknown"};
+    (void)fprintf(out, "%s\n", notes[op->outcome]);
+}
