@@ -248,6 +248,8 @@ static int look_at(struct dump *dump, struct dump_file *file) {
         file->first_position = record.position;
     else
         problem(dump, file, 0, rc ? rc : LASH_CORRUPT, rc ? why : "the first record is not a segment's");
+    if (file->begins && record.b > file->size)
+        problem(dump, file, file->size, LASH_CORRUPT, "the file is shorter than it was made");
     dump->vfs->close(dump->vfs->context, handle);
     return LASH_OK;
 }

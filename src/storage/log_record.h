@@ -29,11 +29,12 @@ enum { RECORD_HEADER_SIZE = 64, RECORD_VERSION = 1, RECORD_SECTOR = 512 };
 #define RECORD_PAYLOAD_MAX (FRAME_BODY_MAX + FRAME_HEADER_SIZE)
 
 enum record_type {
-    RECORD_SEGMENT = 1, /* a segment's first; a: its sequence number; payload: struct record_segment and identity */
-    RECORD_FRAME = 2,   /* a: the first index that counts; payload: a frame */
-    RECORD_VOTE = 3,    /* a: term; b: vote */
-    RECORD_TRIM = 4,    /* a: the log's first index from now on; b: the term of the index before it */
-    RECORD_MARK = 5,    /* nothing but its durable position */
+    RECORD_SEGMENT =
+        1, /* a segment's first; a: its number; b: the file's size; payload: struct record_segment, identity */
+    RECORD_FRAME = 2, /* a: the first index that counts; payload: a frame */
+    RECORD_VOTE = 3,  /* a: term; b: vote */
+    RECORD_TRIM = 4,  /* a: the log's first index from now on; b: the term of the index before it */
+    RECORD_MARK = 5,  /* nothing but its durable position */
 };
 
 enum { RECORD_END = 1 }; /* flag: the last record of an append */

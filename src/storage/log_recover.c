@@ -11,7 +11,8 @@
  *  A  no segments, no recycled files               a new log begins
  *  B  no segments, but recycled files              LASH_CORRUPT: somebody took the segments away
  *  C  a number is missing between two segments     LASH_CORRUPT: likewise; trimming syncs the directory file by file
- *  D  a segment's first record is not valid        LASH_CORRUPT: it was durable before the file got its name
+ *  D  a segment's first record is not valid, or    LASH_CORRUPT: both were durable before the file got its name
+ *     the file is shorter than that says
  *  E  it tells of another cluster, node, group or  LASH_MISMATCH
  *     identity
  *  F  a valid record in its place, but of an       LASH_VERSION: a newer version wrote it
@@ -227,6 +228,9 @@ static int read_head(struct recovery *recovery, struct log_segment *segment, str
         whole = record->position == 0 && record->prev_crc == 0;
     if (!whole || record->position % RECORD_SECTOR || record->durable != record->position)
         return fail(log, LASH_CORRUPT, segment->sequence, 0, "the first record is not this segment's"); /* D */
+    if (record->b > segment->size)
+        return fail(log, LASH_CORRUPT, segment->sequence, segment->size,
+                    "the file is shorter than it was made"); /* D */
     if (record_segment_decode(payload, record->size, &head->state))
         return fail(log, LASH_CORRUPT, segment->sequence, 0, "the first record makes no sense"); /* D */
     why = mismatch(log, &head->state);

@@ -180,6 +180,7 @@ static int birth_prepare(struct log *log, struct birth *birth, uint64_t bytes) {
         return LASH_NOMEM;
     uint64_t need = birth->size + bytes;
     uint64_t size = need > log->segment_bytes ? need : log->segment_bytes;
+    birth->record.b = size;
     *birth->segment = (struct log_segment){
         .sequence = birth->record.a, .first_position = log->position, .size = size, .file = -1, .users = 1};
     birth->bytes = mem_calloc(1, (size_t)birth->size);
