@@ -51,7 +51,7 @@ static int marker_read_file(const char *path, char *text, size_t size) {
 static bool marker_boot(char *boot) {
     if (marker_read_file(marker_boot_path, boot, MARKER_BOOT_BYTES) == LASH_OK && boot[0] && !strchr(boot, ' '))
         return true;
-    strcpy(boot, "unknown");
+    snprintf(boot, MARKER_BOOT_BYTES, "unknown");
     return false;
 }
 
