@@ -256,6 +256,7 @@ void world_set_up(struct world *world, size_t count, uint64_t seed) {
     memset(world, 0, sizeof *world);
     world->random = seed * 0x9e3779b97f4a7c15U + 1;
     world->now_ms = 1000;
+    world->pace = 2 * count * count;
     world->count = count;
     for (size_t i = 0; i < count; i++) {
         struct world_node *node = &world->nodes[i];
@@ -372,7 +373,7 @@ void world_step(struct world *world) {
     /* Several events make one turn now and then. */
     if (happened && world_random(world, 4) != 0)
         world_turn(world, node);
-    else if (!happened && world_random(world, 8) == 0)
+    else if (!happened && world_random(world, world->pace) == 0)
         world_wait(world);
 }
 
@@ -442,6 +443,7 @@ void world_disconnect(struct world *world, size_t a, size_t b) {
 }
 
 void world_heal(struct world *world) {
+    world->pace = 2 * world->count * world->count;
     for (size_t i = 0; i < world->count; i++)
         if (!world->nodes[i].replica)
             world_start(world, i);

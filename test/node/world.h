@@ -53,6 +53,7 @@ struct world_node {
 struct world {
     uint64_t random;
     uint64_t now_ms;
+    uint64_t pace; /* of so many steps in which nothing happens, one lets time go on: smaller is a slower machine */
     size_t count;
     struct world_node nodes[WORLD_NODES_MAX];
     uint32_t chosen[WORLD_INDEX_MAX];      /* the command applied at an index; 0: none yet */
