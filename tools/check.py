@@ -219,16 +219,16 @@ def build_sanitized(name, sanitizers):
 
 def asan_tests(shell):
     return meson_test(shell, CHECK / "asan", "--no-suite", "process", "--timeout-multiplier", "4", environment={
-        "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1",
+        "ASAN_OPTIONS": "allocator_may_return_null=1:detect_stack_use_after_return=1:strict_string_checks=1",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"})
 
 
 def tsan_tests(shell):
     # clang 14's thread sanitizer cannot live with as much address randomness as newer kernels are set to
     works = subprocess.run(["setarch", "-R", "true"], capture_output=True, check=False).returncode == 0
+    environment = {"TSAN_OPTIONS": "allocator_may_return_null=1:halt_on_error=1:second_deadlock_stack=1"}
     return meson_test(shell, CHECK / "tsan", "--no-suite", "process", "--timeout-multiplier", "8",
-                      prefix=("setarch", "-R") if works else (),
-                      environment={"TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1"})
+                      prefix=("setarch", "-R") if works else (), environment=environment)
 
 
 def installed_library(shell):
