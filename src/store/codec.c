@@ -11,6 +11,7 @@
  *   txn         compares u32 | success u32 | failure u32 | the compares | the ops of success | the ops of failure
  *   compare     result u8 | target u8 | key bytes | range_end bytes | number i64 | value bytes
  *   compaction  revision i64 | flags u8
+ *   member      id i64 | name bytes | URLs u32 | the URLs, bytes each
  *
  * A number, flag or version that is not known here was written by a newer version. The
  * log is never rewritten, so the version and every number stay what they are for good.
@@ -33,9 +34,9 @@ enum codec_flags {
     CODEC_PHYSICAL = 1, /* compaction */
 };
 
-/* The least that a compare and an op take. All counts together cannot claim more than the command's bytes, so that a wrong one
+/* The least that a compare, an op and a byte string take. All counts together cannot claim more than the command's bytes, so that a wrong one
  * cannot ask for more memory than a multiple of the command's size. */
-enum { CODEC_COMPARE_MIN = 2 + 4 + 4 + 8 + 4, CODEC_OP_MIN = 1 + 4 + 4 + 1 };
+enum { CODEC_COMPARE_MIN = 2 + 4 + 4 + 8 + 4, CODEC_OP_MIN = 1 + 4 + 4 + 1, CODEC_BYTES_MIN = 4 };
 
 /* ---- Encoding ------------------------------------------------------------------------------------ */
 
@@ -116,6 +117,14 @@ static void encode_txn(struct encoder *encoder, const struct store_txn *txn) {
         encode_op(encoder, &txn->failure[i]);
 }
 
+static void encode_member(struct encoder *encoder, const struct store_member *member) {
+    encode_i64(encoder, (int64_t)member->id);
+    encode_bytes(encoder, member->name);
+    encode_u32(encoder, member->client_url_count);
+    for (size_t i = 0; i < member->client_url_count; i++)
+        encode_bytes(encoder, member->client_urls[i]);
+}
+
 static void encode_op(struct encoder *encoder, const struct store_op *op) {
     encode_u8(encoder, (uint8_t)op->type);
     switch (op->type) {
@@ -136,6 +145,9 @@ static void encode_op(struct encoder *encoder, const struct store_op *op) {
     case STORE_COMPACT:
         encode_i64(encoder, op->compaction.revision);
         encode_u8(encoder, op->compaction.physical ? CODEC_PHYSICAL : 0);
+        break;
+    case STORE_MEMBER:
+        encode_member(encoder, &op->member);
         break;
     }
 }
@@ -287,7 +299,19 @@ static int decode_txn(struct decoder *decoder, unsigned depth, struct store_txn 
     return error ? error : decode_ops(decoder, depth, failure, txn->failure_count);
 }
 
-/* The command itself is at depth 0. A compaction is no part of a transaction, a range no command. */
+static int decode_member(struct decoder *decoder, struct store_member *member) {
+    int error = LASH_OK;
+    member->id = (uint64_t)decode_i64(decoder);
+    member->name = decode_bytes(decoder);
+    member->client_url_count = read_u32(&decoder->reader);
+    struct store_bytes *urls = decode_room(decoder, member->client_url_count, CODEC_BYTES_MIN, sizeof *urls, &error);
+    for (size_t i = 0; i < member->client_url_count && !error; i++)
+        urls[i] = decode_bytes(decoder);
+    member->client_urls = urls;
+    return error;
+}
+
+/* The command itself is at depth 0. A compaction and a member's are no part of a transaction, a range no command. */
 static int decode_op(struct decoder *decoder, unsigned depth, struct store_op *op) {
     uint8_t type = read_u8(&decoder->reader);
     op->type = (enum store_op_type)type;
@@ -302,6 +326,8 @@ static int decode_op(struct decoder *decoder, unsigned depth, struct store_op *o
         return decode_txn(decoder, depth + 1, &op->txn);
     case STORE_COMPACT:
         return depth == 0 ? decode_compaction(decoder, &op->compaction) : LASH_VERSION;
+    case STORE_MEMBER:
+        return depth == 0 ? decode_member(decoder, &op->member) : LASH_VERSION;
     default:
         return LASH_VERSION;
     }

@@ -71,7 +71,11 @@ static int db_open_tables(struct db *db) {
     struct {
         const char *name;
         MDB_dbi *dbi;
-    } tables[] = {{"meta", &db->meta}, {"keys", &db->keys}, {"revisions", &db->revisions}, {"history", &db->history}};
+    } tables[] = {{"meta", &db->meta},
+                  {"keys", &db->keys},
+                  {"revisions", &db->revisions},
+                  {"history", &db->history},
+                  {"members", &db->members}};
     MDB_txn *txn;
     int rc = db_error(mdb_txn_begin(db->env, NULL, 0, &txn));
     if (rc)
@@ -92,7 +96,7 @@ static int db_open_env(struct db *db, const char *path, uint64_t map_bytes) {
         db->env = NULL;
         return db_error(rc);
     }
-    if ((rc = mdb_env_set_maxdbs(db->env, 4)) || (rc = mdb_env_set_maxreaders(db->env, DB_READERS_MAX)) ||
+    if ((rc = mdb_env_set_maxdbs(db->env, 5)) || (rc = mdb_env_set_maxreaders(db->env, DB_READERS_MAX)) ||
         (rc = mdb_env_set_mapsize(db->env, map_bytes)) ||
         (rc = mdb_env_open(db->env, path, MDB_NOSUBDIR | MDB_NOSYNC | MDB_NOTLS | MDB_NORDAHEAD, 0600)))
         return db_error(rc);
@@ -126,7 +130,7 @@ void db_close(struct db *db) {
 
 int db_sizes(const struct db *db, MDB_txn *txn, uint64_t *size, uint64_t *size_in_use) {
     /* LMDB numbers its own tables: 0 is the list of free pages, 1 the list of tables. */
-    const MDB_dbi tables[] = {0, 1, db->meta, db->keys, db->revisions, db->history};
+    const MDB_dbi tables[] = {0, 1, db->meta, db->keys, db->revisions, db->history, db->members};
     uint64_t pages = 2; /* the two meta pages */
     MDB_stat stat = {0};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {

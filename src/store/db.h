@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The LMDB file and its four tables:
+ * The LMDB file and its five tables:
  *
  *   meta       "format" -> the schema's version; "state" -> struct view_state (view.h)
  *   keys       a key, cut into chunks -> its newest revision (index.h)
  *   revisions  main, sub -> what was written then: the key, its value, its numbers (record.h)
  *   history    key id, main, sub -> a revision of the key that is not its newest (record.h)
+ *   members    a member's id -> what it says of itself (members.h)
  *
  * A value is stored once, under its revision. Nothing is held in memory.
  */
@@ -23,6 +24,7 @@ struct db {
     MDB_dbi keys;
     MDB_dbi revisions;
     MDB_dbi history;
+    MDB_dbi members;
 };
 
 /* Open or create the file `path` (and `path`-lock). Nothing that is written is synced before db_sync. Only one struct db

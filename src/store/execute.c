@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "store/arena.h"
 #include "store/compact.h"
+#include "store/members.h"
 #include "store/order.h"
 #include "store/range.h"
 
@@ -364,6 +365,9 @@ static int execute_op(struct execution *execution, const struct store_op *op, st
         return txn_run(execution, &op->txn, &result->txn);
     case STORE_COMPACT:
         rc = compact_run(execution->view, &op->compaction, &execution->refusal);
+        break;
+    case STORE_MEMBER:
+        rc = members_put(execution->view, &op->member);
         break;
     }
     result->revision = execution_revision(execution);

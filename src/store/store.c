@@ -14,6 +14,7 @@
 #include "store/execute.h"
 #include "store/handle.h"
 #include "store/marker.h"
+#include "store/members.h"
 #include "store/record.h"
 
 static const uint64_t map_bytes_default = UINT64_C(64) << 30;
@@ -172,6 +173,35 @@ void store_read(struct store *store, const struct store_op *op, struct store_res
     store_result_free(result);
     result->error = STORE_FAILED;
     log_error("store: cannot read", F_STR("dir", store->dir), F_ERR(rc));
+}
+
+static int store_members_view(struct store *store, struct store_result *result, const struct store_member **members,
+                              size_t *count) {
+    result->arena = arena_new();
+    if (!result->arena)
+        return LASH_NOMEM;
+    struct view view;
+    int rc = view_begin(&view, &store->db, false);
+    if (rc)
+        return rc;
+    rc = members_list(&view, result->arena, members, count);
+    result->revision = view.state.revision;
+    view_abort(&view);
+    return rc;
+}
+
+void store_members(struct store *store, struct store_result *result, const struct store_member **members,
+                   size_t *count) {
+    store_result_free(result);
+    *members = NULL;
+    *count = 0;
+    int rc = store_members_view(store, result, members, count);
+    if (rc == 0)
+        return;
+    store_result_free(result);
+    *count = 0;
+    result->error = STORE_FAILED;
+    log_error("store: cannot read the members", F_STR("dir", store->dir), F_ERR(rc));
 }
 
 void store_stats(struct store *store, struct store_stats *stats) {

@@ -90,7 +90,14 @@ struct store_compare {
     struct store_bytes value; /* for VALUE */
 };
 
-enum store_op_type { STORE_RANGE = 1, STORE_PUT = 2, STORE_DELETE = 3, STORE_TXN = 4, STORE_COMPACT = 5 };
+enum store_op_type {
+    STORE_RANGE = 1,
+    STORE_PUT = 2,
+    STORE_DELETE = 3,
+    STORE_TXN = 4,
+    STORE_COMPACT = 5,
+    STORE_MEMBER = 6
+};
 
 struct store_op;
 
@@ -108,7 +115,15 @@ struct store_compaction {
     bool physical;
 };
 
-/* One request, or one operation of a transaction (never COMPACT there). */
+/* What a member says of itself, for the lists that clients ask for. Changes no revision. */
+struct store_member {
+    uint64_t id;
+    struct store_bytes name;
+    const struct store_bytes *client_urls;
+    size_t client_url_count;
+};
+
+/* One request, or one operation of a transaction (there neither COMPACT nor MEMBER). */
 struct store_op {
     enum store_op_type type;
     union {
@@ -117,6 +132,7 @@ struct store_op {
         struct store_delete delete_range;
         struct store_txn txn;
         struct store_compaction compaction;
+        struct store_member member;
     };
 };
 
@@ -211,6 +227,11 @@ struct lash_state_machine store_machine(struct store *store);
 /* Serve a RANGE, or a TXN without writes, from the local state. Refusals are in result->error. */
 void store_read(struct store *store, const struct store_op *op, struct store_result *result);
 
+/* The members that have said something of themselves, by their ids: an array in result->arena. This replica's own trouble is
+ * in result->error. */
+void store_members(struct store *store, struct store_result *result, const struct store_member **members,
+                   size_t *count);
+
 /* Sizes and revisions now. */
 struct store_stats {
     int64_t revision;
@@ -234,7 +255,7 @@ enum store_error store_check(const struct store_op *op, size_t ops_max);
 /* Whether the op only reads (RANGE, or a TXN whose branches only read). */
 bool store_is_read(const struct store_op *op);
 
-/* Encode a PUT, DELETE, TXN or COMPACT for the log. *command is mem_free'd by the caller. Errors: LASH_NOMEM. */
+/* Encode a PUT, DELETE, TXN, COMPACT or MEMBER for the log. *command is mem_free'd by the caller. Errors: LASH_NOMEM. */
 int store_encode(const struct store_op *op, uint8_t **command, size_t *size);
 
 /* Decode into `op`, whose arrays live in *arena and whose bytes point into `command`. Trusts nothing. Errors:
