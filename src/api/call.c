@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A call: see call.h.
+ */
+#include "api/call.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "api/message.h"
+#include "base/assert.h"
+
+struct call *call_new(struct loop *loop, void (*finished)(struct call *call), void *owner) {
+    struct call *call = mem_calloc(1, sizeof *call);
+    if (!call)
+        return NULL;
+    call->arena = arena_new();
+    if (!call->arena) {
+        mem_free(call);
+        return NULL;
+    }
+    call->loop = loop;
+    call->references = 1;
+    call->deadline_ms = UINT64_MAX;
+    call->finished = finished;
+    call->owner = owner;
+    list_init(&call->in_completed);
+    list_init(&call->in_loop);
+    list_push(&loop->calls, &call->in_loop);
+    return call;
+}
+
+void call_unref(struct call *call) {
+    LASH_ASSERT(call->references > 0);
+    if (--call->references > 0)
+        return;
+    list_remove(&call->in_loop);
+    loop_release(call->loop, call->held);
+    store_result_free(&call->result);
+    message_free(call->message);
+    store_arena_free(call->arena);
+    buf_unref(call->answer);
+    mem_free(call);
+}
+
+void call_deadline(struct call *call, uint64_t deadline_ms) {
+    call->deadline_ms = deadline_ms;
+    if (deadline_ms != UINT64_MAX)
+        loop_arm(call->loop, deadline_ms);
+}
+
+void call_abandon(struct call *call) {
+    call->over = true;
+    list_remove(&call->in_loop);
+    call_unref(call);
+}
+
+/* ---- The outcome ------------------------------------------------------------------------------- */
+
+void call_record(struct call *call, enum api_error error) {
+    LASH_ASSERT(error != API_OK);
+    call->code = errors_code(error);
+    snprintf(call->text, sizeof call->text, "%s", errors_text(error));
+}
+
+void call_encode(struct call *call, const ProtobufCMessage *answer) {
+    LASH_ASSERT(!call->answer);
+    call->answer = message_encode(answer);
+    if (!call->answer)
+        call_record(call, API_NO_MEMORY);
+}
+
+void call_finish(struct call *call) {
+    LASH_ASSERT(!call->over);
+    LASH_ASSERT((call->code == GRPC_OK) == (call->answer != NULL));
+    call->over = true;
+    list_remove(&call->in_loop);
+    if (call->answer) {
+        /* The work is done: an answer is held beyond the bound, which then stops new requests. */
+        call->held += call->answer->size;
+        call->loop->buffered += call->answer->size;
+    }
+    call->finished(call);
+}
+
+void call_fail(struct call *call, enum api_error error) {
+    call_record(call, error);
+    call_finish(call);
+}
+
+void call_fail_text(struct call *call, enum grpc_code code, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(call->text, sizeof call->text, format, arguments);
+    va_end(arguments);
+    call->code = code;
+    call_finish(call);
+}
+
+/* ---- The start --------------------------------------------------------------------------------- */
+
+bool call_status(struct call *call, struct lash_status *status) {
+    return call->loop->node && lash_node_status(call->loop->node, status) == 0;
+}
+
+static bool call_has_leader(struct call *call) {
+    struct lash_status status;
+    return call_status(call, &status) && status.raft.leader != 0;
+}
+
+void call_start(struct call *call, const struct call_method *method, const uint8_t *data, size_t size) {
+    LASH_ASSERT(!call->over && !call->message);
+    call->method = method;
+    if (call->require_leader && !call_has_leader(call)) {
+        call_fail(call, API_NO_LEADER);
+        return;
+    }
+    enum api_error error = message_decode(method->request, data, size, &call->message);
+    if (error)
+        call_fail(call, error);
+    else
+        method->start(call);
+}
+
+/* ---- Waiting ----------------------------------------------------------------------------------- */
+
+/* The node's answer, on its thread. */
+static void call_done(void *argument, int error, lash_index index) {
+    struct call *call = argument;
+    (void)index;
+    call->resume_error = error;
+    loop_complete(call->loop, call);
+}
+
+void call_completed(struct call *call) {
+    LASH_ASSERT(call->references > 0 && call->resume);
+    if (!call->over)
+        call->resume(call, call->resume_error);
+    call_unref(call);
+}
+
+static void call_wait(struct call *call, void (*resume)(struct call *call, int error)) {
+    call->resume = resume;
+    call->references++;
+}
+
+/* The node, or the workers, would not have it: nothing will come. */
+static void call_refused(struct call *call, int error) {
+    call->references--;
+    LASH_ASSERT(call->references > 0);
+    call_fail(call, errors_of_node(error));
+}
+
+void call_propose(struct call *call, const void *data, size_t size, void (*resume)(struct call *call, int error)) {
+    if (size > call->loop->options->request_bytes_max) {
+        call_fail(call, API_REQUEST_TOO_LARGE);
+        return;
+    }
+    call_wait(call, resume);
+    lash_node *node = call->loop->node;
+    int error = node ? lash_node_propose(node, data, size, &call->result, call_done, call) : LASH_CLOSED;
+    if (error)
+        call_refused(call, error);
+}
+
+void call_read(struct call *call, void (*resume)(struct call *call, int error)) {
+    call_wait(call, resume);
+    lash_node *node = call->loop->node;
+    int error = node ? lash_node_read(node, call_done, call) : LASH_CLOSED;
+    if (error)
+        call_refused(call, error);
+}
+
+static void call_work(uv_work_t *work) {
+    struct call *call = work->data;
+    call->execute(call);
+}
+
+static void call_worked(uv_work_t *work, int status) {
+    (void)status; /* UV_ECANCELED only after uv_cancel, which nobody calls */
+    call_completed(work->data);
+}
+
+void call_offload(struct call *call, void (*execute)(struct call *call), void (*resume)(struct call *call, int error)) {
+    call_wait(call, resume);
+    call->execute = execute;
+    call->resume_error = 0;
+    call->work.data = call;
+    int failed = uv_queue_work(&call->loop->uv, &call->work, call_work, call_worked);
+    LASH_ASSERT(failed == 0); /* fails only without a function to run */
+}

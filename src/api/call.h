@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A call: one request on its way to an answer. It outlives its client: while the
+ * node has it, it waits for the node, whether somebody still wants the answer or
+ * not.
+ *
+ * Threads: the loop's, except that a call's `execute` may run on a worker.
+ */
+#ifndef LASH_API_CALL_H
+#define LASH_API_CALL_H
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "api/errors.h"
+#include "api/loop.h"
+#include "base/buf.h"
+#include "store/arena.h"
+
+struct call;
+
+/* A method of a service. */
+struct call_method {
+    const char *service;
+    const char *name;
+    const ProtobufCMessageDescriptor *request;
+    void (*start)(struct call *call); /* `message` is decoded; ends in call_fail or call_answer, now or later */
+};
+
+struct call {
+    struct loop *loop;
+    struct list in_loop;      /* loop->calls while it is not over */
+    struct list in_completed; /* loop->completed */
+    uint32_t references;      /* the owner's, and one for each thing that the call waits for */
+    bool over;                /* answered, or nobody waits for the answer */
+    uint64_t deadline_ms;     /* loop time; UINT64_MAX: none */
+    const struct call_method *method;
+
+    /* Whose call it is. `finished` is called once, from within the loop's turn, unless call_abandon came first. */
+    void (*finished)(struct call *call);
+    void *owner;
+
+    /* The request. */
+    ProtobufCMessage *message;
+    bool require_leader;       /* the client wants no answer from a member without a leader */
+    size_t held;               /* bytes counted in loop->buffered */
+    struct store_arena *arena; /* for the call's own structures */
+    struct store_op op;
+
+    /* What the call waits for. */
+    void (*resume)(struct call *call, int error);
+    int resume_error;
+    uv_work_t work;
+    void (*execute)(struct call *call);
+
+    /* The outcome. */
+    uint64_t term;              /* for the answer's header */
+    struct store_result result; /* apply's while the node has the call */
+    enum grpc_code code;
+    char text[256];
+    struct buf *answer; /* with its prefix; NULL unless code is GRPC_OK */
+};
+
+/* A call with one reference, the owner's; NULL when memory ran out. */
+struct call *call_new(struct loop *loop, void (*finished)(struct call *call), void *owner);
+
+/* When the call fails with API_DEADLINE_EXCEEDED, in loop time. */
+void call_deadline(struct call *call, uint64_t deadline_ms);
+
+/* Decode the request, whose bytes are only read during the call, and start its method. */
+void call_start(struct call *call, const struct call_method *method, const uint8_t *data, size_t size);
+
+/* The owner does not want the answer any more, and gives up its reference. */
+void call_abandon(struct call *call);
+
+/* The owner is done with the answer, and gives up its reference. */
+void call_unref(struct call *call);
+
+/* Finish with an error; the formatted text is cut to its room. */
+void call_fail(struct call *call, enum api_error error);
+void call_fail_text(struct call *call, enum grpc_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Encode the answer; any thread that has the call. Records an error when memory runs out. */
+void call_encode(struct call *call, const ProtobufCMessage *answer);
+
+/* Record an error as the outcome without finishing yet; any thread that has the call. */
+void call_record(struct call *call, enum api_error error);
+
+/* Finish with what was encoded or recorded. */
+void call_finish(struct call *call);
+
+/* The node's services: `resume` is called with the error once it is through, unless the call is over by then. */
+void call_propose(struct call *call, const void *data, size_t size, void (*resume)(struct call *call, int error));
+void call_read(struct call *call, void (*resume)(struct call *call, int error));
+
+/* The node's state now; false once it is closing. */
+bool call_status(struct call *call, struct lash_status *status);
+
+/* Run `execute` on a worker thread, then `resume` here. */
+void call_offload(struct call *call, void (*execute)(struct call *call), void (*resume)(struct call *call, int error));
+
+/* For the loop: the node is done with the call. */
+void call_completed(struct call *call);
+
+#endif

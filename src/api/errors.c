@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of errors that clients see.
+ */
+#include "api/errors.h"
+
+#include "base/assert.h"
+
+static const struct {
+    enum grpc_code code;
+    const char *text;
+} errors[API_ERROR_COUNT] = {
+    [API_OK] = {GRPC_OK, ""},
+    [API_EMPTY_KEY] = {GRPC_INVALID_ARGUMENT, "etcdserver: key is not provided"},
+    [API_KEY_NOT_FOUND] = {GRPC_INVALID_ARGUMENT, "etcdserver: key not found"},
+    [API_VALUE_PROVIDED] = {GRPC_INVALID_ARGUMENT, "etcdserver: value is provided"},
+    [API_LEASE_PROVIDED] = {GRPC_INVALID_ARGUMENT, "etcdserver: lease is provided"},
+    [API_TOO_MANY_OPS] = {GRPC_INVALID_ARGUMENT, "etcdserver: too many operations in txn request"},
+    [API_DUPLICATE_KEY] = {GRPC_INVALID_ARGUMENT, "etcdserver: duplicate key given in txn request"},
+    [API_INVALID_SORT] = {GRPC_INVALID_ARGUMENT, "etcdserver: invalid sort option"},
+    [API_COMPACTED] = {GRPC_OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted"},
+    [API_FUTURE_REVISION] = {GRPC_OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision"},
+    [API_LEASE_NOT_FOUND] = {GRPC_NOT_FOUND, "etcdserver: requested lease not found"},
+    [API_NO_SPACE] = {GRPC_RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded"},
+    [API_REQUEST_TOO_LARGE] = {GRPC_INVALID_ARGUMENT, "etcdserver: request is too large"},
+    [API_TOO_MANY_REQUESTS] = {GRPC_RESOURCE_EXHAUSTED, "etcdserver: too many requests"},
+    [API_NO_LEADER] = {GRPC_UNAVAILABLE, "etcdserver: no leader"},
+    [API_LEADER_CHANGED] = {GRPC_UNAVAILABLE, "etcdserver: leader changed"},
+    [API_STOPPED] = {GRPC_UNAVAILABLE, "etcdserver: server stopped"},
+    [API_TIMEOUT] = {GRPC_UNAVAILABLE, "etcdserver: request timed out"},
+    [API_TIMEOUT_LEADER_FAIL] = {GRPC_UNAVAILABLE,
+                                 "etcdserver: request timed out, possibly due to previous leader failure"},
+    [API_DEADLINE_EXCEEDED] = {GRPC_DEADLINE_EXCEEDED, "etcdserver: context deadline exceeded"},
+    [API_UNKNOWN_SERVICE] = {GRPC_NOT_FOUND, "unknown service"},
+    [API_INVALID_REQUEST] = {GRPC_INVALID_ARGUMENT, "etcdserver: invalid request"},
+    [API_BAD_MESSAGE] = {GRPC_INTERNAL, "grpc: error unmarshalling request"},
+    [API_NO_MESSAGE] = {GRPC_INTERNAL, "grpc: the request stream ended before a whole message"},
+    [API_MANY_MESSAGES] = {GRPC_INTERNAL, "grpc: more than one message for a unary method"},
+    [API_NOT_COMPRESSED] = {GRPC_INTERNAL, "grpc: compressed flag set with identity or empty encoding"},
+    [API_NO_MEMORY] = {GRPC_RESOURCE_EXHAUSTED, "lash: out of memory"},
+    [API_FAILED] = {GRPC_INTERNAL, "lash: this member cannot read its data; see its log"},
+};
+
+static const enum api_error errors_store[] = {
+    [STORE_OK] = API_OK,
+    [STORE_EMPTY_KEY] = API_EMPTY_KEY,
+    [STORE_KEY_NOT_FOUND] = API_KEY_NOT_FOUND,
+    [STORE_VALUE_PROVIDED] = API_VALUE_PROVIDED,
+    [STORE_LEASE_PROVIDED] = API_LEASE_PROVIDED,
+    [STORE_TOO_MANY_OPS] = API_TOO_MANY_OPS,
+    [STORE_DUPLICATE_KEY] = API_DUPLICATE_KEY,
+    [STORE_INVALID_SORT] = API_INVALID_SORT,
+    [STORE_COMPACTED] = API_COMPACTED,
+    [STORE_FUTURE_REVISION] = API_FUTURE_REVISION,
+    [STORE_LEASE_NOT_FOUND] = API_LEASE_NOT_FOUND,
+    [STORE_NO_SPACE] = API_NO_SPACE,
+    [STORE_INVALID_REQUEST] = API_INVALID_REQUEST,
+    [STORE_FAILED] = API_FAILED,
+};
+
+static const struct {
+    int error;
+    enum api_error means;
+} errors_node[] = {
+    {LASH_OK, API_OK},
+    {LASH_NO_LEADER, API_NO_LEADER},
+    {LASH_NOT_LEADER, API_NO_LEADER},
+    {LASH_DROPPED, API_LEADER_CHANGED},
+    {LASH_UNKNOWN, API_TIMEOUT_LEADER_FAIL},
+    {LASH_TIMEOUT, API_TIMEOUT},
+    {LASH_BUSY, API_TOO_MANY_REQUESTS},
+    {LASH_TOO_LARGE, API_REQUEST_TOO_LARGE},
+    {LASH_CLOSED, API_STOPPED},
+    {LASH_NOMEM, API_NO_MEMORY},
+    {LASH_FULL, API_NO_SPACE},
+};
+
+enum grpc_code errors_code(enum api_error error) {
+    LASH_ASSERT((size_t)error < API_ERROR_COUNT);
+    return errors[error].code;
+}
+
+const char *errors_text(enum api_error error) {
+    LASH_ASSERT((size_t)error < API_ERROR_COUNT && errors[error].text);
+    return errors[error].text;
+}
+
+enum api_error errors_of_store(enum store_error error) {
+    LASH_ASSERT((size_t)error < sizeof errors_store / sizeof *errors_store);
+    return errors_store[error];
+}
+
+enum api_error errors_of_node(int error) {
+    for (size_t i = 0; i < sizeof errors_node / sizeof *errors_node; i++)
+        if (errors_node[i].error == error)
+            return errors_node[i].means;
+    return API_FAILED;
+}

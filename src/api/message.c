@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Protobuf messages from and to bytes: see message.h.
+ */
+#include "api/message.h"
+
+#include "api/grpc.h"
+#include "base/assert.h"
+#include "base/bytes.h"
+
+enum wire_type { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
+
+static uint64_t message_varint(struct reader *reader) {
+    uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+        uint8_t byte = read_u8(reader);
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (!(byte & 0x80))
+            return value;
+    }
+    reader->failed = true;
+    return 0;
+}
+
+/* Walk the bytes as protobuf-c would, but with a bound on the depth. */
+static enum api_error message_check(const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t size,
+                                    unsigned depth_left) {
+    struct reader reader = reader_make(data, size);
+    while (reader_left(&reader) > 0) {
+        uint64_t tag = message_varint(&reader);
+        unsigned wire = tag & 7;
+        if (wire == WIRE_VARINT) {
+            message_varint(&reader);
+        } else if (wire == WIRE_64 || wire == WIRE_32) {
+            read_bytes(&reader, wire == WIRE_64 ? 8 : 4);
+        } else if (wire == WIRE_BYTES) {
+            size_t length = (size_t)message_varint(&reader);
+            const uint8_t *bytes = read_bytes(&reader, length);
+            const ProtobufCFieldDescriptor *field =
+                tag >> 3 > UINT32_MAX ? NULL : protobuf_c_message_descriptor_get_field(type, (unsigned)(tag >> 3));
+            if (bytes && field && field->type == PROTOBUF_C_TYPE_MESSAGE) {
+                if (depth_left == 0)
+                    return API_TOO_MANY_OPS;
+                enum api_error error = message_check(field->descriptor, bytes, length, depth_left - 1);
+                if (error)
+                    return error;
+            }
+        } else {
+            return API_BAD_MESSAGE;
+        }
+        if (reader.failed)
+            return API_BAD_MESSAGE;
+    }
+    return API_OK;
+}
+
+/* protobuf-c's allocator; remembers in `data` that memory ran out, which the decoder does not tell from bad bytes. */
+static void *message_alloc(void *data, size_t size) {
+    void *memory = mem_alloc(size ? size : 1);
+    if (!memory)
+        *(bool *)data = true;
+    return memory;
+}
+
+static void message_release(void *data, void *memory) {
+    (void)data;
+    mem_free(memory);
+}
+
+enum api_error message_decode(const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t size,
+                              ProtobufCMessage **message) {
+    static const uint8_t nothing[1];
+    enum api_error error = message_check(type, data, size, MESSAGE_DEPTH_MAX);
+    if (error)
+        return error;
+    bool exhausted = false;
+    ProtobufCAllocator allocator = {.alloc = message_alloc, .free = message_release, .allocator_data = &exhausted};
+    *message = protobuf_c_message_unpack(type, &allocator, size, size ? data : nothing);
+    if (*message)
+        return API_OK;
+    return exhausted ? API_NO_MEMORY : API_BAD_MESSAGE;
+}
+
+void message_free(ProtobufCMessage *message) {
+    ProtobufCAllocator allocator = {.alloc = message_alloc, .free = message_release, .allocator_data = NULL};
+    if (message)
+        protobuf_c_message_free_unpacked(message, &allocator);
+}
+
+struct buf *message_encode(const ProtobufCMessage *message) {
+    size_t size = protobuf_c_message_get_packed_size(message);
+    if (size > UINT32_MAX)
+        return NULL;
+    struct buf *buf = buf_new(GRPC_PREFIX_SIZE + size);
+    if (!buf)
+        return NULL;
+    grpc_prefix(buf->data, (uint32_t)size);
+    size_t packed = protobuf_c_message_pack(message, buf->data + GRPC_PREFIX_SIZE);
+    LASH_ASSERT(packed == size);
+    buf->size = GRPC_PREFIX_SIZE + size;
+    return buf;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of methods.
+ */
+#include "api/methods.h"
+
+#include <string.h>
+
+#include "health.pb-c.h"
+#include "rpc.pb-c.h"
+
+static const struct call_method methods[] = {
+    {"etcdserverpb.KV", "Range", &etcdserverpb__range_request__descriptor, kv_range},
+    {"etcdserverpb.KV", "Put", &etcdserverpb__put_request__descriptor, kv_put},
+    {"etcdserverpb.KV", "DeleteRange", &etcdserverpb__delete_range_request__descriptor, kv_delete_range},
+    {"etcdserverpb.KV", "Txn", &etcdserverpb__txn_request__descriptor, kv_txn},
+    {"etcdserverpb.KV", "Compact", &etcdserverpb__compaction_request__descriptor, kv_compact},
+    {"etcdserverpb.Maintenance", "Status", &etcdserverpb__status_request__descriptor, maintenance_status},
+    {"etcdserverpb.Cluster", "MemberList", &etcdserverpb__member_list_request__descriptor, cluster_member_list},
+    {"grpc.health.v1.Health", "Check", &grpc__health__v1__health_check_request__descriptor, health_check},
+};
+
+const struct call_method *methods_find(const char *service, const char *method, bool *known) {
+    *known = false;
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (strcmp(methods[i].service, service) != 0)
+            continue;
+        *known = true;
+        if (strcmp(methods[i].name, method) == 0)
+            return &methods[i];
+    }
+    return NULL;
+}

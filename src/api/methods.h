@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The methods that this server has, by service and name.
+ */
+#ifndef LASH_API_METHODS_H
+#define LASH_API_METHODS_H
+
+#include "api/call.h"
+
+/* The method, or NULL; then *known says whether at least the service is. Static storage. */
+const struct call_method *methods_find(const char *service, const char *method, bool *known);
+
+/* The methods' beginnings, each in the file of its service. */
+void kv_range(struct call *call);
+void kv_put(struct call *call);
+void kv_delete_range(struct call *call);
+void kv_txn(struct call *call);
+void kv_compact(struct call *call);
+void maintenance_status(struct call *call);
+void cluster_member_list(struct call *call);
+void health_check(struct call *call);
+
+#endif

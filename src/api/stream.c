@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One gRPC call on an HTTP/2 stream: see stream.h.
+ */
+#include "api/stream.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api/connection.h"
+#include "api/http2.h"
+#include "api/methods.h"
+#include "base/assert.h"
+
+#define STREAM_TYPE "application/grpc"
+
+/* A header of the answer; name and value are read during the submission only. */
+static nghttp2_nv stream_nv(const char *name, const char *value) {
+    union {
+        const char *constant;
+        uint8_t *plain;
+    } n = {.constant = name}, v = {.constant = value}; /* nghttp2 does not write through them */
+    return (nghttp2_nv){.name = n.plain,
+                        .value = v.plain,
+                        .namelen = strlen(name),
+                        .valuelen = strlen(value),
+                        .flags = NGHTTP2_NV_FLAG_NONE};
+}
+
+/* ---- The answer -------------------------------------------------------------------------------- */
+
+static int stream_submit_trailers(struct stream *stream) {
+    nghttp2_nv trailers[] = {stream_nv("grpc-status", "0"), stream_nv("grpc-message", "")};
+    return nghttp2_submit_trailer(stream->session, stream->id, trailers, sizeof trailers / sizeof *trailers);
+}
+
+/* nghttp2 asks for more of the answer. */
+static ssize_t stream_read(nghttp2_session *session, int32_t id, uint8_t *out, size_t room, uint32_t *flags,
+                           nghttp2_data_source *source, void *context) {
+    struct stream *stream = source->ptr;
+    const struct buf *answer = stream->call->answer;
+    size_t size = answer->size - stream->sent;
+    (void)session;
+    (void)id;
+    (void)context;
+    if (size > room)
+        size = room;
+    memcpy(out, answer->data + stream->sent, size);
+    stream->sent += size;
+    if (stream->sent == answer->size) {
+        *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        if (stream_submit_trailers(stream))
+            return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    return (ssize_t)size;
+}
+
+static int stream_submit_answer(struct stream *stream) {
+    nghttp2_nv headers[] = {stream_nv(":status", "200"), stream_nv("content-type", STREAM_TYPE)};
+    nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = stream_read};
+    return nghttp2_submit_response(stream->session, stream->id, headers, sizeof headers / sizeof *headers, &provider);
+}
+
+/* An error takes one frame: headers that are the trailers too. */
+static int stream_submit_error(struct stream *stream, const char *http_status) {
+    char code[16];
+    char text[3 * sizeof stream->call->text];
+    snprintf(code, sizeof code, "%d", (int)stream->call->code);
+    grpc_percent(stream->call->text, text, sizeof text);
+    nghttp2_nv headers[] = {stream_nv(":status", http_status), stream_nv("content-type", STREAM_TYPE),
+                            stream_nv("grpc-status", code), stream_nv("grpc-message", text)};
+    return nghttp2_submit_response(stream->session, stream->id, headers, sizeof headers / sizeof *headers, NULL);
+}
+
+static void stream_submit(struct stream *stream, const char *http_status) {
+    bool good = stream->call->code == GRPC_OK;
+    if (good ? stream_submit_answer(stream) : stream_submit_error(stream, http_status))
+        nghttp2_submit_rst_stream(stream->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_INTERNAL_ERROR);
+    connection_dirty(stream->connection);
+}
+
+static void stream_finished(struct call *call) {
+    struct stream *stream = call->owner;
+    stream->dispatched = true;
+    stream_submit(stream, "200");
+}
+
+/* Refuse with an HTTP status of its own what is not gRPC. */
+static void stream_refuse(struct stream *stream, const char *http_status, enum grpc_code code, const char *text) {
+    struct call *call = stream->call;
+    stream->dispatched = true;
+    call->over = true;
+    call->code = code;
+    list_remove(&call->in_loop);
+    snprintf(call->text, sizeof call->text, "%s", text);
+    stream_submit(stream, http_status);
+}
+
+/* ---- The request ------------------------------------------------------------------------------- */
+
+struct stream *stream_open(struct connection *connection, nghttp2_session *session, int32_t id) {
+    struct stream *stream = mem_calloc(1, sizeof *stream);
+    if (!stream)
+        return NULL;
+    stream->call = call_new(connection->loop, stream_finished, stream);
+    if (!stream->call) {
+        mem_free(stream);
+        return NULL;
+    }
+    stream->connection = connection;
+    stream->session = session;
+    list_init(&stream->in_http2);
+    stream->id = id;
+    stream->timeout_ms = UINT64_MAX;
+    stream->reader.bytes_max = connection->loop->options->request_bytes_max + GRPC_OVERHEAD_BYTES;
+    return stream;
+}
+
+void stream_close(struct stream *stream) {
+    list_remove(&stream->in_http2);
+    if (stream->call->over)
+        call_unref(stream->call);
+    else
+        call_abandon(stream->call);
+    mem_free(stream->reader.data);
+    mem_free(stream);
+}
+
+static bool stream_is(const char *text, size_t size, const char *word) {
+    return size == strlen(word) && memcmp(text, word, size) == 0;
+}
+
+/* Copy what fits; false if that is not all. */
+static bool stream_copy(char *to, size_t room, const char *from, size_t size) {
+    size_t length = size < room ? size : room - 1;
+    memcpy(to, from, length);
+    to[length] = '\0';
+    return length == size;
+}
+
+static void stream_header_path(struct stream *stream, const char *value, size_t size) {
+    stream->path_cut = !stream_copy(stream->path, sizeof stream->path, value, size);
+}
+
+static void stream_header_method(struct stream *stream, const char *value, size_t size) {
+    stream->is_post = stream_is(value, size, "POST");
+}
+
+static void stream_header_type(struct stream *stream, const char *value, size_t size) {
+    stream->is_grpc = grpc_content_type(value, size);
+}
+
+static void stream_header_encoding(struct stream *stream, const char *value, size_t size) {
+    if (!stream_is(value, size, "identity"))
+        stream_copy(stream->encoding, sizeof stream->encoding, value, size);
+}
+
+static void stream_header_timeout(struct stream *stream, const char *value, size_t size) {
+    stream->bad_timeout = !grpc_timeout(value, size, &stream->timeout_ms);
+}
+
+static void stream_header_leader(struct stream *stream, const char *value, size_t size) {
+    stream->call->require_leader = stream_is(value, size, "true");
+}
+
+void stream_header(struct stream *stream, const char *name, size_t name_size, const char *value, size_t value_size) {
+    static const struct {
+        const char *name;
+        void (*take)(struct stream *stream, const char *value, size_t size);
+    } headers[] = {
+        {":path", stream_header_path},           {":method", stream_header_method},
+        {"content-type", stream_header_type},    {"grpc-encoding", stream_header_encoding},
+        {"grpc-timeout", stream_header_timeout}, {"hasleader", stream_header_leader},
+    };
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
+        if (stream_is(name, name_size, headers[i].name))
+            headers[i].take(stream, value, value_size);
+}
+
+/* Refuse an unknown method as gRPC servers word it; true if there is one. */
+static bool stream_find_method(struct stream *stream) {
+    char *method = strrchr(stream->path, '/');
+    if (stream->path[0] != '/' || method == stream->path || stream->path_cut) {
+        call_fail_text(stream->call, GRPC_UNIMPLEMENTED, "malformed method name: \"%s\"", stream->path);
+        return false;
+    }
+    *method = '\0';
+    const char *service = stream->path + 1;
+    bool known = false;
+    stream->call->method = methods_find(service, method + 1, &known);
+    if (stream->call->method)
+        return true;
+    if (known)
+        call_fail_text(stream->call, GRPC_UNIMPLEMENTED, "unknown method %s for service %s", method + 1, service);
+    else
+        call_fail_text(stream->call, GRPC_UNIMPLEMENTED, "unknown service %s", service);
+    return false;
+}
+
+void stream_headers_end(struct stream *stream) {
+    uint64_t now = uv_now(&stream->connection->loop->uv);
+    if (!stream->is_post) {
+        stream_refuse(stream, "405", GRPC_INTERNAL, "gRPC requests are POST requests");
+    } else if (!stream->is_grpc) {
+        stream_refuse(stream, "415", GRPC_INVALID_ARGUMENT, "invalid gRPC request content-type");
+    } else if (stream->bad_timeout) {
+        stream_refuse(stream, "400", GRPC_INTERNAL, "malformed grpc-timeout");
+    } else if (!stream_find_method(stream)) {
+        return;
+    } else if (stream->encoding[0]) {
+        call_fail_text(stream->call, GRPC_UNIMPLEMENTED, "grpc: Decompressor is not installed for grpc-encoding \"%s\"",
+                       stream->encoding);
+    } else {
+        uint64_t allowed = stream->timeout_ms < HTTP2_REQUEST_MS ? stream->timeout_ms : HTTP2_REQUEST_MS;
+        if (stream->timeout_ms != UINT64_MAX)
+            stream->timeout_ms = stream->timeout_ms < UINT64_MAX - now ? now + stream->timeout_ms : UINT64_MAX;
+        call_deadline(stream->call, now + allowed);
+    }
+}
+
+static void stream_feed_failed(struct stream *stream, enum grpc_feed feed) {
+    static const enum api_error errors[] = {
+        [GRPC_FEED_COMPRESSED] = API_NOT_COMPRESSED,
+        [GRPC_FEED_BAD_FLAG] = API_BAD_MESSAGE,
+        [GRPC_FEED_MANY] = API_MANY_MESSAGES,
+        [GRPC_FEED_NO_MEMORY] = API_NO_MEMORY,
+    };
+    if (feed == GRPC_FEED_TOO_LARGE)
+        call_fail_text(stream->call, GRPC_RESOURCE_EXHAUSTED, "grpc: received message larger than max (%zu vs. %zu)",
+                       stream->reader.announced, stream->reader.bytes_max);
+    else
+        call_fail(stream->call, errors[feed]);
+}
+
+void stream_data(struct stream *stream, const uint8_t *data, size_t size) {
+    if (stream->dispatched)
+        return;
+    if (!loop_hold(stream->connection->loop, size)) {
+        call_fail(stream->call, API_TOO_MANY_REQUESTS);
+        return;
+    }
+    stream->call->held += size;
+    enum grpc_feed feed = grpc_reader_feed(&stream->reader, data, size);
+    if (feed != GRPC_FEED_OK)
+        stream_feed_failed(stream, feed);
+}
+
+void stream_end(struct stream *stream) {
+    stream->ended = true;
+    if (stream->dispatched)
+        return;
+    stream->dispatched = true;
+    if (!grpc_reader_whole(&stream->reader)) {
+        call_fail(stream->call, API_NO_MESSAGE);
+        return;
+    }
+    call_deadline(stream->call, stream->timeout_ms);
+    call_start(stream->call, stream->call->method, stream->reader.data, stream->reader.size);
+    mem_free(stream->reader.data);
+    stream->reader.data = NULL;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the settings mean: parsed, checked for contradictions, complete.
+ */
+#ifndef LASH_LASHD_CONFIG_H
+#define LASH_LASHD_CONFIG_H
+
+#include "api/server.h"
+#include "lash/log.h"
+#include "lash/raft.h"
+#include "lashd/settings.h"
+#include "lashd/url.h"
+
+enum { CONFIG_URLS_MAX = 16, CONFIG_NAME_MAX = 256 };
+
+struct config_member {
+    uint64_t id;
+    char name[CONFIG_NAME_MAX];
+    struct url peer;
+};
+
+struct config {
+    char name[CONFIG_NAME_MAX];
+    char data_dir[4096];
+    struct url listen_client[CONFIG_URLS_MAX];
+    size_t listen_client_count;
+    struct url advertise_client[CONFIG_URLS_MAX];
+    size_t advertise_client_count;
+    struct url listen_peer;
+    struct config_member members[LASH_RAFT_MEMBERS_MAX]; /* in the order of their ids */
+    size_t member_count;
+    uint64_t member_id; /* this member's */
+    uint64_t cluster_id;
+    bool existing; /* --initial-cluster-state=existing */
+    uint64_t heartbeat_ms;
+    uint64_t election_ms;
+    enum lash_log_level log_level;
+    size_t ops_max;
+    size_t request_bytes_max;
+};
+
+/* Make sense of `settings`. False and one line in `problem` when that is impossible. */
+bool config_make(struct config *config, const struct settings *settings, char *problem, size_t problem_size);
+
+#endif

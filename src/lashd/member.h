@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A member's life: directory, client port, store, node and server come up in
+ * this order, run until a signal, and go down in the reverse one.
+ */
+#ifndef LASH_LASHD_MEMBER_H
+#define LASH_LASHD_MEMBER_H
+
+#include "lashd/config.h"
+
+/* Run until SIGTERM or SIGINT; a second one ends the process at once. False when it could not start or had to give up: then
+ * one line in `problem` says what, to what, and what to do. Call it once, from the main thread. */
+bool member_run(const struct config *config, char *problem, size_t problem_size);
+
+#endif
