@@ -26,6 +26,7 @@ CHECK = BUILD / "check"
 STEP_SECONDS_MAX = 900
 HEARTBEAT_SECONDS = 20
 TAIL_LINES = 40
+SANITIZERS = {"asan": "address,undefined", "tsan": "thread"}
 
 
 @dataclasses.dataclass
@@ -198,23 +199,25 @@ def code_format(shell):
     shell.run(sys.executable, "tools/format.py")
 
 
-def build_clang(shell):
-    configure(shell, CHECK / "clang", compiler="clang")
-    shell.run("ninja", "-C", str(CHECK / "clang"))
+def configure_sanitized(shell, name):
+    configure(shell, CHECK / name, "-Db_lundef=false", "-Doptimization=1", "-Db_sanitize=" + SANITIZERS[name],
+              compiler="clang")
+
+
+def build_asan(shell):
+    configure_sanitized(shell, "asan")
+    shell.run("ninja", "-C", str(CHECK / "asan"))
+
+
+def build_tsan(shell):
+    configure_sanitized(shell, "tsan")
+    shell.run("ninja", "-C", str(CHECK / "tsan"))
 
 
 def clang_tidy(shell):
-    configure(shell, CHECK / "clang", compiler="clang")
-    shell.run("ninja", "-C", str(CHECK / "clang"), "proto/libproto.a")
-    shell.run(sys.executable, "tools/clang_tidy.py", str(CHECK / "clang"))
-
-
-def build_sanitized(name, sanitizers):
-    def build(shell):
-        configure(shell, CHECK / name, "-Db_lundef=false", "-Doptimization=1", "-Db_sanitize=" + sanitizers,
-                  compiler="clang")
-        shell.run("ninja", "-C", str(CHECK / name))
-    return build
+    configure_sanitized(shell, "asan")
+    shell.run("ninja", "-C", str(CHECK / "asan"), "proto/libproto.a")
+    shell.run(sys.executable, "tools/clang_tidy.py", str(CHECK / "asan"))
 
 
 def asan_tests(shell):
@@ -289,12 +292,11 @@ STEPS = [
     Step("tests of the tools", tool_tests),
     Step("house-keeping", tidy),
     Step("format", code_format),
-    Step("build with clang", build_clang),
     Step("clang-tidy", clang_tidy),
-    Step("build with ASan and UBSan", build_sanitized("asan", "address,undefined")),
-    Step("unit tests under ASan and UBSan", asan_tests, ("build with ASan and UBSan",)),
-    Step("build with TSan", build_sanitized("tsan", "thread")),
-    Step("unit tests under TSan", tsan_tests, ("build with TSan",)),
+    Step("build with clang, ASan and UBSan", build_asan),
+    Step("unit tests under ASan and UBSan", asan_tests, ("build with clang, ASan and UBSan",)),
+    Step("build with clang and TSan", build_tsan),
+    Step("unit tests under TSan", tsan_tests, ("build with clang and TSan",)),
     Step("installed library", installed_library, ("build with gcc",)),
     Step("README's commands", readme_commands),
     Step("process tests", process_tests, ("build with gcc",)),
