@@ -224,16 +224,14 @@ static bool member_explain_node(struct member *member, int error) {
 
 static bool member_open_node(struct member *member) {
     const struct config *config = member->config;
-    char path[sizeof config->data_dir + 16];
     struct lash_peer peers[LASH_RAFT_MEMBERS_MAX];
-    member_path(member, "log", path, sizeof path);
     for (size_t i = 0; i < config->member_count; i++)
         peers[i] = (struct lash_peer){
             .id = config->members[i].id, .host = config->members[i].peer.host, .port = config->members[i].peer.port};
     struct lash_node_options options = {
         .id = config->member_id,
         .cluster_id = config->cluster_id,
-        .data_dir = path,
+        .data_dir = config->data_dir, /* it keeps its log in log/ there */
         .listen_host = url_listen_host(&config->listen_peer),
         .listen_port = config->listen_peer.port,
         .peers = peers,
