@@ -22,7 +22,7 @@ struct progress {
     uint64_t state;          /* enum lash_progress_state */
     uint64_t match;          /* its log equals the leader's up to here, durably; never falls (L7) */
     uint64_t next;           /* the next entry to send; in LASH_REPLICATE ahead of what is acknowledged */
-    uint64_t paused;         /* 1: no entries before the next answer (in LASH_REPLICATE: or the next heartbeat) */
+    uint64_t paused;         /* 1: no entries before the next answer, which a heartbeat asks for at the latest */
     uint64_t contact_ms;     /* when it last answered in this term; at first the time of the election */
     uint64_t round;          /* the last read round that it acknowledged (D§6.4) */
     uint64_t round_sent;     /* the last read round that it was told of */

@@ -93,8 +93,6 @@ void replication_tick(struct lash_raft *raft, struct lash_outputs *outputs) {
         if (progress->state != LASH_SNAPSHOT && progress->next < raft_terms(raft)->first_index)
             progress_become_snapshot(progress);
         replication_heartbeat(raft, slot, outputs);
-        if (progress->state == LASH_REPLICATE)
-            progress->paused = 0;
     }
 }
 

@@ -200,14 +200,21 @@ void cluster_crash(struct cluster *cluster, lash_id id, uint64_t survive) {
 /* ---- Judging ----------------------------------------------------------------------------------- */
 
 /* L7: what a leader believes of a member, its own disk included, is so. */
-static void cluster_check_progress(struct cluster *cluster, const struct cluster_node *node,
+static void cluster_check_progress(struct cluster *cluster, struct cluster_node *node,
                                    const struct lash_raft_status *status) {
     for (uint32_t i = 0; i < status->progress_count; i++) {
         const struct lash_progress *progress = &status->progress[i];
-        const struct entries *disk = &cluster_node(cluster, progress->id)->disk;
+        const struct cluster_node *peer = cluster_node(cluster, progress->id);
+        const struct entries *disk = &peer->disk;
         lash_index match = progress->match;
         ORACLE_CHECK(match < progress->next, "L7", "n%llu has match %llu and next %llu for n%llu", LLU node->id,
                      LLU match, LLU progress->next, LLU progress->id);
+        ORACLE_CHECK(match >= node->matches[i], "L7", "n%llu's match of n%llu fell from %llu to %llu", LLU node->id,
+                     LLU progress->id, LLU node->matches[i], LLU match);
+        node->matches[i] = match;
+        /* Who entered a later term may have dropped what this leader never committed. */
+        if (peer->disk_term > node->term)
+            continue;
         ORACLE_CHECK(match <= disk->count, "L7", "n%llu believes that n%llu holds %llu, and it holds %llu",
                      LLU node->id, LLU progress->id, LLU match, LLU disk->count);
         ORACLE_CHECK(match == 0 || entry_equal(&disk->entries[match - 1], &node->log.entries[match - 1]), "L7",
@@ -257,8 +264,10 @@ static void cluster_check(struct cluster *cluster, struct cluster_node *node) {
     oracle_commit(cluster->oracle, &node->log, before + 1, status.commit);
     if (status.role != LASH_LEADER)
         return;
-    if (!led)
+    if (!led) {
+        memset(node->matches, 0, sizeof node->matches);
         oracle_leader(cluster->oracle, node->id, status.term, &node->log);
+    }
     if (status.commit > before)
         cluster_check_quorum(cluster, node, status.commit);
     cluster_check_progress(cluster, node, &status);

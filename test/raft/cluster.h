@@ -59,6 +59,7 @@ struct cluster_node {
     lash_index commit;
     lash_term term;
     uint32_t role;
+    lash_index matches[CLUSTER_NODES_MAX]; /* while it leads: what it knew of the others after the last step */
 
     struct entries log;
     lash_index first_index; /* what is before was compacted */

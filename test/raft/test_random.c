@@ -24,6 +24,8 @@ enum chance {
     CHANCE_DELIVER,
     CHANCE_DROP,
     CHANCE_DUPLICATE,
+    CHANCE_DELAY,
+    CHANCE_ARRIVE,
     CHANCE_WRITE,
     CHANCE_TIME,
     CHANCE_TICK,
@@ -41,17 +43,23 @@ enum chance {
 
 /* The greatest weight that each may get. */
 static const uint32_t chance_max[CHANCES] = {
-    [CHANCE_DELIVER] = 120, [CHANCE_DROP] = 12,    [CHANCE_DUPLICATE] = 12,  [CHANCE_WRITE] = 60,  [CHANCE_TIME] = 24,
-    [CHANCE_TICK] = 4,      [CHANCE_PROPOSE] = 24, [CHANCE_READ] = 16,       [CHANCE_CRASH] = 2,   [CHANCE_START] = 12,
-    [CHANCE_CUT] = 2,       [CHANCE_MEND] = 4,     [CHANCE_UNREACHABLE] = 4, [CHANCE_APPLIED] = 8, [CHANCE_COMPACT] = 2,
+    [CHANCE_DELIVER] = 120, [CHANCE_DROP] = 12,  [CHANCE_DUPLICATE] = 12,  [CHANCE_DELAY] = 8,
+    [CHANCE_ARRIVE] = 8,    [CHANCE_WRITE] = 60, [CHANCE_TIME] = 24,       [CHANCE_TICK] = 4,
+    [CHANCE_PROPOSE] = 24,  [CHANCE_READ] = 16,  [CHANCE_CRASH] = 2,       [CHANCE_START] = 12,
+    [CHANCE_CUT] = 3,       [CHANCE_MEND] = 3,   [CHANCE_UNREACHABLE] = 4, [CHANCE_APPLIED] = 8,
+    [CHANCE_COMPACT] = 2,
 };
+
+#define ASIDE_MAX 32
 
 struct schedule {
     uint64_t seed;
     uint64_t random;
     uint32_t weights[CHANCES];
     uint32_t weight;
-    bool reorder; /* packets are taken from anywhere, else in the order of sending */
+    bool reorder;                           /* packets are taken from anywhere, else in the order of sending */
+    struct cluster_packet aside[ASIDE_MAX]; /* packets that come much later */
+    uint32_t aside_count;
 };
 
 /* What all schedules did, to see that they did something. */
@@ -119,6 +127,16 @@ static lash_id random_node(struct schedule *schedule, const struct cluster *clus
     return 0;
 }
 
+/* What was set aside arrives when its sender may long have another role or term. */
+static void random_arrive(struct schedule *schedule, struct cluster *cluster) {
+    if (schedule->aside_count == 0)
+        return;
+    struct cluster_packet *packet = &schedule->aside[draw(schedule, schedule->aside_count)];
+    cluster_hand(cluster, packet);
+    cluster_packet_free(packet);
+    *packet = schedule->aside[--schedule->aside_count];
+}
+
 static void random_network(struct schedule *schedule, struct cluster *cluster, enum chance chance) {
     if (cluster->packet_count == 0)
         return;
@@ -127,8 +145,10 @@ static void random_network(struct schedule *schedule, struct cluster *cluster, e
         cluster_deliver(cluster, position);
     else if (chance == CHANCE_DROP)
         cluster_drop(cluster, position);
-    else
+    else if (chance == CHANCE_DUPLICATE)
         cluster_duplicate(cluster, position);
+    else if (schedule->aside_count < ASIDE_MAX)
+        schedule->aside[schedule->aside_count++] = cluster_take(cluster, position);
 }
 
 /* Time passes, and those whose deadline it reaches mostly notice. */
@@ -178,9 +198,16 @@ static void random_links(struct schedule *schedule, struct cluster *cluster, boo
         cluster->cut[a][b] = cut;
 }
 
+/* Mostly to the leader. One draw a statement: compilers differ in the order of what is within one. */
+static void random_propose(struct schedule *schedule, struct cluster *cluster, lash_id id) {
+    lash_id leader = cluster_leader(cluster);
+    if (leader != 0 && draw(schedule, 4) != 0)
+        id = leader;
+    cluster_propose(cluster, id, (uint32_t)(1 + draw(schedule, 5)));
+}
+
 static void random_on_node(struct schedule *schedule, struct cluster *cluster, enum chance chance) {
     lash_id id = random_node(schedule, cluster, chance != CHANCE_START);
-    lash_id leader = cluster_leader(cluster);
     if (id == 0)
         return;
     struct cluster_node *node = cluster_node(cluster, id);
@@ -190,8 +217,7 @@ static void random_on_node(struct schedule *schedule, struct cluster *cluster, e
     else if (chance == CHANCE_TICK)
         cluster_tick(cluster, id);
     else if (chance == CHANCE_PROPOSE)
-        cluster_propose(cluster, leader != 0 && draw(schedule, 4) != 0 ? leader : id,
-                        (uint32_t)(1 + draw(schedule, 5)));
+        random_propose(schedule, cluster, id);
     else if (chance == CHANCE_READ)
         cluster_read(cluster, id);
     else if (chance == CHANCE_CRASH)
@@ -213,8 +239,10 @@ static void random_event(struct schedule *schedule, struct cluster *cluster) {
     uint32_t chance = 0;
     while (pick >= schedule->weights[chance])
         pick -= schedule->weights[chance++];
-    if (chance <= CHANCE_DUPLICATE)
+    if (chance <= CHANCE_DELAY)
         random_network(schedule, cluster, chance);
+    else if (chance == CHANCE_ARRIVE)
+        random_arrive(schedule, cluster);
     else if (chance == CHANCE_TIME)
         random_time(schedule, cluster);
     else if (chance == CHANCE_CUT || chance == CHANCE_MEND)
@@ -253,6 +281,18 @@ static void random_converge(struct schedule *schedule, struct cluster *cluster) 
     }
 }
 
+/* Another kind of weather: other faults, and often a partition that lasts. */
+static void random_regime(struct schedule *schedule, struct cluster *cluster) {
+    random_weights(schedule);
+    memset(cluster->cut, 0, sizeof cluster->cut);
+    if (draw(schedule, 2) == 0)
+        return;
+    schedule->weight -= schedule->weights[CHANCE_MEND];
+    schedule->weights[CHANCE_MEND] = 0;
+    lash_id leader = cluster_leader(cluster);
+    cluster_isolate(cluster, leader != 0 && draw(schedule, 2) == 0 ? leader : 1 + draw(schedule, cluster->count), true);
+}
+
 static uint64_t random_run(uint64_t seed, uint64_t events, struct totals *totals) {
     struct schedule schedule = {.seed = seed, .random = random_mix(seed)};
     seed_now = seed;
@@ -266,12 +306,14 @@ static uint64_t random_run(uint64_t seed, uint64_t events, struct totals *totals
     random_weights(&schedule);
     for (uint64_t i = 0; i < events; i++) {
         if (draw(&schedule, 500) == 0)
-            random_weights(&schedule);
+            random_regime(&schedule, cluster);
         random_event(&schedule, cluster);
     }
     random_converge(&schedule, cluster);
     for (lash_id id = 1; id <= count; id++)
         totals->trace = random_mix(totals->trace ^ lash_raft_hash(cluster_node(cluster, id)->raft));
+    while (schedule.aside_count > 0)
+        cluster_packet_free(&schedule.aside[--schedule.aside_count]);
     uint64_t trace = cluster->trace;
     totals->steps += cluster->steps;
     totals->committed += oracle_committed(cluster->oracle);

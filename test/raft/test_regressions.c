@@ -122,6 +122,42 @@ static void a_completion_does_not_vouch_for_an_entry_that_was_cut_off_and_came_b
     assert_int_equal(solo_status(&solo).durable_index, 3);
 }
 
+/* The same, with a third cut behind the entry that came back: the lowest of the cuts is the one that matters. */
+static void a_later_cut_does_not_hide_an_earlier_one(void **state) {
+    (void)state;
+    begin((struct solo_start){.term = 2, .log = SOLO_LOG(1)});
+    solo_message(&solo, solo_append(&solo, 2, 2, 1, 1, 0, SOLO_LOG(2)));
+    solo_message(&solo, solo_append(&solo, 3, 3, 1, 1, 0, SOLO_LOG(3)));
+    solo_message(&solo, solo_append(&solo, 2, 4, 1, 1, 0, SOLO_LOG(2, 4)));
+    solo_message(&solo, solo_append(&solo, 3, 5, 2, 2, 0, SOLO_LOG(5)));
+    assert_string_equal(solo_log(&solo), "1 2 5");
+    written(1, 2, 2);
+    assert_int_equal(solo_status(&solo).durable_index, 1);
+    written(4, 3, 5);
+    assert_int_equal(solo_status(&solo).durable_index, 3);
+}
+
+static void a_new_leadership_knows_nothing_of_what_the_last_one_knew(void **state) {
+    (void)state;
+    begin((struct solo_start){.term = 0});
+    solo_lead(&solo);
+    solo_propose(&solo, 2);
+    solo_written(&solo);
+    solo_message(&solo, solo_accept(3, 1, 3, 0));
+    solo_message(&solo, solo_append(&solo, 2, 2, 1, 1, 1, NULL));
+    assert_int_equal(solo_status(&solo).role, LASH_FOLLOWER);
+    solo_timeout(&solo);
+    solo_message(&solo, solo_pre_vote_reply(2, 3, true));
+    solo_written(&solo);
+    solo_message(&solo, solo_vote_reply(2, 3, true));
+    assert_int_equal(solo_status(&solo).role, LASH_LEADER);
+    for (uint32_t i = 1; i < 3; i++) {
+        assert_int_equal(solo_status(&solo).progress[i].match, 0);
+        assert_int_equal(solo_status(&solo).progress[i].state, LASH_PROBE);
+        assert_int_equal(solo_status(&solo).progress[i].next, 4);
+    }
+}
+
 static void a_leaders_completion_after_it_lost_its_office_commits_nothing(void **state) {
     (void)state;
     begin((struct solo_start){.term = 0});
@@ -632,6 +668,8 @@ int main(void) {
         CASE(a_duplicate_is_not_acknowledged_before_the_first_is_durable),
         CASE(a_completion_for_entries_since_overwritten_counts_for_nothing),
         CASE(a_completion_does_not_vouch_for_an_entry_that_was_cut_off_and_came_back),
+        CASE(a_later_cut_does_not_hide_an_earlier_one),
+        CASE(a_new_leadership_knows_nothing_of_what_the_last_one_knew),
         CASE(a_leaders_completion_after_it_lost_its_office_commits_nothing),
         CASE(the_term_of_a_compacted_index_is_not_read_as_zero),
         CASE(next_index_never_goes_to_zero_nor_below_match),
