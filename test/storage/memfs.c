@@ -60,7 +60,8 @@ struct memfs {
     struct handle handles[HANDLES_MAX];
     uint64_t inode_number;
     uint64_t operations;
-    uint64_t fail_at;
+    uint64_t fail_at; /* 0: nothing fails */
+    uint64_t fail_count;
     enum memfs_fault fault;
     bool failed;
     bool off;
@@ -275,7 +276,8 @@ static bool lies_in(const char *path, const char *parent) {
 static enum memfs_fault meet(struct memfs *fs) {
     if (fs->off)
         return MEMFS_POWER_OFF;
-    if (++fs->operations != fs->fail_at)
+    uint64_t number = ++fs->operations;
+    if (!fs->fail_at || number < fs->fail_at || number - fs->fail_at >= fs->fail_count)
         return MEMFS_FAULTS;
     fs->failed = true;
     fs->off = fs->fault == MEMFS_POWER_OFF;
@@ -585,8 +587,13 @@ uint64_t memfs_operations(const struct memfs *fs) {
 }
 
 void memfs_fail(struct memfs *fs, uint64_t n, enum memfs_fault fault) {
+    memfs_fail_for(fs, n, 1, fault);
+}
+
+void memfs_fail_for(struct memfs *fs, uint64_t n, uint64_t count, enum memfs_fault fault) {
     fs->operations = 0;
     fs->fail_at = n;
+    fs->fail_count = count;
     fs->fault = fault;
     fs->failed = false;
 }

@@ -53,6 +53,9 @@ uint64_t memfs_operations(const struct memfs *fs);
 /* Count anew, and let the n-th operation from now on (1: the next) meet with `fault`; 0: none. */
 void memfs_fail(struct memfs *fs, uint64_t n, enum memfs_fault fault);
 
+/* The same, for `count` operations from the n-th on. */
+void memfs_fail_for(struct memfs *fs, uint64_t n, uint64_t count, enum memfs_fault fault);
+
 /* From now on writes and reservations fail with ENOSPC, or no longer. */
 void memfs_fill(struct memfs *fs, bool full);
 

@@ -18,6 +18,7 @@
 #include "lash/log.h"
 #include "memfs.h"
 #include "script.h"
+#include "storage/log_record.h"
 
 static void swallow(void *context, enum lash_log_level level, const char *line) {
     (void)context;
@@ -206,6 +207,78 @@ static void a_failed_sync_is_not_forgotten_over_a_restart(void **state) {
     memfs_free(fs);
 }
 
+/* A log with one durable entry, and an append behind it that failed though all of it got to the file: two records, of
+ * which the second begins on a sector of its own. */
+static struct log *fail_an_append(struct memfs *fs) {
+    lash_set_log(swallow, NULL, LASH_LOG_ERROR);
+    struct log_options options = kit_options(memfs_vfs(fs), "d");
+    struct log *log;
+    struct log_recovered recovered;
+    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
+    log_recovered_free(&recovered);
+    assert_int_equal(kit_append(log, 1, 1, 1, 0, 16), LASH_OK);
+    assert_int_equal(log_sync(log), LASH_OK);
+    size_t one_sector = RECORD_SECTOR - RECORD_HEADER_SIZE - FRAME_HEADER_SIZE - FRAME_ENTRY_SIZE;
+    struct log_item items[2] = {{.frame = kit_frame(2, 1, 1, 0, one_sector), .first = 2},
+                                {.frame = kit_frame(3, 1, 1, 0, 16), .first = 3}};
+    memfs_fail(fs, 1, MEMFS_EIO_DONE);
+    assert_int_equal(log_append(log, items, 2), LASH_IO);
+    buf_unref(items[0].frame);
+    buf_unref(items[1].frame);
+    return log;
+}
+
+static void expect_last(struct memfs *fs, lash_index last) {
+    struct log_options options = kit_options(memfs_vfs(fs), "d");
+    struct log *log;
+    struct log_recovered recovered;
+    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
+    assert_int_equal(recovered.last_index, last);
+    log_recovered_free(&recovered);
+    log_close(log);
+}
+
+static void a_failed_append_is_not_there_after_reopening(void **state) {
+    (void)state;
+    struct memfs *fs = memfs_new();
+    log_close(fail_an_append(fs));
+    expect_last(fs, 1);
+    memfs_free(fs);
+}
+
+/* The second record is valid, in its own place, and follows: but not the record that it was made to follow. */
+static void what_a_failed_append_left_behind_does_not_follow_the_next(void **state) {
+    (void)state;
+    struct memfs *fs = memfs_new();
+    struct log *log = fail_an_append(fs);
+    assert_int_equal(kit_append(log, 2, 1, 1, 7, 16), LASH_OK);
+    assert_int_equal(log_sync(log), LASH_OK);
+    memfs_fail(fs, 1, MEMFS_POWER_OFF);
+    log_close(log);
+    memfs_power_on(fs, MEMFS_NONE, 1);
+    expect_last(fs, 2);
+    memfs_free(fs);
+}
+
+/* When the failed append cannot be undone either, nobody may rely on this log any more. */
+static void an_append_that_cannot_be_undone_is_the_end(void **state) {
+    (void)state;
+    struct memfs *fs = memfs_new();
+    struct log_options options = kit_options(memfs_vfs(fs), "d");
+    struct log *log;
+    struct log_recovered recovered;
+    lash_set_log(swallow, NULL, LASH_LOG_ERROR);
+    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
+    log_recovered_free(&recovered);
+    memfs_fail_for(fs, 1, 2, MEMFS_EIO);
+    assert_int_equal(kit_append(log, 1, 1, 1, 0, 16), LASH_IO);
+    assert_int_equal(kit_append(log, 1, 1, 1, 0, 16), LASH_IO);
+    assert_int_equal(log_sync(log), LASH_IO);
+    log_close(log);
+    expect_last(fs, 0);
+    memfs_free(fs);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operation_fails_with_an_io_error),
@@ -215,6 +288,9 @@ int main(void) {
         cmocka_unit_test(every_allocation_fails),
         cmocka_unit_test(a_full_disk_ends_by_itself),
         cmocka_unit_test(a_failed_sync_is_not_forgotten_over_a_restart),
+        cmocka_unit_test(a_failed_append_is_not_there_after_reopening),
+        cmocka_unit_test(what_a_failed_append_left_behind_does_not_follow_the_next),
+        cmocka_unit_test(an_append_that_cannot_be_undone_is_the_end),
     };
     return cmocka_run_group_tests_name("log faults", tests, NULL, NULL);
 }
