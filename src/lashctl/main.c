@@ -27,7 +27,10 @@ static const struct verb verbs[] = {
     {"get", "[options] <key> [range_end]", "Gets the key or a range of keys", NULL, kv_get},
     {"help", "[command]", "Help about any command", NULL, run_help},
     {"log dump", "[options] <directory>", "Prints the records of a replica's log",
-     "  Needs no server and no lock, and changes nothing.", log_dump_run},
+     "  The directory is a replica's log, or a member's data directory, which holds it. Needs no server and no lock, "
+     "and\n"
+     "  changes nothing.",
+     log_dump_run},
     {"member list", "[options]", "Lists all members in the cluster",
      "  The simple format lists: ID, status, name, peer addresses, client addresses, is learner.", member_list},
     {"put", "[options] <key> <value>", "Puts the given key into the store",
