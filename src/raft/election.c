@@ -20,6 +20,18 @@ void election_reset_timeout(struct lash_raft *raft) {
     raft->election_deadline_ms = raft->now_ms + random_between(&raft->random, raft->election_ms, raft->election_ms);
 }
 
+void election_begin(struct lash_raft *raft) {
+    uint64_t self[LASH_RAFT_MEMBERS_MAX] = {0};
+    uint32_t slot = configuration_slot(&raft->configuration, raft->id);
+    election_reset_timeout(raft);
+    if (slot == CONFIGURATION_NONE)
+        return;
+    self[slot] = 1;
+    /* Whoever is a majority alone has nobody to wait for. */
+    if (quorum_reached(&raft->configuration, self) == 1)
+        raft->election_deadline_ms = raft->now_ms;
+}
+
 /* The last moment at which a leader had heard from a quorum, itself included. */
 static uint64_t election_quorum_contact(const struct lash_raft *raft) {
     uint64_t contacts[LASH_RAFT_MEMBERS_MAX] = {0};

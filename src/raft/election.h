@@ -7,6 +7,9 @@
 
 #include "lash/raft.h"
 
+/* Begin to wait for a leader, at creation. */
+void election_begin(struct lash_raft *raft);
+
 /* Draw a new election timeout, from now on. */
 void election_reset_timeout(struct lash_raft *raft);
 

@@ -109,7 +109,7 @@ static void raft_start(struct lash_raft *raft, const struct lash_raft_saved *sav
     raft->read_context = random_mix(raft->random ^ life) >> 2;
     /* §5.2: when servers start up, they begin as followers. */
     raft->role = LASH_FOLLOWER;
-    election_reset_timeout(raft);
+    election_begin(raft);
 }
 
 int lash_raft_init(void *block, const struct lash_raft_options *options, const struct lash_raft_saved *saved,

@@ -380,6 +380,14 @@ static void timeouts_are_drawn_anew_each_time(void **state) {
     assert_in_range(different, 8, 10);
 }
 
+static void a_group_of_one_does_not_wait_to_elect_itself(void **state) {
+    (void)state;
+    begin((struct solo_start){.members = 3, .learners = 2});
+    solo_tick(&solo);
+    assert_int_equal(solo.now_ms, 1000);
+    assert_int_equal(solo_status(&solo).role, LASH_CANDIDATE);
+}
+
 /* ---- Compaction -------------------------------------------------------------------------------- */
 
 static void what_is_applied_can_be_forgotten(void **state) {
@@ -508,6 +516,7 @@ int main(void) {
         CASE(time_never_goes_back),
         cmocka_unit_test(nodes_with_one_seed_do_not_time_out_together),
         CASE(timeouts_are_drawn_anew_each_time),
+        CASE(a_group_of_one_does_not_wait_to_elect_itself),
         CASE(what_is_applied_can_be_forgotten),
         CASE(the_largest_group_answers_all_followers_in_one_step),
         CASE(learners_are_served_but_neither_vote_nor_stand),

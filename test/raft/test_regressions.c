@@ -251,7 +251,7 @@ static void a_lost_message_is_found_out_by_the_next_heartbeat(void **state) {
 static void a_single_voter_commits_only_what_is_on_its_disk(void **state) {
     (void)state;
     begin((struct solo_start){.members = 1});
-    solo_timeout(&solo);
+    solo_tick(&solo);
     assert_int_equal(solo_status(&solo).role, LASH_CANDIDATE);
     solo_written(&solo);
     assert_int_equal(solo_status(&solo).role, LASH_LEADER);
