@@ -93,6 +93,7 @@ void fixture_set_up(struct fixture *fixture, size_t count) {
     /* A node by itself has nobody to wait for. */
     fixture->options.heartbeat_ms = count == 1 ? 5 : 20;
     fixture->options.election_ms = count == 1 ? 15 : 150;
+    fixture->options.request_timeout_ms = 60000;
     fixture->options.segment_bytes = 1 << 20;
     fixture_ports(fixture);
     for (size_t i = 0; i < count; i++) {
@@ -243,6 +244,14 @@ void fixture_wait_for(struct fixture_wait *wait, uint64_t left) {
     pthread_mutex_unlock(&wait->mutex);
 }
 
+uint64_t fixture_wait_all(struct fixture_wait *wait) {
+    fixture_wait_for(wait, 0);
+    for (int i = 0; i < 20; i++)
+        if (i != -LASH_DROPPED && i != -LASH_NO_LEADER)
+            assert_int_equal(wait->failed[i], 0);
+    return wait->succeeded;
+}
+
 /* Wait for the one request that was accepted or refused with `error`. */
 static int fixture_one(struct fixture_wait *wait, int error, lash_index *index) {
     if (error)
@@ -277,7 +286,15 @@ int fixture_barrier(lash_node *node) {
     return fixture_one(&wait, lash_node_barrier(node, fixture_done, &wait), NULL);
 }
 
+void fixture_propose_surely(lash_node *node, const void *data, size_t size) {
+    int error;
+    do
+        error = fixture_propose(node, data, size);
+    while (error == LASH_DROPPED || error == LASH_NO_LEADER);
+    assert_int_equal(error, 0);
+}
+
 void fixture_propose_many(lash_node *node, uint64_t count) {
     for (uint64_t i = 0; i < count; i++)
-        assert_int_equal(fixture_propose(node, &i, sizeof i), 0);
+        fixture_propose_surely(node, &i, sizeof i);
 }

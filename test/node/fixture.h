@@ -80,13 +80,19 @@ void fixture_wait_add(struct fixture_wait *wait);
 void fixture_done(void *argument, int error, lash_index index);
 /* Wait until at most `left` are outstanding. */
 void fixture_wait_for(struct fixture_wait *wait, uint64_t left);
+/* Wait for all: each has succeeded, or was certainly not carried out, as elections may come at any time on a slow machine.
+ * Returns how many succeeded. */
+uint64_t fixture_wait_all(struct fixture_wait *wait);
 
 /* One request, waited for; returns its error. */
 int fixture_propose(lash_node *node, const void *data, size_t size);
 int fixture_read(lash_node *node, lash_index *index);
 int fixture_barrier(lash_node *node);
 
-/* Propose `count` small commands one after another, each of which must succeed. */
+/* Propose until it succeeds; an attempt may fail only if it was certainly not carried out. */
+void fixture_propose_surely(lash_node *node, const void *data, size_t size);
+
+/* Propose `count` small commands surely, one after another. */
 void fixture_propose_many(lash_node *node, uint64_t count);
 
 #endif

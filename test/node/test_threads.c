@@ -16,8 +16,8 @@ enum { THREADS = 6, ROUNDS = 300, OUTSTANDING = 32 };
 struct client {
     struct fixture *fixture;
     size_t number;
-    struct fixture_wait wait;
-    uint64_t accepted;
+    struct fixture_wait proposals;
+    struct fixture_wait reads;
 };
 
 /* Proposals and reads at all nodes by turns, with some outstanding. */
@@ -27,15 +27,14 @@ static void *run_client(void *argument) {
         lash_node *node = client->fixture->nodes[(client->number + i) % 3].node;
         uint64_t data[2] = {client->number, i};
         struct lash_status status;
-        fixture_wait_add(&client->wait);
-        assert_int_equal(lash_node_propose(node, data, sizeof data, NULL, fixture_done, &client->wait), 0);
-        fixture_wait_add(&client->wait);
-        assert_int_equal(lash_node_read(node, fixture_done, &client->wait), 0);
+        fixture_wait_add(&client->proposals);
+        assert_int_equal(lash_node_propose(node, data, sizeof data, NULL, fixture_done, &client->proposals), 0);
+        fixture_wait_add(&client->reads);
+        assert_int_equal(lash_node_read(node, fixture_done, &client->reads), 0);
         assert_int_equal(lash_node_status(node, &status), 0);
-        client->accepted++;
-        fixture_wait_for(&client->wait, OUTSTANDING);
+        fixture_wait_for(&client->proposals, OUTSTANDING);
     }
-    fixture_wait_for(&client->wait, 0);
+    fixture_wait_for(&client->reads, 0);
     return NULL;
 }
 
@@ -50,14 +49,18 @@ static void many_threads_propose_and_read_at_all_nodes(void **state) {
     pthread_t threads[THREADS];
     for (size_t i = 0; i < THREADS; i++) {
         clients[i] = (struct client){.fixture = &fixture, .number = i};
-        fixture_wait_init(&clients[i].wait);
+        fixture_wait_init(&clients[i].proposals);
+        fixture_wait_init(&clients[i].reads);
         assert_int_equal(pthread_create(&threads[i], NULL, run_client, &clients[i]), 0);
     }
+    uint64_t count = 0;
     for (size_t i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
-        assert_int_equal(clients[i].wait.succeeded, 2 * ROUNDS);
+        assert_int_equal(clients[i].reads.succeeded, ROUNDS);
+        count += fixture_wait_all(&clients[i].proposals);
     }
-    fixture_agree(&fixture, (uint64_t)THREADS * ROUNDS);
+    assert_true(count > 0);
+    fixture_agree(&fixture, count);
     fixture_tear_down(&fixture);
 }
 
