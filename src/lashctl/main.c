@@ -2,7 +2,6 @@
  *
  * lashctl, the command line client: finds the verb and hands over to it.
  */
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -201,7 +200,6 @@ static int dispatch(struct ctl *ctl, int argc, char **argv) {
 
 int main(int argc, char **argv) {
     struct ctl ctl = {.endpoints = NULL};
-    (void)signal(SIGPIPE, SIG_IGN);
     int rc = flags_defaults(&ctl);
     if (rc == CTL_OK)
         rc = dispatch(&ctl, argc, argv);

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The leader of three is killed with SIGKILL over and over while eight clients write and read.
+
+Afterwards every acknowledged write must be there on every node, at the revision that it was acknowledged with; revisions must
+follow real time; the history of every key must be linearizable; and after each kill there must have been a new leader within
+three election timeouts. An election that split its votes, which its term tells, may take one more round for each; few may.
+"""
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from harness import BUILD, ProcessTest, wait_for_leader, wait_until
+from replica import wait_for_same_state
+
+KILLS = int(os.environ.get("LASH_KILLS", "50"))
+ELECTION_MS = 1000
+HEARTBEAT_MS = 100
+TIMEOUTS_ALLOWED = 3
+TIMEOUTS_MORE_FOR_A_SPLIT = 2
+SPLITS_ALLOWED = max(1, KILLS // 10)
+CLIENTS = 8
+SECONDS_MAX = 400
+FLAGS = ["--election-timeout", str(ELECTION_MS), "--heartbeat-interval", str(HEARTBEAT_MS)]
+CHAOS = BUILD / "test/process/lash-chaos"
+
+
+@dataclasses.dataclass
+class Kill:
+    """What the survivors made of it; moments are in nanoseconds."""
+    killed: int
+    elected: int
+    terms: int
+
+    @property
+    def allowed_ms(self):
+        return (TIMEOUTS_ALLOWED + TIMEOUTS_MORE_FOR_A_SPLIT * (self.terms - 1)) * ELECTION_MS
+
+
+def now():
+    """On the clock that the history uses."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+
+def read_history(path):
+    with open(path, encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def is_write(operation):
+    return operation["outcome"] == "ok" and (operation["op"] == "put" or operation.get("swapped", False))
+
+
+def takeover_ms(writes, killed):
+    """From a kill to the first acknowledgement of a write that began after it."""
+    return min((write["end_ns"] - killed for write in writes if write["start_ns"] > killed), default=float("inf")) / 1e6
+
+
+def find_revision_out_of_order(writes):
+    """Two acknowledged writes of which the later one, in real time, has the smaller or the same revision; or None."""
+    events = sorted([(write["start_ns"], 0, i) for i, write in enumerate(writes)] +
+                    [(write["end_ns"], 1, i) for i, write in enumerate(writes)])
+    newest, least = None, {}
+    for _, is_end, i in events:
+        if not is_end:
+            least[i] = newest
+        else:
+            before = least.pop(i)
+            if before is not None and writes[before]["revision"] >= writes[i]["revision"]:
+                return writes[before], writes[i]
+            if newest is None or writes[newest]["revision"] < writes[i]["revision"]:
+                newest = i
+    return None
+
+
+def distribution(times):
+    times = sorted(times)
+    pick = lambda share: times[min(len(times) - 1, int(share * len(times)))]
+    return (f"min {times[0]:.0f} ms, median {pick(0.5):.0f} ms, 90 % {pick(0.9):.0f} ms, max {times[-1]:.0f} ms "
+            f"(election timeout {ELECTION_MS} ms)")
+
+
+class LeaderKilled(ProcessTest):
+    def setUp(self):
+        self.nodes = self.cluster(flags=FLAGS)
+        directory = tempfile.TemporaryDirectory(prefix="lash-kill-")
+        self.addCleanup(directory.cleanup)
+        self.history = pathlib.Path(directory.name) / "history.jsonl"
+
+    def start_clients(self):
+        clients = subprocess.Popen([str(CHAOS), "run", "--endpoints", self.nodes.endpoints, "--history",
+                                    str(self.history), "--clients", str(CLIENTS), "--seconds", str(SECONDS_MAX)],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(clients.stdout.close)
+        self.addCleanup(clients.wait)
+        self.addCleanup(clients.kill)
+        return clients
+
+    def kill_and_restart_leader(self):
+        leader = self.nodes.wait_for_leader()
+        term = leader.status()["raftTerm"]
+        killed = now()
+        leader.kill()
+        survivors = [replica for replica in self.nodes.replicas if replica is not leader]
+        # The survivors go on naming the dead one until they notice: the leader waited for is one of them.
+        successor = wait_for_leader(survivors)
+        elected = now()
+        status = successor.status()
+        kill = Kill(killed, elected, status["raftTerm"] - term)
+        self.nodes.start(leader)
+
+        def caught_up():
+            self.assertTrue(leader.running(), f"{leader.name} did not come back:\n{leader.log_tail()}")
+            now_has = leader.status()
+            return now_has and now_has.get("leader") and now_has["raftAppliedIndex"] >= status["raftIndex"]
+        wait_until(caught_up, 30, f"{leader.name} does not catch up:\n{leader.log_tail()}")
+        return kill
+
+    def test_nothing_acknowledged_is_lost(self):
+        clients = self.start_clients()
+        wait_until(lambda: self.history.exists() and self.history.stat().st_size > 0, 10, "no operation completes")
+        begin = time.monotonic()
+        kills = [self.kill_and_restart_leader() for _ in range(KILLS)]
+        # The last kill needs a write behind it, too.
+        size = self.history.stat().st_size
+        wait_until(lambda: self.history.stat().st_size > size + 65536, 10, "no operation completes after the last kill")
+        self.assertIsNone(clients.poll(), "the clients ended early")
+        clients.send_signal(signal.SIGTERM)
+        summary = json.loads(clients.communicate(timeout=30)[0])
+        print(f"\n{KILLS} kills in {time.monotonic() - begin:.0f} s; operations: {summary}", flush=True)
+        wait_for_same_state(self.nodes.replicas)
+
+        writes = [operation for operation in read_history(self.history) if is_write(operation)]
+        self.check_every_write_is_there(writes)
+        self.check_linearizable()
+        self.check_takeovers(writes, kills)
+
+    def check_every_write_is_there(self, writes):
+        self.assertGreater(len(writes), KILLS * CLIENTS)
+        self.assertIsNone(find_revision_out_of_order(writes))
+        revisions = [write["revision"] for write in writes]
+        self.assertEqual(len(set(revisions)), len(revisions), "two writes have the same revision")
+        result = subprocess.run([str(CHAOS), "verify", "--endpoints", self.nodes.endpoints, "--history",
+                                 str(self.history)], capture_output=True, text=True, check=False, timeout=120)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        found = json.loads(result.stdout)
+        self.assertEqual(found, {"found": len(writes) * len(self.nodes.replicas), "missing": 0})
+        print(f"{len(writes)} acknowledged writes are on each of the {len(self.nodes.replicas)} nodes", flush=True)
+
+    def check_takeovers(self, writes, kills):
+        """A leader is there once a write is acknowledged, or once the survivors say so. Clients whose requests went down
+        with the old leader may be waiting for their time to run out, so the second can come first."""
+        acknowledged = [takeover_ms(writes, kill.killed) for kill in kills]
+        elected = [min(write, (kill.elected - kill.killed) / 1e6) for write, kill in zip(acknowledged, kills)]
+        splits = sum(kill.terms > 1 for kill in kills)
+        print(f"from a kill to a new leader: {distribution(elected)}; {splits} split votes", flush=True)
+        print(f"from a kill to the next acknowledged write: {distribution(acknowledged)}", flush=True)
+        late = [(round(took), kill.terms) for took, kill in zip(elected, kills) if took > kill.allowed_ms]
+        self.assertEqual(late, [], "milliseconds and terms of elections that took too long")
+        self.assertLessEqual(splits, SPLITS_ALLOWED)
+
+    def check_linearizable(self):
+        result = subprocess.run([str(BUILD / "lash-linear"), "--timeout", "60", str(self.history)],
+                                capture_output=True, text=True, check=False, timeout=200)
+        if result.returncode != 0:
+            kept = pathlib.Path(tempfile.gettempdir()) / f"lash-history-{os.getpid()}.jsonl"
+            kept.write_bytes(self.history.read_bytes())
+            self.fail(f"{result.stdout}{result.stderr}the history is kept as {kept}")
+        print(result.stdout.strip(), flush=True)
+
+
+class Judgement(unittest.TestCase):
+    """The test's own arithmetic, on histories written by hand."""
+
+    def test_revisions_against_real_time_are_noticed(self):
+        good = [{"start_ns": 0, "end_ns": 10, "revision": 2}, {"start_ns": 5, "end_ns": 6, "revision": 3},
+                {"start_ns": 11, "end_ns": 12, "revision": 4}]
+        bad = good + [{"start_ns": 20, "end_ns": 21, "revision": 3}]
+        self.assertIsNone(find_revision_out_of_order(good))
+        self.assertEqual([write["revision"] for write in find_revision_out_of_order(bad)], [4, 3])
+
+    def test_a_takeover_counts_from_the_kill_to_a_write_that_began_after_it(self):
+        writes = [{"start_ns": 0, "end_ns": 9_000_000}, {"start_ns": 6_000_000, "end_ns": 8_000_000}]
+        self.assertEqual(takeover_ms(writes, 5_000_000), 3)
+        self.assertEqual(takeover_ms(writes, 7_000_000), float("inf"))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2, argv=sys.argv[:1])
