@@ -17,13 +17,14 @@ static void journal_work(struct job *job) {
     struct journal *journal = list_entry(job, struct journal, job);
     struct log *log = journal->replica->log;
     journal->sync_error = 0;
+    journal->append_error = 0;
     if (journal->writing.count == 0) {
-        journal->append_error = log_mark(log);
+        (void)log_mark(log); /* without it nothing is lost; what ails the disk, the next write will meet */
         return;
     }
     journal->append_error = log_append(log, journal->writing.items, journal->writing.count);
-    if (!journal->append_error)
-        journal->sync_error = log_sync(log);
+    /* An append that ends a segment syncs as well. Should that have failed, the log is dead, and says so here. */
+    journal->sync_error = log_sync(log);
 }
 
 static void journal_clear(struct journal_batch *batch) {
