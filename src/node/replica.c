@@ -58,7 +58,10 @@ void replica_end(struct replica *replica, struct request *request, int error, la
 static int replica_grow(struct replica *replica) {
     struct lash_raft_options options = replica->raft_options;
     options.terms_max *= 2;
-    void *block = mem_alloc(lash_raft_size(&options));
+    size_t size = lash_raft_size(&options);
+    if (size == 0)
+        return LASH_FULL; /* more than any core can hold */
+    void *block = mem_alloc(size);
     if (!block)
         return LASH_NOMEM;
     struct lash_raft *raft;
@@ -122,10 +125,11 @@ int replica_step(struct replica *replica, struct lash_event *event, const struct
     replica->now_ms = replica->env->now_ms(replica->env->context);
     event->now_ms = replica->now_ms;
     error = lash_raft_step(replica->raft, event, &replica->outputs);
-    if (error == LASH_FULL) {
+    while (error == LASH_FULL) {
         error = replica_grow(replica);
-        if (!error)
-            error = lash_raft_step(replica->raft, event, &replica->outputs);
+        if (error)
+            return error;
+        error = lash_raft_step(replica->raft, event, &replica->outputs);
     }
     if (error)
         return error;

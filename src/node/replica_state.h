@@ -118,7 +118,8 @@ struct replica {
 /* ---- replica.c ----------------------------------------------------------------------------------- */
 
 /* Step the core and carry its outputs out. `frames` are those of the event's entries. On an error nothing happened.
- * Errors: LASH_CLOSED (takes no part), LASH_NOMEM, LASH_NOT_LEADER, LASH_BUSY. */
+ * Errors: LASH_CLOSED (takes no part), LASH_NOMEM, LASH_NOT_LEADER, LASH_BUSY, LASH_FULL (more changes of term than a
+ * core can hold). */
 int replica_step(struct replica *replica, struct lash_event *event, const struct recent_frame *frames, size_t count);
 
 /* Step for an event that must not be lost: without memory the replica fails. */
