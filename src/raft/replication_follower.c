@@ -38,8 +38,26 @@ static lash_index replication_matched(const struct lash_message *message) {
     return last;
 }
 
+/* The first index of `piece` that the log lacks or holds with another term; piece->last + 1 when there is none. */
+static lash_index replication_differs(const struct terms *terms, const struct piece *piece) {
+    lash_index index = piece->from < terms->first_index ? terms->first_index : piece->from;
+    while (index <= piece->last && index <= terms->last_index) {
+        if (terms_at(terms, index) != piece->term)
+            return index;
+        index = terms_run_end(terms, index) + 1;
+    }
+    return index <= piece->last ? index : piece->last + 1;
+}
+
+/* Whether what is committed stays as it is when `piece` is taken. */
+static bool replication_keeps_committed(const struct lash_raft *raft, const struct piece *piece) {
+    struct piece committed = *piece;
+    if (committed.last > raft->commit)
+        committed.last = raft->commit;
+    return committed.last < committed.from || replication_differs(raft_terms_of(raft), &committed) > committed.last;
+}
+
 bool replication_append_valid(const struct lash_raft *raft, const struct lash_message *message) {
-    (void)raft;
     lash_index prev_index = message->append.prev_index;
     lash_term term = message->append.prev_term;
     if (message->term == 0 || prev_index >= RAFT_LIMIT || term > message->term || (prev_index == 0) != (term == 0))
@@ -56,6 +74,11 @@ bool replication_append_valid(const struct lash_raft *raft, const struct lash_me
         if (next - 1 <= prev_index)
             continue;
         if (run->term == 0 || run->term < term || run->term > message->term)
+            return false;
+        /* §5.4.3, Leader Completeness: a leader of this term or a later one holds every entry that is committed here. A
+         * former leader may not, and is answered so that it steps down. */
+        struct piece piece = replication_piece(run, prev_index);
+        if (message->term >= raft->term && !replication_keeps_committed(raft, &piece))
             return false;
         term = run->term;
     }
@@ -74,17 +97,6 @@ int replication_append_room(const struct lash_raft *raft, const struct lash_mess
     }
     bool stale = message->term < raft->term;
     return stale || terms_room(raft_terms_of(raft), changes) ? LASH_OK : LASH_FULL;
-}
-
-/* The first index of `piece` that the log lacks or holds with another term; piece->last + 1 when there is none. */
-static lash_index replication_differs(const struct terms *terms, const struct piece *piece) {
-    lash_index index = piece->from < terms->first_index ? terms->first_index : piece->from;
-    while (index <= piece->last && index <= terms->last_index) {
-        if (terms_at(terms, index) != piece->term)
-            return index;
-        index = terms_run_end(terms, index) + 1;
-    }
-    return index <= piece->last ? index : piece->last + 1;
 }
 
 /* Bring the log to what the message says; what it holds already is left alone. */
