@@ -115,6 +115,9 @@ static int applier_reserve(struct applier *applier) {
     for (size_t i = 0; i < applier->frame_count; i++) {
         struct frame frame;
         int error = frame_header(applier->frames[i]->data, &frame);
+        /* A newer version wrote it: to go on without it is to be another state machine than the others. */
+        if (!error && frame.kind > LASH_ENTRY_BARRIER)
+            error = LASH_VERSION;
         if (error)
             return error;
         count += frame.count;
@@ -137,7 +140,7 @@ static void applier_start(struct replica *replica) {
         applier_release(applier);
         applier->not_before_ms = replica->now_ms + replica->options.heartbeat_ms;
         if (error != LASH_NOMEM)
-            replica_fail(replica, error, "the log holds a frame that cannot be read");
+            replica_fail(replica, error, "the log holds a frame that this version cannot read");
         return;
     }
     applier->last = applier->applied;

@@ -64,6 +64,8 @@ static int receiver_parse(struct replica *replica, const uint8_t *tail, size_t s
         int error = frame_check(tail, size, &frame, &used);
         if (!error && (frame.group != replica->options.group || frame.first == 0))
             error = LASH_CORRUPT;
+        if (!error && frame.kind > LASH_ENTRY_BARRIER)
+            error = LASH_VERSION;
         if (!error)
             error = receiver_add(found, &frame, tail, used);
         if (error)
@@ -75,11 +77,46 @@ static int receiver_parse(struct replica *replica, const uint8_t *tail, size_t s
     return 0;
 }
 
+/* The first entry of `frame` behind `after` that the log holds with another term; 0 when there is none. */
+static lash_index receiver_differs(const struct replica *replica, const struct recent_frame *frame, lash_index after) {
+    lash_index last = frame->last < replica->status.last_index ? frame->last : replica->status.last_index;
+    lash_term term;
+    for (lash_index index = frame->first > after ? frame->first : after + 1; index <= last; index++) {
+        if (lash_raft_term_at(replica->raft, index, &term) && term != frame->term)
+            return index;
+        /* Terms never fall along the log. */
+        if (lash_raft_term_at(replica->raft, last, &term) && term == frame->term)
+            return 0;
+    }
+    return 0;
+}
+
+/* Whether the message would cut off a part of a frame. A leader encodes each index of its term once, and frames travel
+ * and are stored whole; so where two logs part, a frame begins in both. */
+static bool receiver_cuts_frame(const struct replica *replica, const struct lash_message *message,
+                                const struct receiver_frames *found) {
+    lash_index after = message->append.prev_index;
+    lash_term term;
+    if (!lash_raft_term_at(replica->raft, after, &term) || term != message->append.prev_term)
+        return false; /* and will be refused */
+    for (size_t i = 0; i < found->count; i++) {
+        lash_index index = receiver_differs(replica, &found->frames[i], after);
+        if (index == 0)
+            continue;
+        size_t position = recent_find(&replica->recent, index);
+        return index != found->frames[i].first ||
+               (position < replica->recent.count && recent_at(&replica->recent, position)->first != index);
+    }
+    return false;
+}
+
 int receiver_message(struct replica *replica, lash_id from, struct wire_head *head, const uint8_t *tail, size_t size) {
     if (size && head->message.type != LASH_MSG_APPEND)
         return LASH_CORRUPT;
     struct receiver_frames found = {0};
     int error = receiver_parse(replica, tail, size, &found);
+    if (!error && found.count && receiver_cuts_frame(replica, &head->message, &found))
+        error = LASH_CORRUPT;
     if (!error) {
         struct lash_event event = {.type = LASH_EVENT_MESSAGE, .message = head->message};
         event.message.from = from;

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Replicas against peers that lie with well-formed bytes, and against the
+ * smaller troubles of a disk: whatever comes, no assertion of ours may end the
+ * process, and nothing committed may change.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/logger.h"
+#include "node/wire.h"
+#include "world.h"
+
+static struct world *new_world(size_t count, uint64_t seed) {
+    struct world *world = malloc(sizeof *world);
+    assert_non_null(world);
+    world_set_up(world, count, seed);
+    return world;
+}
+
+static void free_world(struct world *world) {
+    world_tear_down(world);
+    free(world);
+}
+
+/* An AppendEntries with frames of one entry each, or of `count` in the only one. */
+struct forgery {
+    struct wire_head head;
+    uint8_t *tail;
+    size_t size;
+    size_t capacity;
+};
+
+static void forge(struct forgery *forgery, lash_term term, lash_index prev_index, lash_term prev_term,
+                  lash_index commit) {
+    memset(forgery, 0, sizeof *forgery);
+    forgery->head.kind = WIRE_MESSAGE;
+    forgery->head.message.type = LASH_MSG_APPEND;
+    forgery->head.message.term = term;
+    forgery->head.message.append.prev_index = prev_index;
+    forgery->head.message.append.prev_term = prev_term;
+    forgery->head.message.append.commit = commit;
+}
+
+static void forge_frame(struct forgery *forgery, lash_index first, lash_term term, uint32_t kind, uint32_t count) {
+    struct frame_input inputs[8] = {{0}};
+    struct buf *frame;
+    assert_in_range(count, 1, 8);
+    assert_int_equal(frame_encode(0, first, term, kind, inputs, count, &frame), 0);
+    if (forgery->size + frame->size > forgery->capacity) {
+        forgery->capacity = 2 * (forgery->size + frame->size);
+        forgery->tail = realloc(forgery->tail, forgery->capacity);
+        assert_non_null(forgery->tail);
+    }
+    memcpy(forgery->tail + forgery->size, frame->data, frame->size);
+    forgery->size += frame->size;
+    buf_unref(frame);
+}
+
+/* Give it to a node as coming from `from`; what the node says to it. */
+static int give(struct world *world, size_t position, lash_id from, struct forgery *forgery) {
+    uint8_t data[WIRE_HEAD_MAX];
+    size_t size = wire_encode(&forgery->head, data);
+    int error = replica_receive(world->nodes[position].replica, from, data, size, forgery->tail, forgery->size);
+    free(forgery->tail);
+    forgery->tail = NULL;
+    return error;
+}
+
+static struct lash_raft_status status_of(const struct world *world, size_t position) {
+    struct lash_status status;
+    replica_status(world->nodes[position].replica, &status);
+    return status.raft;
+}
+
+/* A node that has entries 1 to 3 in one frame of term 5, which the first of its false leaders sent. */
+static struct world *misled_world(lash_index commit) {
+    struct world *world = new_world(3, 1);
+    struct forgery forgery;
+    forge(&forgery, 5, 0, 0, commit);
+    forge_frame(&forgery, 1, 5, LASH_ENTRY_BARRIER, 3);
+    assert_int_equal(give(world, 0, 2, &forgery), 0);
+    assert_int_equal(status_of(world, 0).last_index, 3);
+    assert_int_equal(status_of(world, 0).commit, commit);
+    return world;
+}
+
+static void entries_that_cut_through_a_frame_are_refused(void **state) {
+    (void)state;
+    struct world *world = misled_world(0);
+    struct forgery forgery;
+    forge(&forgery, 6, 1, 5, 0);
+    forge_frame(&forgery, 2, 6, LASH_ENTRY_BARRIER, 1);
+    assert_int_equal(give(world, 0, 3, &forgery), LASH_CORRUPT);
+    forge(&forgery, 6, 0, 0, 0);
+    forge_frame(&forgery, 1, 5, LASH_ENTRY_BARRIER, 2);
+    forge_frame(&forgery, 3, 6, LASH_ENTRY_BARRIER, 1);
+    assert_int_equal(give(world, 0, 3, &forgery), LASH_CORRUPT);
+    assert_int_equal(status_of(world, 0).last_index, 3);
+    assert_int_equal(status_of(world, 0).last_term, 5);
+    /* At a frame's begin it is what every new leader may do. */
+    forge(&forgery, 6, 0, 0, 0);
+    forge_frame(&forgery, 1, 6, LASH_ENTRY_BARRIER, 2);
+    assert_int_equal(give(world, 0, 3, &forgery), 0);
+    assert_int_equal(status_of(world, 0).last_index, 2);
+    free_world(world);
+}
+
+static void entries_in_the_place_of_committed_ones_are_ignored(void **state) {
+    (void)state;
+    struct world *world = misled_world(3);
+    struct forgery forgery;
+    forge(&forgery, 6, 0, 0, 0);
+    forge_frame(&forgery, 1, 6, LASH_ENTRY_BARRIER, 4);
+    assert_int_equal(give(world, 0, 3, &forgery), 0);
+    assert_int_equal(status_of(world, 0).last_index, 3);
+    assert_int_equal(status_of(world, 0).last_term, 5);
+    assert_int_equal(status_of(world, 0).commit, 3);
+    free_world(world);
+}
+
+static void more_changes_of_term_than_twice_the_room_are_taken(void **state) {
+    (void)state;
+    struct world *world = new_world(3, 2);
+    struct forgery forgery;
+    enum { CHANGES = 5000 };
+    forge(&forgery, CHANGES, 0, 0, 0);
+    for (uint64_t i = 1; i <= CHANGES; i++)
+        forge_frame(&forgery, i, i, LASH_ENTRY_BARRIER, 1);
+    assert_int_equal(give(world, 0, 2, &forgery), 0);
+    assert_int_equal(status_of(world, 0).last_index, CHANGES);
+    free_world(world);
+}
+
+static void entries_of_an_unknown_kind_are_not_taken(void **state) {
+    (void)state;
+    struct world *world = new_world(3, 3);
+    struct forgery forgery;
+    forge(&forgery, 5, 0, 0, 0);
+    forge_frame(&forgery, 1, 5, LASH_ENTRY_BARRIER + 1, 1);
+    assert_int_equal(give(world, 0, 2, &forgery), LASH_VERSION);
+    assert_int_equal(status_of(world, 0).last_index, 0);
+    free_world(world);
+}
+
+/* A newer version wrote it, and an older one was started again. */
+static void a_node_stops_before_an_entry_of_an_unknown_kind_in_its_log(void **state) {
+    (void)state;
+    struct world *world = new_world(1, 4);
+    world_leader(world);
+    world_propose(world, 0);
+    world_quiet(world);
+    lash_index applied = world->nodes[0].applied;
+    world_kill(world, 0);
+
+    struct log *log;
+    struct log_recovered recovered;
+    struct log_options options = {
+        .vfs = memfs_vfs(world->nodes[0].disk), .dir = "log", .segment_bytes = 16384, .cluster_id = 1, .node_id = 1};
+    assert_int_equal(log_open(&options, &log, &recovered), 0);
+    struct frame_input input = {0};
+    struct log_item item = {.first = recovered.last_index + 1};
+    assert_int_equal(frame_encode(0, item.first, recovered.term, 77, &input, 1, &item.frame), 0);
+    assert_int_equal(log_append(log, &item, 1), 0);
+    buf_unref(item.frame);
+    log_recovered_free(&recovered);
+    log_close(log);
+
+    world_start(world, 0);
+    world_propose(world, 0);
+    world_quiet(world);
+    assert_int_equal(replica_error(world->nodes[0].replica), LASH_VERSION);
+    assert_true(world->nodes[0].applied < item.first && world->nodes[0].applied >= applied);
+    free_world(world);
+}
+
+static void a_durable_position_that_cannot_be_noted_is_no_harm(void **state) {
+    (void)state;
+    struct world *world = new_world(1, 5);
+    world_leader(world);
+    world_propose(world, 0);
+    world_quiet(world);
+    memfs_fill(world->nodes[0].disk, true);
+    uint64_t jobs = world->nodes[0].jobs[REPLICA_LOG];
+    while (world->nodes[0].jobs[REPLICA_LOG] == jobs)
+        world_step(world);
+    while (world_work(world, 0, REPLICA_LOG) || world_finish(world, 0, REPLICA_LOG))
+        continue;
+    assert_int_equal(replica_error(world->nodes[0].replica), 0);
+    memfs_fill(world->nodes[0].disk, false);
+    uint32_t number = world_propose(world, 0);
+    world_quiet(world);
+    assert_int_equal(world->fates[number], WORLD_DONE);
+    free_world(world);
+}
+
+/* Any of them: also that of a file or a directory when a new segment begins. */
+static void whenever_a_sync_fails_the_process_is_to_stop(void **state) {
+    (void)state;
+    uint32_t halted = 0;
+    uint32_t stopped = 0;
+    for (uint64_t n = 40; n <= 80; n++) {
+        struct world *world = new_world(1, 200 + n);
+        world_leader(world);
+        struct world_node *node = &world->nodes[0];
+        memfs_fail(node->disk, n, MEMFS_EIO);
+        for (int i = 0; i < 60 && !replica_error(node->replica); i++) {
+            world_propose(world, 0);
+            world_quiet(world);
+        }
+        /* A log that a failed sync has killed says so at every sync from then on. */
+        bool dead = log_sync(node->log) != 0;
+        if (replica_error(node->replica))
+            assert_int_equal(node->halted, dead);
+        halted += node->halted;
+        stopped += replica_error(node->replica) != 0;
+        free_world(world);
+    }
+    assert_true(halted > 0 && stopped > halted);
+}
+
+int main(void) {
+    lash_set_log(NULL, NULL, LASH_LOG_ERROR + 1);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(entries_that_cut_through_a_frame_are_refused),
+        cmocka_unit_test(entries_in_the_place_of_committed_ones_are_ignored),
+        cmocka_unit_test(more_changes_of_term_than_twice_the_room_are_taken),
+        cmocka_unit_test(entries_of_an_unknown_kind_are_not_taken),
+        cmocka_unit_test(a_node_stops_before_an_entry_of_an_unknown_kind_in_its_log),
+        cmocka_unit_test(a_durable_position_that_cannot_be_noted_is_no_harm),
+        cmocka_unit_test(whenever_a_sync_fails_the_process_is_to_stop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
