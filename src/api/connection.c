@@ -211,45 +211,35 @@ static void connection_input(uv_stream_t *stream, ssize_t size, const uv_buf_t *
 
 /* ---- The beginning ----------------------------------------------------------------------------- */
 
-/* Take the connection off the queue only to close it. */
-static void connection_turn_away(struct loop *loop, uv_stream_t *listener, const char *reason) {
-    struct connection *connection = mem_calloc(1, sizeof *connection);
-    if (!connection)
-        return;
-    uv_tcp_init(&loop->uv, &connection->tcp);
-    connection->tcp.data = connection;
-    if (uv_accept(listener, (uv_stream_t *)&connection->tcp) == 0) {
-        connection_name(connection);
-        loop_log_client(loop, "turned a client away", connection->client, reason);
-    }
-    uv_close((uv_handle_t *)&connection->tcp, connection_closed);
-}
-
-void connection_accept(struct loop *loop, uv_stream_t *listener) {
-    if (loop->connection_count >= loop->options->connections_max) {
-        connection_turn_away(loop, listener, "too many connections");
-        return;
-    }
-    struct connection *connection = mem_calloc(1, sizeof *connection);
-    if (!connection) {
-        loop_log_client(loop, "turned a client away", "?", lash_strerror(LASH_NOMEM));
-        return;
-    }
+static void connection_start(struct loop *loop, struct connection *connection) {
     connection->loop = loop;
     list_init(&connection->in_dirty);
     list_init(&connection->in_loop);
     list_push(&loop->connections, &connection->in_loop);
     loop->connection_count++;
     connection->deadline_ms = uv_now(&loop->uv) + CONNECTION_FIRST_MS;
-    uv_tcp_init(&loop->uv, &connection->tcp);
-    connection->tcp.data = connection;
-    if (uv_accept(listener, (uv_stream_t *)&connection->tcp)) {
-        connection_close(connection, NULL);
-        return;
-    }
-    connection_name(connection);
     uv_tcp_nodelay(&connection->tcp, 1);
     uv_tcp_keepalive(&connection->tcp, 1, CONNECTION_KEEPALIVE_S);
     if (uv_read_start((uv_stream_t *)&connection->tcp, connection_room, connection_input))
         connection_close(connection, NULL);
+}
+
+bool connection_accept(struct loop *loop, uv_stream_t *listener) {
+    struct connection *connection = mem_calloc(1, sizeof *connection);
+    if (!connection)
+        return false;
+    uv_tcp_init(&loop->uv, &connection->tcp);
+    connection->tcp.data = connection;
+    if (uv_accept(listener, (uv_stream_t *)&connection->tcp)) {
+        uv_close((uv_handle_t *)&connection->tcp, connection_closed);
+        return true;
+    }
+    connection_name(connection);
+    if (loop->connection_count < loop->options->connections_max) {
+        connection_start(loop, connection);
+    } else {
+        loop_log_client(loop, "turned a client away", connection->client, "too many connections");
+        uv_close((uv_handle_t *)&connection->tcp, connection_closed);
+    }
+    return true;
 }

@@ -53,8 +53,8 @@ struct connection {
     char client[64]; /* address and port, for logs */
 };
 
-/* Accept one from `listener`. */
-void connection_accept(struct loop *loop, uv_stream_t *listener);
+/* Accept one from `listener`. False when memory ran out: the client waits in the queue, and is to be accepted later. */
+bool connection_accept(struct loop *loop, uv_stream_t *listener);
 
 /* Have `flush` called before the loop waits next. */
 void connection_dirty(struct connection *connection);

@@ -20,7 +20,6 @@ struct http2 {
     nghttp2_session *session;
     struct list streams; /* struct stream.in_http2 */
     bool draining;
-    bool trouble_logged; /* what the client did wrong is in the log already */
 };
 
 /* ---- Memory ------------------------------------------------------------------------------------ */
@@ -110,14 +109,20 @@ static int http2_on_frame(nghttp2_session *session, const nghttp2_frame *frame, 
 }
 
 /* An answer that went out before its request was whole: the rest of that request is not wanted (RFC 9113, 8.1). */
-static int http2_on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *context) {
-    (void)context;
-    if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
-        return 0;
-    struct stream *stream = http2_stream(session, frame->hd.stream_id);
-    if (stream && !stream->ended &&
-        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR))
+static int http2_on_answered(nghttp2_session *session, int32_t id) {
+    struct stream *stream = http2_stream(session, id);
+    if (stream && !stream->ended && nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR))
         return NGHTTP2_ERR_CALLBACK_FAILURE;
+    return 0;
+}
+
+static int http2_on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *context) {
+    struct connection *connection = context;
+    if (frame->hd.type == NGHTTP2_HEADERS && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        return http2_on_answered(session, frame->hd.stream_id);
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
+        loop_log_client(connection->loop, "sent a client away that broke the rules of HTTP/2", connection->client,
+                        nghttp2_http2_strerror(frame->goaway.error_code));
     return 0;
 }
 
@@ -132,18 +137,6 @@ static int http2_on_stream_close(nghttp2_session *session, int32_t id, uint32_t 
     return 0;
 }
 
-static int http2_on_invalid(nghttp2_session *session, const nghttp2_frame *frame, int error, void *context) {
-    struct connection *connection = context;
-    struct http2 *http = connection->state;
-    (void)session;
-    (void)frame;
-    if (!http->trouble_logged)
-        loop_log_client(connection->loop, "a client broke the rules of HTTP/2", connection->client,
-                        nghttp2_strerror(error));
-    http->trouble_logged = true;
-    return 0;
-}
-
 static nghttp2_session_callbacks *http2_callbacks(void) {
     nghttp2_session_callbacks *callbacks;
     if (nghttp2_session_callbacks_new(&callbacks))
@@ -154,7 +147,6 @@ static nghttp2_session_callbacks *http2_callbacks(void) {
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, http2_on_frame);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, http2_on_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, http2_on_stream_close);
-    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, http2_on_invalid);
     return callbacks;
 }
 

@@ -93,8 +93,17 @@ static void loop_flush(uv_prepare_t *prepare) {
     }
 }
 
+void loop_accept(struct loop *loop, size_t listener) {
+    LASH_ASSERT(listener < loop->listener_count);
+    bool accepted = connection_accept(loop, (uv_stream_t *)&loop->listeners[listener]);
+    loop->accept_later[listener] = !accepted;
+}
+
 static void loop_swept(uv_timer_t *timer) {
     struct loop *loop = timer->data;
+    for (size_t i = 0; i < loop->listener_count && !loop->draining; i++)
+        if (loop->accept_later[i])
+            loop_accept(loop, i);
     for (struct list *at = loop->connections.next, *after; at != &loop->connections; at = after) {
         after = at->next;
         connection_sweep(list_entry(at, struct connection, in_loop), uv_now(&loop->uv));

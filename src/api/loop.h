@@ -40,10 +40,11 @@ struct loop {
     uv_thread_t thread;
     uv_async_t wake;      /* something in the guarded fields changed */
     uv_prepare_t flush;   /* before each wait: send what the turn has produced */
-    uv_timer_t sweep;     /* each second: connections that got stuck */
+    uv_timer_t sweep;     /* each second: what got stuck */
     uv_timer_t deadlines; /* the earliest deadline among `calls` */
     uint64_t deadline_armed;
     uv_tcp_t listeners[LOOP_LISTENERS_MAX];
+    bool accept_later[LOOP_LISTENERS_MAX]; /* a client waits there for memory */
     size_t listener_count;
 
     struct list calls;       /* struct call.in_loop: not answered yet */
@@ -84,6 +85,9 @@ void loop_drain(struct loop *loop, uint64_t timeout_ms);
 
 /* From another thread: close everything and join. A loop that was started has been drained, and its node closed. */
 void loop_close(struct loop *loop);
+
+/* A client waits at this listener. */
+void loop_accept(struct loop *loop, size_t listener);
 
 /* From any thread: `call` is to be resumed on its loop. */
 void loop_complete(struct loop *loop, struct call *call);

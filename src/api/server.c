@@ -4,7 +4,7 @@
  */
 #include "api/server.h"
 
-#include "api/connection.h"
+#include "api/loop.h"
 #include "base/assert.h"
 #include "base/buf.h"
 
@@ -17,8 +17,9 @@ struct server {
 };
 
 static void server_connected(uv_stream_t *listener, int status) {
+    struct loop *loop = listener->data;
     if (status == 0)
-        connection_accept(listener->data, listener);
+        loop_accept(loop, (size_t)((uv_tcp_t *)listener - loop->listeners));
 }
 
 static int server_error(int status) {

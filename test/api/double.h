@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A node for tests of the API: lash_node_* as far as the API calls them, on one
+ * thread of its own, which applies commands to the real state machine at once, or
+ * fails them, or holds them back, as the test says. One exists at a time.
+ */
+#ifndef LASH_TEST_API_DOUBLE_H
+#define LASH_TEST_API_DOUBLE_H
+
+#include "lash/node.h"
+
+enum { DOUBLE_ID = 0x11, DOUBLE_TERM = 7 };
+
+lash_node *double_open(struct lash_state_machine machine, lash_index applied);
+
+/* What lash_node_status says: the leader (0: none), and the error that the node stopped with (0: none). */
+void double_set_leader(lash_node *node, lash_id leader);
+void double_set_error(lash_node *node, int error);
+
+/* From now on requests are refused at once with `refuse`, or end with `fail`; 0: they succeed. */
+void double_set_refusal(lash_node *node, int refuse);
+void double_set_failure(lash_node *node, int fail);
+
+/* Hold requests back from now on, or let them go. */
+void double_hold(lash_node *node, bool hold);
+
+/* Wait until `count` requests are held. */
+void double_await_held(lash_node *node, size_t count);
+
+#endif
