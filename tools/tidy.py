@@ -51,7 +51,7 @@ MAY_INCLUDE = {
     "src/sim/": ALL_LAYERS | {"sim"},
     "src/bench/": ALL_LAYERS | {"bench"},
     "examples/": {"lash", "freestanding", "libc"},
-    "test/": ALL_LAYERS | {"lashctl", "linear", "cmocka"},
+    "test/": ALL_LAYERS | {"lashctl", "lashd", "linear", "cmocka"},
     "tools/": {"freestanding"},
 }
 
