@@ -271,7 +271,7 @@ static bool convert_op_answer(const struct store_op_result *result, Etcdserverpb
     case STORE_MEMBER:
         break;
     }
-    LASH_ASSERT(!"no operation of a transaction");
+    LASH_UNREACHABLE("no operation of a transaction");
 }
 
 static Etcdserverpb__TxnResponse *convert_txn_answer(const struct store_txn_result *result,
@@ -323,5 +323,5 @@ ProtobufCMessage *convert_answer(const struct store_result *result, const struct
     case STORE_MEMBER:
         break;
     }
-    LASH_ASSERT(!"a result without a type");
+    LASH_UNREACHABLE("a result without a type");
 }

@@ -16,4 +16,7 @@ _Noreturn void lash_assert_failed(const char *file, int line, const char *what);
             lash_assert_failed(__FILE__, __LINE__, #condition);                                                        \
     } while (0)
 
+/* Where the program cannot come, such as behind a switch that returns for each case. */
+#define LASH_UNREACHABLE(why) lash_assert_failed(__FILE__, __LINE__, "unreachable: " why)
+
 #endif

@@ -51,11 +51,24 @@ static void a_broken_invariant_names_itself_and_aborts(void **state) {
     assert_non_null(strstr(text, "test_error.c:"));
 }
 
+static void come_where_it_cannot(void) {
+    LASH_UNREACHABLE("the end of the world");
+}
+
+static void an_unreachable_place_names_itself_and_aborts(void **state) {
+    (void)state;
+    char text[512];
+    int status = capture_stderr(come_where_it_cannot, text, sizeof text);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    assert_ptr_equal(strstr(text, "lash: invariant broken: unreachable: the end of the world ("), text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_error_has_a_phrase_of_its_own),
         cmocka_unit_test(numbers_outside_the_enum_are_unknown_errors),
         cmocka_unit_test(a_broken_invariant_names_itself_and_aborts),
+        cmocka_unit_test(an_unreachable_place_names_itself_and_aborts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
