@@ -167,9 +167,9 @@ static void a_directory_or_a_port_in_use_is_busy(void **state) {
     (void)state;
     struct fixture fixture;
     fixture_set_up(&fixture, 1);
-    fixture_open(&fixture, 0);
     char dir[96];
     struct lash_node_options options = fixture_options(&fixture, 0, dir);
+    fixture_open(&fixture, 0);
     struct lash_state_machine machine = {.apply = NULL};
     lash_node *second;
     assert_int_equal(lash_node_open(&options, &machine, &second), LASH_INVALID);
