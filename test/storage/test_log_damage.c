@@ -44,8 +44,8 @@ static void remember(struct victim *victim, const struct kit_state *state) {
     victim->states[victim->state_count++] = *state;
 }
 
-/* A log of a few segments, all synced; closed with a mark, or killed without one. */
-static struct victim *victim_new(bool closed) {
+/* A log of a few segments, all synced; closed with a mark, or killed without one. `salt` makes its data its own. */
+static struct victim *victim_salted(bool closed, uint64_t salt) {
     lash_set_log(swallow, NULL, LASH_LOG_ERROR);
     struct victim *victim = calloc(1, sizeof *victim);
     victim->fs = memfs_new();
@@ -61,8 +61,8 @@ static struct victim *victim_new(bool closed) {
     state.vote = 4;
     remember(victim, &state);
     for (lash_index i = 1; i <= ENTRIES; i++) {
-        assert_int_equal(kit_append(log, i, 1, 3, 0, 16 + (i % 5) * 150), LASH_OK);
-        kit_state_append(&state, i, 1, 3, 0);
+        assert_int_equal(kit_append(log, i, 1, 3, salt, 16 + (i % 5) * 150), LASH_OK);
+        kit_state_append(&state, i, 1, 3, salt);
         remember(victim, &state);
         if (i < ENTRIES - 3) /* then several appends for one sync */
             assert_int_equal(log_sync(log), LASH_OK);
@@ -73,6 +73,10 @@ static struct victim *victim_new(bool closed) {
     log_close(log);
     memfs_power_on(victim->fs, MEMFS_ALL, 0);
     return victim;
+}
+
+static struct victim *victim_new(bool closed) {
+    return victim_salted(closed, 0);
 }
 
 static void victim_free(struct victim *victim) {
@@ -280,6 +284,23 @@ static void a_file_cut_off_is_noticed_wherever(void **state) {
     victim_free(victim);
 }
 
+/* A file of the same name, place and size, from a copy of the directory that went its own way. */
+static void a_segment_of_another_history_is_noticed(void **state) {
+    (void)state;
+    struct victim *other = victim_salted(true, 1);
+    uint64_t size;
+    for (uint64_t sequence = 1; memfs_bytes(other->fs, segment_path(sequence), &size); sequence++) {
+        struct victim *victim = victim_new(true);
+        const uint8_t *foreign = memfs_bytes(other->fs, segment_path(sequence), &size);
+        memcpy(memfs_bytes(victim->fs, segment_path(sequence), &size), foreign, KIT_SEGMENT);
+        memfs_settle(victim->fs, segment_path(sequence));
+        struct kit_state found;
+        assert_int_equal(open_copy(victim, &found), LASH_CORRUPT);
+        victim_free(victim);
+    }
+    victim_free(other);
+}
+
 /* ---- Records that are valid and wrong ------------------------------------------------------------- */
 
 /* Where the last segment's records end, and what a next record must say of the one before. */
@@ -358,6 +379,21 @@ static void a_record_that_contradicts_is_corruption(void **state) {
         assert_int_equal(log_open(&victim->options, &log, &recovered), LASH_CORRUPT);
         victim_free(victim);
     }
+}
+
+static void a_record_that_names_another_place_does_not_count(void **state) {
+    (void)state;
+    struct victim *victim = victim_new(true);
+    struct end end = find_end(victim);
+    end.next.type = RECORD_VOTE;
+    end.next.a = 77;
+    end.next.position += RECORD_SECTOR;
+    record_encode(end.bytes + end.offset, &end.next);
+    memfs_settle(victim->fs, end.path);
+    struct kit_state found;
+    assert_int_equal(open_copy(victim, &found), LASH_OK);
+    assert_int_equal(found.term, 3);
+    victim_free(victim);
 }
 
 /* A torn tail's length is what the header says, however wrong; it must not be believed beyond the file. */
@@ -530,6 +566,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_file_cut_off_is_noticed_wherever),
         cmocka_unit_test(a_record_of_a_newer_version_is_not_cut_off),
         cmocka_unit_test(a_record_that_contradicts_is_corruption),
+        cmocka_unit_test(a_segment_of_another_history_is_noticed),
+        cmocka_unit_test(a_record_that_names_another_place_does_not_count),
         cmocka_unit_test(a_length_beyond_everything_is_a_torn_tail),
         cmocka_unit_test(an_append_without_its_end_does_not_count),
         cmocka_unit_test(the_bytes_are_those_of_version_1),
