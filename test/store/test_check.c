@@ -270,6 +270,23 @@ static void a_very_large_transaction_is_checked_quickly(void **state) {
     free(names);
 }
 
+static void memory_that_runs_out_is_no_verdict(void **state) {
+    (void)state;
+    struct store_op a[3], b[3];
+    struct store_op ops[] = {*branches(a, "a", "b"), *branches(b, "c", "d"), put("e", ""), del("f", "h"), del("i", "")};
+    struct store_op nested[] = {txn(NULL, 0, ops, TXN_COUNT(ops), ops + 2, 3), put("z", ""), del("y", "")};
+    struct store_op op = txn(NULL, 0, nested, 3, nested, 3);
+    enum store_error error = STORE_FAILED;
+    uint64_t n = 0;
+    while (error == STORE_FAILED) {
+        mem_fail_after(++n);
+        error = check(op);
+        mem_fail_after(0);
+    }
+    assert_int_equal(error, STORE_OK);
+    assert_true(n > 10);
+}
+
 static void every_refusal_has_words(void **state) {
     (void)state;
     for (int error = STORE_OK; error <= STORE_FAILED; error++)
@@ -294,6 +311,7 @@ int main(void) {
         cmocka_unit_test(nested_puts_count_with_their_list_but_branches_exclude_each_other),
         cmocka_unit_test(nested_deletes_bar_later_puts_only),
         cmocka_unit_test(a_very_large_transaction_is_checked_quickly),
+        cmocka_unit_test(memory_that_runs_out_is_no_verdict),
         cmocka_unit_test(every_refusal_has_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,7 +121,8 @@ static void a_transaction_keeps_every_field(void **state) {
 static int decode_copy(const uint8_t *command, size_t size) {
     uint8_t *copy = malloc(size ? size : 1);
     assert_non_null(copy);
-    memcpy(copy, command, size);
+    if (size)
+        memcpy(copy, command, size);
     struct store_op op;
     struct store_arena *arena;
     int rc = store_decode(copy, size, &op, &arena);

@@ -6,13 +6,17 @@
 
 #include <fcntl.h>
 #include <lmdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "lash/log.h"
+#include "store/handle.h"
+#include "store/view.h"
 
 /* Log lines since the last reset. */
 static char logged[8192];
@@ -269,6 +273,86 @@ static void a_full_map_fails_the_batch_and_keeps_what_was(void **state) {
     assert_int_equal(count(harness), 1);
 }
 
+/* A file that may not grow is what a full disk is to the database. */
+static void a_disk_that_is_full_fails_the_batch_and_later_ones_succeed(void **state) {
+    struct harness *harness = *state;
+    harness_apply(harness, put("a", "1"));
+    struct store_stats stats;
+    store_stats(harness->store, &stats);
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    struct rlimit full = {.rlim_cur = stats.size, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+    static char value[100001];
+    memset(value, 'v', sizeof value - 1);
+    struct store_op op = put("b", value);
+    struct lash_command command = {.index = harness->next, .request = &harness->got};
+    uint8_t *encoded;
+    assert_int_equal(store_encode(&op, &encoded, &command.size), LASH_OK);
+    command.data = encoded;
+    struct lash_state_machine machine = store_machine(harness->store);
+    int rc = machine.apply(machine.context, &command, 1, command.index);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, handler);
+    assert_int_equal(rc, LASH_FULL);
+    assert_int_equal(count(harness), 1);
+    assert_int_equal(machine.apply(machine.context, &command, 1, command.index), LASH_OK);
+    mem_free(encoded);
+    harness->next++;
+    assert_int_equal(count(harness), 2);
+}
+
+/* Damage one record behind the store's back, in each of the tables that a read goes through. */
+static void damaged_records_are_reported_and_end_no_process(void **state) {
+    struct harness *harness = *state;
+    const char *tables[] = {"keys", "revisions", "meta"};
+    for (size_t i = 0; i < TXN_COUNT(tables); i++) {
+        harness_apply(harness, put("a", "1"));
+        struct view view;
+        assert_int_equal(view_begin(&view, &harness->store->db, true), LASH_OK);
+        MDB_dbi dbi = i == 0 ? view.db->keys : i == 1 ? view.db->revisions : view.db->meta;
+        MDB_cursor *cursor;
+        MDB_val name, value = {.mv_size = 3, .mv_data = (char[]){"bad"}};
+        assert_int_equal(mdb_cursor_open(view.txn, dbi, &cursor), 0);
+        assert_int_equal(mdb_cursor_get(cursor, &name, &(MDB_val){0}, MDB_LAST), 0);
+        assert_int_equal(mdb_cursor_put(cursor, &name, &value, 0), 0);
+        mdb_cursor_close(cursor);
+        assert_int_equal(mdb_txn_commit(view.txn), 0);
+        index_finish(&view.index);
+        assert_int_equal(harness_read(harness, get("a", "")), STORE_FAILED);
+        struct store_op op = put("a", "2");
+        op.put.prev_kv = true;
+        struct lash_command command = {.index = harness->next, .request = &harness->got};
+        uint8_t *encoded;
+        assert_int_equal(store_encode(&op, &encoded, &command.size), LASH_OK);
+        command.data = encoded;
+        struct lash_state_machine machine = store_machine(harness->store);
+        assert_int_equal(machine.apply(machine.context, &command, 1, command.index), LASH_CORRUPT);
+        mem_free(encoded);
+        harness_close(harness);
+        /* A damaged record of numbers is found at once. Deleting the marker has all rebuilt. */
+        if (i == 2)
+            assert_int_equal(harness_try_open(harness), LASH_CORRUPT);
+        harness_write_file(harness, "store.state", "");
+        harness_open(harness);
+        assert_int_equal(harness->applied, 0);
+    }
+}
+
+static void a_marker_that_cannot_be_written_is_an_error(void **state) {
+    struct harness *harness = *state;
+    harness_apply(harness, put("a", "1"));
+    harness_close(harness);
+    char path[128];
+    snprintf(path, sizeof path, "%s/store.state.new", harness->dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(harness_try_open(harness), LASH_IO);
+    assert_int_equal(rmdir(path), 0);
+    harness_open(harness);
+    assert_int_equal(harness->applied, 1);
+}
+
 /* A history with a bit of everything, ended by a read. Returns the first error. */
 static int everything(const char *dir, struct store_result *result) {
     static char key[3000], value[20000];
@@ -377,6 +461,9 @@ int main(void) {
         fresh(a_second_opener_is_kept_out),
         fresh(directories_are_made_and_a_file_in_their_place_is_an_error),
         fresh(a_full_map_fails_the_batch_and_keeps_what_was),
+        fresh(a_disk_that_is_full_fails_the_batch_and_later_ones_succeed),
+        fresh(damaged_records_are_reported_and_end_no_process),
+        fresh(a_marker_that_cannot_be_written_is_an_error),
         fresh(every_allocation_may_fail_and_nothing_is_lost),
         fresh(a_store_goes_on_after_each_failed_allocation),
     };
