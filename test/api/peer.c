@@ -12,14 +12,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A body on its way out. */
-struct outgoing {
-    const uint8_t *data;
-    size_t size;
-    size_t piece;
-    bool unended;
-};
-
 int peer_connect(uint16_t port) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -106,13 +98,13 @@ static ssize_t peer_read(nghttp2_session *session, int32_t id, uint8_t *out, siz
         size = outgoing->piece;
     if (size == 0 && outgoing->unended)
         return NGHTTP2_ERR_DEFERRED;
-    memcpy(out, outgoing->data, size);
-    outgoing->data += size;
-    outgoing->size -= size;
-    if (outgoing->size == 0 && !outgoing->unended) {
-        *flags |= NGHTTP2_DATA_FLAG_EOF;
-        free(outgoing);
+    if (size) {
+        memcpy(out, outgoing->data, size);
+        outgoing->data += size;
     }
+    outgoing->size -= size;
+    if (outgoing->size == 0 && !outgoing->unended)
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
     return (ssize_t)size;
 }
 
@@ -201,15 +193,13 @@ struct answer *peer_ask(struct peer *peer, const struct ask *ask) {
     peer_add(headers, &count, "grpc-timeout", ask->timeout);
     peer_add(headers, &count, "grpc-encoding", ask->encoding);
     peer_add(headers, &count, "hasleader", ask->leader);
-    struct outgoing *outgoing = malloc(sizeof *outgoing);
-    assert_non_null(outgoing);
-    *outgoing = (struct outgoing){ask->body, ask->size, ask->piece, ask->unended};
-    nghttp2_data_provider provider = {.source.ptr = outgoing, .read_callback = peer_read};
     struct answer *answer = calloc(1, sizeof *answer);
     assert_non_null(answer);
     assert_true(peer->answer_count < sizeof peer->answers / sizeof *peer->answers);
     peer->answers[peer->answer_count++] = answer;
     answer->code = -1;
+    answer->outgoing = (struct outgoing){ask->body, ask->size, ask->piece, ask->unended};
+    nghttp2_data_provider provider = {.source.ptr = &answer->outgoing, .read_callback = peer_read};
     answer->id = nghttp2_submit_request(peer->session, NULL, headers, count, &provider, NULL);
     assert_true(answer->id > 0);
     peer_send(peer);

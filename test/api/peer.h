@@ -19,6 +19,14 @@
 
 enum { PEER_WAIT_MS = 20000 }; /* what a test waits for comes at once, or is a failure */
 
+/* A body on its way out; its bytes stay the test's. */
+struct outgoing {
+    const uint8_t *data;
+    size_t size;
+    size_t piece;
+    bool unended;
+};
+
 /* What came back on a stream. */
 struct answer {
     int32_t id;
@@ -30,6 +38,7 @@ struct answer {
     char text[1024];
     uint8_t *body;
     size_t size;
+    struct outgoing outgoing;
 };
 
 /* A request. Zero fields mean the usual. */
