@@ -39,8 +39,7 @@ struct lash_node {
     uv_check_t check;
     uint32_t executor_count; /* running */
     bool loop_open;
-    bool tearing_down;    /* handles are being closed */
-    uint64_t bad_packets; /* whose contents could not come from a right peer */
+    bool tearing_down; /* handles are being closed */
 
     uv_mutex_t mutex; /* guards what follows */
     struct list incoming;
@@ -101,16 +100,10 @@ static void node_halt(void *context, int error) {
 
 /* ---- The loop ------------------------------------------------------------------------------------ */
 
-static void node_received(void *context, const struct transport_packet *packet) {
+static int node_received(void *context, const struct transport_packet *packet) {
     struct lash_node *node = context;
-    int error =
-        replica_receive(node->replica, packet->from, packet->head, packet->head_size, packet->tail, packet->tail_size);
-    if (!error)
-        return;
-    node->bad_packets++;
-    /* Each power of two, so that a mad peer cannot fill the operator's disk. */
-    if ((node->bad_packets & (node->bad_packets - 1)) == 0)
-        log_warn("bad packet dropped", F_HEX("peer", packet->from), F_ERR(error), F_U64("so_far", node->bad_packets));
+    return replica_receive(node->replica, packet->from, packet->head, packet->head_size, packet->tail,
+                           packet->tail_size);
 }
 
 static void node_connected(void *context, uint64_t peer) {

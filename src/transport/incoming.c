@@ -150,7 +150,9 @@ static void incoming_bad_packet(struct incoming *incoming, int error) {
     if (transport_notice(transport, NOTICE_BAD_PACKET, incoming->peer->id))
         log_error("closed a peer's connection: it sent bytes that are no packet; suspect its version or the network",
                   F_HEX("peer", incoming->peer->id), F_STR("address", incoming->address),
-                  F_STR("reason", error == LASH_TOO_LARGE ? "longer than allowed" : "damaged"));
+                  F_STR("reason", error == LASH_TOO_LARGE ? "longer than allowed"
+                                  : error == LASH_VERSION ? "of an unknown version"
+                                                          : "damaged"));
     incoming_close(incoming);
 }
 
@@ -169,9 +171,13 @@ static void incoming_received(struct incoming *incoming, size_t size) {
         }
         transport->counters.packets_received++;
         packet.from = incoming->peer->id;
-        transport->options.received(transport->options.context, &packet);
+        int error = transport->options.received(transport->options.context, &packet);
         if (incoming->closing)
             return;
+        if (error) {
+            incoming_bad_packet(incoming, error);
+            return;
+        }
     }
 }
 

@@ -50,7 +50,9 @@ struct transport_options {
     uint64_t stall_ms; /* [10000] a connection whose far end takes or acknowledges nothing for so long is closed */
     uint64_t seed;     /* for jitter */
     void *context;     /* handed back to the callbacks, of which only `received` is needed */
-    void (*received)(void *context, const struct transport_packet *packet);
+    /* A packet came. Returns 0, or LASH_CORRUPT or LASH_VERSION when its contents cannot come from a right peer: then its
+     * connection is closed like one that sent no packet at all. */
+    int (*received)(void *context, const struct transport_packet *packet);
     void (*connected)(void *context, uint64_t peer);    /* the outgoing connection is ready */
     void (*disconnected)(void *context, uint64_t peer); /* it broke; what was queued is gone */
 };

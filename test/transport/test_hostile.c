@@ -306,6 +306,21 @@ static void oversize_packet_closes_the_connection(void **state) {
     bytes_that_are_no_packet_close_the_connection(*state, bytes, sizeof bytes, "longer than allowed");
 }
 
+static void contents_that_the_receiver_refuses_close_the_connection(void **state) {
+    struct scene *scene = *state;
+    uint8_t bytes[64];
+    size_t size = raw_packet(bytes, sizeof bytes, "head", 4, "tail", 4);
+    int fd = raw_join(&scene->a, 3);
+    scene->a.verdict = LASH_VERSION;
+    raw_write(fd, bytes, size);
+    raw_wait_closed(&scene->world, fd);
+    assert_int_equal(scene->a.received_from[3], 1);
+    assert_int_equal(node_counters(&scene->a).bad_packets, 1);
+    assert_int_equal(world_log_matches(&scene->world, "sent bytes that are no packet", "of an unknown version"), 1);
+    scene->a.verdict = LASH_OK;
+    scene_check(scene);
+}
+
 static void truncated_packet_then_close_is_dropped(void **state) {
     struct scene *scene = *state;
     uint8_t bytes[64];
@@ -443,6 +458,7 @@ int main(void) {
         SCENE_TEST(damaged_head_closes_the_connection),
         SCENE_TEST(damaged_header_closes_the_connection),
         SCENE_TEST(oversize_packet_closes_the_connection),
+        SCENE_TEST(contents_that_the_receiver_refuses_close_the_connection),
         SCENE_TEST(truncated_packet_then_close_is_dropped),
         SCENE_TEST(second_connection_replaces_the_first),
         SCENE_TEST(acceptor_that_says_nothing_is_given_up_and_tried_again),

@@ -75,7 +75,7 @@ size_t world_log_matches(const struct world *world, const char *text, const char
 
 /* ---- Nodes -------------------------------------------------------------------------------------- */
 
-static void node_on_received(void *context, const struct transport_packet *packet) {
+static int node_on_received(void *context, const struct transport_packet *packet) {
     struct node *node = context;
     assert_true(packet->head >= packet->owner->data);
     assert_true(packet->head + packet->head_size <= packet->tail);
@@ -92,6 +92,7 @@ static void node_on_received(void *context, const struct transport_packet *packe
     }
     if (node->on_received)
         node->on_received(node, packet);
+    return node->verdict;
 }
 
 static void node_on_connected(void *context, uint64_t peer) {

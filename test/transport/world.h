@@ -49,6 +49,7 @@ struct node {
     struct transport_packet last; /* what it points to is valid if `keep` */
     void *argument;               /* of the callbacks below */
     void (*on_received)(struct node *node, const struct transport_packet *packet);
+    int verdict; /* what `received` returns */
     void (*on_disconnected)(struct node *node, uint64_t peer);
 };
 
