@@ -428,9 +428,17 @@ static int memfs_unlink(void *context, const char *path) {
 }
 
 /* The root, "." and "/", is always there. */
-static bool is_directory(const struct memfs *fs, const char *path) {
-    const struct entry *entry = find(&fs->seen, path);
+static bool is_directory(const struct list *entries, const char *path) {
+    const struct entry *entry = find(entries, path);
     return strcmp(path, ".") == 0 || strcmp(path, "/") == 0 || (entry && !entry->inode);
+}
+
+static bool has_parent(const struct list *entries, const char *path) {
+    const char *slash = strrchr(path, '/');
+    char *parent = slash ? need(strndup(path, (size_t)(slash - path))) : need(strdup("."));
+    bool exists = is_directory(entries, parent);
+    free(parent);
+    return exists;
 }
 
 static int memfs_mkdir(void *context, const char *path) {
@@ -438,15 +446,11 @@ static int memfs_mkdir(void *context, const char *path) {
     enum memfs_fault fault = meet(fs);
     if (is_error(fault))
         return -EIO;
-    if (is_directory(fs, path))
+    if (is_directory(&fs->seen, path))
         return 0;
     if (fault == MEMFS_ENOSPC || fs->full)
         return -ENOSPC;
-    const char *slash = strrchr(path, '/');
-    char *parent = slash ? need(strndup(path, (size_t)(slash - path))) : need(strdup("."));
-    bool exists = is_directory(fs, parent);
-    free(parent);
-    if (!exists)
+    if (!has_parent(&fs->seen, path))
         return -ENOENT;
     change_make(fs, NULL, path, NULL);
     return 0;
@@ -456,7 +460,7 @@ static int memfs_sync_dir(void *context, const char *path) {
     struct memfs *fs = context;
     if (is_error(meet(fs)))
         return -EIO;
-    if (!is_directory(fs, path))
+    if (!is_directory(&fs->seen, path))
         return -ENOENT;
     struct list *node = fs->changes.next;
     while (node != &fs->changes) {
@@ -474,7 +478,7 @@ static int memfs_list(void *context, const char *path, void (*each)(void *argume
     struct memfs *fs = context;
     if (is_error(meet(fs)))
         return -EIO;
-    if (!is_directory(fs, path))
+    if (!is_directory(&fs->seen, path))
         return -ENOENT;
     for (struct list *node = fs->seen.next; node != &fs->seen; node = node->next) {
         const struct entry *entry = list_entry(node, struct entry, link);
@@ -613,6 +617,19 @@ void memfs_kill(struct memfs *fs) {
     memfs_fail(fs, 0, MEMFS_FAULTS);
 }
 
+/* A directory that was lost takes with it what was in it. */
+static void remove_orphans(struct list *entries) {
+    struct list *node = entries->next;
+    while (node != entries) {
+        const struct entry *entry = list_entry(node, struct entry, link);
+        node = node->next;
+        if (has_parent(entries, entry->path))
+            continue;
+        entry_remove(entries, entry->path);
+        node = entries->next; /* what was in it is an orphan now */
+    }
+}
+
 void memfs_power_on(struct memfs *fs, enum memfs_survival survival, uint64_t seed) {
     memfs_kill(fs);
     fs->random = seed;
@@ -625,6 +642,7 @@ void memfs_power_on(struct memfs *fs, enum memfs_survival survival, uint64_t see
     }
     for (struct list *node = fs->inodes.next; node != &fs->inodes; node = node->next)
         inode_power_on(fs, list_entry(node, struct inode, link), survival);
+    remove_orphans(&fs->disk);
     entries_free(&fs->seen);
     for (struct list *node = fs->disk.next; node != &fs->disk; node = node->next) {
         const struct entry *entry = list_entry(node, struct entry, link);

@@ -133,6 +133,35 @@ static void lose_power_everywhere(enum memfs_survival survival, uint64_t seeds) 
     }
 }
 
+/* Kill the process at one operation, start anew on what the cache shows, go on, and then lose power. What recovery
+ * found must be durable from then on, directory included. */
+static bool kill_and_lose_power(const struct crash *crash) {
+    struct memfs *fs = memfs_new();
+    struct script *script = script_new(memfs_vfs(fs));
+    size_t i = 0;
+    memfs_fail(fs, crash->n, MEMFS_POWER_OFF);
+    script_run(script, &i);
+    bool failed = memfs_failed(fs);
+    abandon(script, fs);
+    memfs_kill(fs);
+    size_t found = expect_allowed(script, crash, "kill");
+    go_on(script, fs, crash, found);
+    script_free(script);
+    memfs_free(fs);
+    return failed;
+}
+
+static void every_kill_followed_by_a_power_loss(void **state) {
+    (void)state;
+    lash_set_log(swallow, NULL, LASH_LOG_ERROR);
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        struct crash crash = {1, seed == 1 ? MEMFS_NONE : MEMFS_GARBAGE, seed};
+        while (kill_and_lose_power(&crash))
+            crash.n++;
+        assert_true(crash.n > 100);
+    }
+}
+
 static void every_crash_with_all_writes_on_disk(void **state) {
     (void)state;
     lose_power_everywhere(MEMFS_ALL, 1);
@@ -155,6 +184,7 @@ static void every_crash_with_garbage_in_unsynced_sectors(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_kill_followed_by_a_power_loss),
         cmocka_unit_test(every_crash_with_all_writes_on_disk),
         cmocka_unit_test(every_crash_without_unsynced_writes),
         cmocka_unit_test(every_crash_with_some_sectors_on_disk),
