@@ -51,7 +51,7 @@ static bool config_number(struct config_maker *maker, enum setting setting, uint
 
 static bool config_limits(struct config_maker *maker) {
     struct config *config = maker->config;
-    uint64_t ops, bytes;
+    uint64_t ops = 0, bytes = 0;
     if (!config_number(maker, SETTING_HEARTBEAT_INTERVAL, CONFIG_ELECTION_MS_MAX, &config->heartbeat_ms) ||
         !config_number(maker, SETTING_ELECTION_TIMEOUT, CONFIG_ELECTION_MS_MAX, &config->election_ms) ||
         !config_number(maker, SETTING_MAX_TXN_OPS, 1000000, &ops) ||
