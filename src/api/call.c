@@ -66,8 +66,13 @@ void call_record(struct call *call, enum api_error error) {
 void call_encode(struct call *call, const ProtobufCMessage *answer) {
     LASH_ASSERT(!call->answer);
     call->answer = message_encode(answer);
-    if (!call->answer)
+    if (!call->answer) {
         call_record(call, API_NO_MEMORY);
+        return;
+    }
+    /* The work is done: an answer is held even beyond the bound, which then stops others. */
+    call->held += call->answer->size;
+    loop_hold(call->loop, call->answer->size);
 }
 
 void call_finish(struct call *call) {
@@ -75,11 +80,6 @@ void call_finish(struct call *call) {
     LASH_ASSERT((call->code == GRPC_OK) == (call->answer != NULL));
     call->over = true;
     list_remove(&call->in_loop);
-    if (call->answer) {
-        /* The work is done: an answer is held beyond the bound, which then stops new requests. */
-        call->held += call->answer->size;
-        call->loop->buffered += call->answer->size;
-    }
     call->finished(call);
 }
 

@@ -16,6 +16,10 @@ static bool kv_is_short(const struct store_op *op) {
 
 /* Read and encode. On a worker, or on the loop for a short one; the header's term was noted before. */
 static void kv_execute(struct call *call) {
+    if (loop_is_full(call->loop)) {
+        call_record(call, API_TOO_MANY_REQUESTS);
+        return;
+    }
     store_read(call->loop->options->store, &call->op, &call->result);
     if (call->result.error) {
         call_record(call, errors_of_store(call->result.error));
@@ -32,6 +36,7 @@ static void kv_execute(struct call *call) {
         call_encode(call, answer);
     else
         call_record(call, API_NO_MEMORY);
+    store_result_free(&call->result); /* as large as the answer, which may have to wait for its client */
 }
 
 static void kv_executed(struct call *call, int error) {

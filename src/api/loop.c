@@ -4,6 +4,7 @@
  */
 #include "api/loop.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "api/call.h"
@@ -17,16 +18,17 @@ enum { LOOP_DEADLINE_STEP_MS = 10, LOOP_SWEEP_MS = 1000 };
 
 /* ---- Budgets ----------------------------------------------------------------------------------- */
 
-bool loop_hold(struct loop *loop, size_t size) {
-    if (loop->buffered > loop->options->buffered_max || size > loop->options->buffered_max - loop->buffered)
-        return false;
-    loop->buffered += size;
-    return true;
+bool loop_is_full(const struct loop *loop) {
+    return atomic_load_explicit(&loop->buffered, memory_order_relaxed) >= loop->options->buffered_max;
+}
+
+void loop_hold(struct loop *loop, size_t size) {
+    atomic_fetch_add_explicit(&loop->buffered, size, memory_order_relaxed);
 }
 
 void loop_release(struct loop *loop, size_t size) {
-    LASH_ASSERT(loop->buffered >= size);
-    loop->buffered -= size;
+    size_t before = atomic_fetch_sub_explicit(&loop->buffered, size, memory_order_relaxed);
+    LASH_ASSERT(before >= size);
 }
 
 void loop_log_client(struct loop *loop, const char *message, const char *client, const char *reason) {

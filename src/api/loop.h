@@ -51,7 +51,7 @@ struct loop {
     struct list connections; /* struct connection.in_loop */
     struct list dirty;       /* struct connection.in_dirty: may have something to send */
     uint32_t connection_count;
-    size_t buffered; /* bytes of requests and answers held */
+    _Atomic size_t buffered; /* bytes of requests and answers held; workers add to it */
     bool draining;
     bool started; /* the thread runs */
     struct publisher publisher;
@@ -95,8 +95,11 @@ void loop_complete(struct loop *loop, struct call *call);
 /* See to it that the calls' deadlines are looked at by `deadline_ms`. */
 void loop_arm(struct loop *loop, uint64_t deadline_ms);
 
-/* Hold `size` bytes more; false when the bound is reached and nothing is held. */
-bool loop_hold(struct loop *loop, size_t size);
+/* Whether requests and answers take all the memory that they may. Any thread. */
+bool loop_is_full(const struct loop *loop);
+
+/* Hold `size` bytes more, whether that is within the bound or not; and give them back. Any thread. */
+void loop_hold(struct loop *loop, size_t size);
 void loop_release(struct loop *loop, size_t size);
 
 /* One line about a client, unless there have been too many. */

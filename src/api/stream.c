@@ -235,10 +235,11 @@ static void stream_feed_failed(struct stream *stream, enum grpc_feed feed) {
 void stream_data(struct stream *stream, const uint8_t *data, size_t size) {
     if (stream->dispatched)
         return;
-    if (!loop_hold(stream->connection->loop, size)) {
+    if (loop_is_full(stream->connection->loop)) {
         call_fail(stream->call, API_TOO_MANY_REQUESTS);
         return;
     }
+    loop_hold(stream->connection->loop, size);
     stream->call->held += size;
     enum grpc_feed feed = grpc_reader_feed(&stream->reader, data, size);
     if (feed != GRPC_FEED_OK)

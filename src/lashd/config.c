@@ -253,7 +253,8 @@ static bool config_ports(struct config_maker *maker) {
 }
 
 bool config_make(struct config *config, const struct settings *settings, char *problem, size_t problem_size) {
-    struct config_maker maker = {config, settings, problem, problem_size};
+    struct config_maker maker = {.config = config, .settings = settings, .problem_size = problem_size};
+    maker.problem = problem;
     memset(config, 0, sizeof *config);
     return config_names(&maker) && config_state(&maker) && config_log_level(&maker) && config_limits(&maker) &&
            config_client_urls(&maker) && config_peer_urls(&maker) && config_ports(&maker);

@@ -275,7 +275,8 @@ static bool member_serve(struct member *member) {
 }
 
 bool member_run(const struct config *config, char *problem, size_t problem_size) {
-    struct member member = {.config = config, .problem = problem, .problem_size = problem_size};
+    struct member member = {.config = config, .problem_size = problem_size};
+    member.problem = problem;
     member_catch_signals();
     log_info("starting", F_STR("name", config->name), F_HEX("member", config->member_id),
              F_HEX("cluster", config->cluster_id), F_STR("version", LASHD_VERSION), F_STR("data", config->data_dir),

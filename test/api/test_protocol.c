@@ -242,7 +242,7 @@ static int setup_small_buffer(void **state) {
 static void requests_beyond_the_memory_allowed_are_refused(void **state) {
     struct fixture *fixture = *state;
     size_t size;
-    uint8_t *frame = framed_put(100 * 1024, &size);
+    uint8_t *frame = framed_put(200 * 1024, &size);
     struct answer *answer = peer_call(&fixture->peer, &(struct ask){.path = PUT, .body = frame, .size = size});
     assert_int_equal(answer->code, 8);
     assert_string_equal(answer->text, "etcdserver: too many requests");
@@ -253,6 +253,37 @@ static void requests_beyond_the_memory_allowed_are_refused(void **state) {
         assert_int_equal(answer->code, 0);
         free(frame);
     }
+}
+
+/* A client that asks for much and takes nothing stops others only until it goes. */
+static void answers_that_nobody_takes_stop_further_reads(void **state) {
+    struct fixture *fixture = *state;
+    Etcdserverpb__RangeRequest range = ETCDSERVERPB__RANGE_REQUEST__INIT;
+    uint8_t zero[] = {0};
+    size_t size;
+    range.key = range.range_end = (ProtobufCBinaryData){1, zero};
+    for (size_t i = 0; i < 3; i++) {
+        char key[] = {(char)('a' + i), '\0'}, *value = fixture_value(30 * 1024);
+        fixture_put(&fixture->peer, key, value);
+        free(value);
+    }
+    uint8_t *frame = peer_frame(&range.base, &size);
+    struct ask ask = {.path = RANGE, .body = frame, .size = size};
+    struct peer idle = {.window = 100};
+    peer_open(&idle, fixture->port);
+    struct answer *taken = peer_ask(&idle, &ask);
+    peer_until(&idle, taken->size > 0); /* the server has the answer, and cannot get rid of it */
+    struct answer *refused = peer_call(&fixture->peer, &ask);
+    assert_string_equal(refused->text, "etcdserver: too many requests");
+    peer_close(&idle);
+    struct answer *served;
+    do { /* until the server has seen it go */
+        peer_close(&fixture->peer);
+        peer_open(&fixture->peer, fixture->port);
+        served = peer_call(&fixture->peer, &ask);
+    } while (served->code == 8);
+    assert_int_equal(served->code, 0);
+    free(frame);
 }
 
 static int setup_two_connections(void **state) {
@@ -383,6 +414,8 @@ int main(void) {
         SCENARIO(a_large_answer_comes_whole_through_small_windows),
         SCENARIO(many_calls_at_once_are_all_answered),
         cmocka_unit_test_setup_teardown(requests_beyond_the_memory_allowed_are_refused, setup_small_buffer,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(answers_that_nobody_takes_stop_further_reads, setup_small_buffer,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(a_connection_too_many_is_turned_away, setup_two_connections, fixture_teardown),
         SCENARIO(garbage_closes_its_own_connection_only),
