@@ -164,10 +164,10 @@ static int event_order(const void *left, const void *right) {
 static void list_build(struct search *search) {
     size_t used = 0;
     for (uint32_t op = 0; op < search->count; op++) {
-        search->events[2 * op].time = search->ops[op].start;
+        search->events[(size_t)2 * op].time = search->ops[op].start;
         search->order[used++] = 2 * op;
         if (search->ops[op].outcome == HISTORY_OK) {
-            search->events[2 * op + 1].time = search->ops[op].end;
+            search->events[(size_t)2 * op + 1].time = search->ops[op].end;
             search->order[used++] = 2 * op + 1;
             search->ends_left++;
         }
@@ -247,7 +247,7 @@ static enum linear_verdict search_run(struct search *search, uint32_t value) {
             value = undone->value;
             bit_flip(search, undone->op);
             op_unlift(search, undone->op);
-            at = search->events[2 * undone->op].next;
+            at = search->events[(size_t)2 * undone->op].next;
             continue;
         }
         enum cache_result seen = CACHE_KNOWN;

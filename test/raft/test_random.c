@@ -67,7 +67,13 @@ struct totals {
     uint64_t steps, committed, leaders, reads_ok, reads_no, grows, trace;
 };
 
-static uint64_t seed_now;
+/* Said before each seed starts, because only write() may be called when an assertion has ended the process. */
+static char random_last_words[96];
+
+static void random_remember(uint64_t seed) {
+    snprintf(random_last_words, sizeof random_last_words,
+             "seed %" PRIu64 " (again: test_random --from %" PRIu64 " --seeds 1)\n", seed, seed);
+}
 
 static uint64_t draw(struct schedule *schedule, uint64_t below) {
     return random_next(&schedule->random) % below;
@@ -295,7 +301,7 @@ static void random_regime(struct schedule *schedule, struct cluster *cluster) {
 
 static uint64_t random_run(uint64_t seed, uint64_t events, struct totals *totals) {
     struct schedule schedule = {.seed = seed, .random = random_mix(seed)};
-    seed_now = seed;
+    random_remember(seed);
     uint32_t count = (uint32_t)(1 + draw(&schedule, 5));
     struct lash_raft_options options = random_options(&schedule);
     struct cluster *cluster = cluster_new(count, &options, seed);
@@ -326,15 +332,11 @@ static uint64_t random_run(uint64_t seed, uint64_t events, struct totals *totals
     return trace;
 }
 
-static void random_report(void) {
-    fprintf(stderr, "seed %" PRIu64 " (again: test_random --from %" PRIu64 " --seeds 1)\n", seed_now, seed_now);
-}
-
 /* An assertion of the core names no seed. */
 static void random_aborted(int signal_number) {
     (void)signal_number;
     signal(SIGABRT, SIG_DFL);
-    random_report();
+    (void)!write(STDERR_FILENO, random_last_words, strlen(random_last_words));
     abort();
 }
 

@@ -503,22 +503,21 @@ static void the_bytes_are_those_of_version_1(void **state) {
     memfs_free(fs);
 }
 
+/* The inverse of to_text. */
 static void parse(const char *text, uint8_t *bytes) {
-    unsigned at = 0;
-    int column = 0;
     while (*text) {
-        unsigned byte;
-        int used = 0;
-        if (column == 0 && sscanf(text, "%4x:%n", &at, &used) == 1) {
-            column = 1;
-        } else if (*text == '\n' || *text == ' ') {
-            column = *text == '\n' ? 0 : column;
-            used = 1;
-        } else {
-            assert_int_equal(sscanf(text, "%2x%n", &byte, &used), 1);
-            bytes[at++] = (uint8_t)byte;
+        char *rest;
+        unsigned long at = strtoul(text, &rest, 16);
+        assert_int_equal(*rest, ':');
+        for (text = rest + 1; *text != '\n'; at++) {
+            char digits[3] = {0};
+            text += *text == ' ';
+            memcpy(digits, text, 2);
+            bytes[at] = (uint8_t)strtoul(digits, &rest, 16);
+            assert_ptr_equal(rest, digits + 2);
+            text += 2;
         }
-        text += used;
+        text++;
     }
 }
 
