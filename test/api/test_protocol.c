@@ -374,18 +374,17 @@ static void a_conversation_may_end_after_any_byte(void **state) {
     fixture_put(&fixture->peer, "still", "fine");
 }
 
-/* Whatever allocation fails during a call: the call or its connection may fail, the server goes on. */
-static void the_server_survives_any_failed_allocation(void **state) {
-    struct fixture *fixture = *state;
-    size_t size;
-    uint8_t *frame = framed_put(3000, &size);
-    size_t succeeded = 0;
+/* Fail each allocation of one call in turn, until it succeeds again and again. Whichever fails, the call or its connection
+ * may fail, and the server goes on. */
+static void fail_allocations_of(struct fixture *fixture, const char *path, const ProtobufCMessage *request) {
+    size_t size, succeeded = 0;
+    uint8_t *frame = peer_frame(request, &size);
     for (uint64_t n = 1; succeeded < 20; n++) {
         struct peer peer = {0};
         assert_true(n < 2000);
         mem_fail_after(n);
         peer_open(&peer, fixture->port);
-        struct answer *answer = peer_ask(&peer, &(struct ask){.path = PUT, .body = frame, .size = size});
+        struct answer *answer = peer_ask(&peer, &(struct ask){.path = path, .body = frame, .size = size});
         peer_until(&peer, answer->closed || peer.gone);
         mem_fail_after(0);
         succeeded = answer->code == 0 ? succeeded + 1 : 0;
@@ -395,6 +394,61 @@ static void the_server_survives_any_failed_allocation(void **state) {
         peer_open(&fixture->peer, fixture->port);
     }
     free(frame);
+}
+
+static void writes_survive_any_failed_allocation(void **state) {
+    struct fixture *fixture = *state;
+    Etcdserverpb__PutRequest put = ETCDSERVERPB__PUT_REQUEST__INIT;
+    uint8_t key[] = {'k'};
+    char *value = fixture_value(3000);
+    put.key = (ProtobufCBinaryData){1, key};
+    put.value = (ProtobufCBinaryData){3000, (uint8_t *)value};
+    put.prev_kv = true;
+    fail_allocations_of(fixture, PUT, &put.base);
+    free(value);
+}
+
+static void reads_survive_any_failed_allocation(void **state) {
+    struct fixture *fixture = *state;
+    Etcdserverpb__RangeRequest range = ETCDSERVERPB__RANGE_REQUEST__INIT;
+    uint8_t zero[] = {0};
+    range.key = range.range_end = (ProtobufCBinaryData){1, zero};
+    fixture_put(&fixture->peer, "a", "1");
+    fail_allocations_of(fixture, RANGE, &range.base);
+    Etcdserverpb__StatusRequest status = ETCDSERVERPB__STATUS_REQUEST__INIT;
+    fail_allocations_of(fixture, "/etcdserverpb.Maintenance/Status", &status.base);
+    Etcdserverpb__MemberListRequest members = ETCDSERVERPB__MEMBER_LIST_REQUEST__INIT;
+    members.linearizable = true;
+    fail_allocations_of(fixture, "/etcdserverpb.Cluster/MemberList", &members.base);
+}
+
+static void transactions_survive_any_failed_allocation(void **state) {
+    struct fixture *fixture = *state;
+    uint8_t key[] = {'k'};
+    Etcdserverpb__Compare compare = ETCDSERVERPB__COMPARE__INIT;
+    Etcdserverpb__Compare *compares[] = {&compare};
+    compare.key = (ProtobufCBinaryData){1, key};
+    Etcdserverpb__PutRequest put = ETCDSERVERPB__PUT_REQUEST__INIT;
+    Etcdserverpb__DeleteRangeRequest deletion = ETCDSERVERPB__DELETE_RANGE_REQUEST__INIT;
+    put.key = deletion.key = compare.key;
+    put.prev_kv = deletion.prev_kv = true;
+    Etcdserverpb__RequestOp inner_op = ETCDSERVERPB__REQUEST_OP__INIT, put_op = inner_op, txn_op = inner_op;
+    Etcdserverpb__RequestOp *inner_ops[] = {&inner_op}, *puts[] = {&put_op}, *txns[] = {&txn_op};
+    Etcdserverpb__TxnRequest inner = ETCDSERVERPB__TXN_REQUEST__INIT, outer = inner;
+    inner_op.request_case = ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_DELETE_RANGE;
+    inner_op.request_delete_range = &deletion;
+    inner.success = inner_ops;
+    inner.n_success = 1;
+    put_op.request_case = ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_PUT;
+    put_op.request_put = &put;
+    txn_op.request_case = ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_TXN;
+    txn_op.request_txn = &inner;
+    outer.compare = compares; /* the key does not exist */
+    outer.n_compare = 1;
+    outer.success = puts;
+    outer.failure = txns;
+    outer.n_success = outer.n_failure = 1;
+    fail_allocations_of(fixture, TXN, &outer.base);
 }
 
 #define SCENARIO(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -420,7 +474,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_connection_too_many_is_turned_away, setup_two_connections, fixture_teardown),
         SCENARIO(garbage_closes_its_own_connection_only),
         SCENARIO(a_conversation_may_end_after_any_byte),
-        SCENARIO(the_server_survives_any_failed_allocation),
+        SCENARIO(writes_survive_any_failed_allocation),
+        SCENARIO(reads_survive_any_failed_allocation),
+        SCENARIO(transactions_survive_any_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
