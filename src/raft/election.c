@@ -76,6 +76,7 @@ static void election_ask(struct lash_raft *raft, struct lash_outputs *outputs) {
      * only increments its term if it believes that it can win. */
     role_become_pre_candidate(raft, outputs);
     election_reset_timeout(raft);
+    raft->asked_ms = raft->now_ms;
     raft->votes[configuration_slot(&raft->configuration, raft->id)] = 1;
     election_send_requests(raft, true, outputs);
     election_settle(raft, outputs);
@@ -132,6 +133,17 @@ static bool election_would_grant(const struct lash_raft *raft, const struct lash
     return message->vote.last_index >= terms->last_index;
 }
 
+/* Whether the sender gives way to this node. Two that ask for the same term with the same log at the same moment would grant
+ * one another, campaign both, and split the vote (§5.2); so of two equals the one with the higher id goes on. Only for the
+ * moment: one that asks in vain, because it reaches no majority, must not hold up one that would. */
+static bool election_sender_gives_way(const struct lash_raft *raft, const struct lash_message *message) {
+    const struct terms *terms = raft_terms_of(raft);
+    bool equals = message->term == raft->term + 1 && message->vote.last_term == terms_last(terms) &&
+                  message->vote.last_index == terms->last_index;
+    return message->vote.pre && raft->role == LASH_PRE_CANDIDATE && equals && message->from < raft->id &&
+           raft->now_ms < raft->asked_ms + raft->heartbeat_ms;
+}
+
 void election_vote(struct lash_raft *raft, const struct lash_message *message, struct lash_outputs *outputs) {
     bool pre = message->vote.pre;
     /* D§4.2.3, §6: a server that hears RequestVote within the minimum election timeout of hearing from a current leader
@@ -142,7 +154,7 @@ void election_vote(struct lash_raft *raft, const struct lash_message *message, s
     if (!pre && message->term > raft->term)
         role_become_follower(raft, message->term, 0, outputs);
 
-    bool granted = election_would_grant(raft, message);
+    bool granted = election_would_grant(raft, message) && !election_sender_gives_way(raft, message);
     if (granted && !pre) {
         if (raft->vote == 0) {
             LASH_ASSERT(raft->role == LASH_FOLLOWER || raft->role == LASH_PRE_CANDIDATE);

@@ -73,6 +73,7 @@ struct lash_raft {
     uint64_t now_ms;                /* of the last event; never falls */
     uint64_t random;                /* state of the generator */
     uint64_t election_deadline_ms;  /* unless leader */
+    uint64_t asked_ms;              /* pre-candidate: when it asked; else 0 */
     uint64_t contact_ms;            /* when the leader was last heard; 0 when it is unknown */
     uint64_t heartbeat_deadline_ms; /* leader */
 

@@ -26,6 +26,7 @@ static void role_change(struct lash_raft *raft, enum lash_role role) {
     LASH_ASSERT(raft->role <= LASH_LEADER);
     LASH_ASSERT(role_legal[raft->role][role]);
     raft->role = role;
+    raft->asked_ms = 0;
     memset(raft->votes, 0, sizeof raft->votes);
 }
 

@@ -396,6 +396,23 @@ static void pre_votes_do_not_elect_and_votes_are_no_pre_votes(void **state) {
     assert_int_equal(solo_status(&solo).role, LASH_CANDIDATE);
 }
 
+static bool pre_vote_is_granted(lash_id from, lash_index last_index) {
+    solo_message(&solo, solo_pre_vote(from, 3, last_index, 2));
+    return solo_sent(&solo, LASH_MSG_VOTE_REPLY, from)->message.vote_reply.granted;
+}
+
+static void of_two_that_ask_at_the_same_moment_one_gives_way(void **state) {
+    (void)state;
+    begin((struct solo_start){.id = 2, .term = 2, .log = SOLO_LOG(1, 2)});
+    solo_timeout(&solo);
+    assert_int_equal(solo_status(&solo).role, LASH_PRE_CANDIDATE);
+    assert_false(pre_vote_is_granted(1, 2)); /* equals: the higher id, this one's, goes on */
+    assert_true(pre_vote_is_granted(3, 2));
+    assert_true(pre_vote_is_granted(1, 3)); /* a longer log comes first */
+    solo.now_ms += 100;
+    assert_true(pre_vote_is_granted(1, 2)); /* who asks in vain holds up nobody */
+}
+
 static void refusing_a_vote_does_not_put_off_the_own_election(void **state) {
     (void)state;
     begin((struct solo_start){.term = 2, .log = SOLO_LOG(2)});
@@ -686,6 +703,7 @@ int main(void) {
         cmocka_unit_test(a_group_whose_longest_log_has_the_oldest_term_elects_a_leader),
         CASE(granting_a_pre_vote_changes_nothing),
         CASE(pre_votes_do_not_elect_and_votes_are_no_pre_votes),
+        CASE(of_two_that_ask_at_the_same_moment_one_gives_way),
         CASE(refusing_a_vote_does_not_put_off_the_own_election),
         CASE(a_rejoining_node_does_not_depose_a_healthy_leader),
         CASE(a_node_ahead_of_its_groups_term_is_not_stuck),
