@@ -342,6 +342,8 @@ def main():
     if os.environ.get("LASH_CHECK"):
         sys.exit("check.py: running within itself")
     os.environ["LASH_CHECK"] = "1"
+    # ended from outside: leave by way of what ends the commands under way
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("check.py: ended by a signal"))
     # where setup.sh puts programs that are not to be installed
     os.environ["PATH"] += os.pathsep + str(BUILD / "tools/usr/bin")
     CHECK.mkdir(parents=True, exist_ok=True)

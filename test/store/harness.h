@@ -41,8 +41,8 @@ enum store_error harness_apply(struct harness *harness, struct store_op op);
 enum store_error harness_read(struct harness *harness, struct store_op op);
 
 /* Replace a file of the directory by `text`, or read it into `text`. */
-void harness_write_file(struct harness *harness, const char *name, const char *text);
-void harness_read_file(struct harness *harness, const char *name, char *text, size_t size);
+void harness_write_file(struct harness *harness, const char *name, const char *content);
+void harness_read_file(struct harness *harness, const char *name, char *content, size_t size);
 
 /* Requests. */
 struct store_bytes text(const char *string);
