@@ -12,7 +12,6 @@
 
 #include "lashctl/grpc_client.h"
 
-#define LASHCTL_VERSION "0.1.0"
 #define LASHCTL_API_VERSION "3.5"
 
 /* etcdctl's exit codes, so that scripts need not tell the two apart. */

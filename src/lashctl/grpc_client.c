@@ -225,6 +225,8 @@ static bool client_flush(struct grpc_client *client, uint64_t deadline, bool *wr
         ssize_t size = nghttp2_session_mem_send(client->session, &data);
         if (size < 0)
             client_break(client, nghttp2_strerror((int)size));
+        else if (size == 0 && !nghttp2_session_want_read(client->session))
+            client_break(client, "the HTTP/2 session ended"); /* by our own GOAWAY, after a protocol error of theirs */
         if (size <= 0)
             return size == 0;
         *wrote = true;
@@ -244,7 +246,7 @@ static bool client_read(struct grpc_client *client, uint64_t deadline) {
         return true;
     }
     ssize_t taken = nghttp2_session_mem_recv(client->session, data, (size_t)size);
-    if (taken < 0 || !nghttp2_session_want_read(client->session))
+    if (taken < 0)
         client_break(client, "the HTTP/2 session ended");
     return true;
 }
@@ -254,9 +256,7 @@ static bool client_run(struct grpc_client *client, const bool *done, uint64_t de
     while (!*done && !client->broken) {
         if (!client_flush(client, deadline, wrote))
             return clock_ms_left(deadline) > 0;
-        if (*done)
-            break;
-        if (!client_read(client, deadline))
+        if (!*done && !client->broken && !client_read(client, deadline))
             return false;
     }
     return true;
@@ -485,7 +485,7 @@ bool grpc_client_ping(struct grpc_client *client, uint64_t deadline) {
     if (client->broken || nghttp2_submit_ping(client->session, NGHTTP2_FLAG_NONE, NULL) != 0)
         return false;
     while (client->pings == before && !client->broken)
-        if (!client_flush(client, deadline, &wrote) || !client_read(client, deadline))
+        if (!client_flush(client, deadline, &wrote) || client->broken || !client_read(client, deadline))
             break;
     return client->pings != before;
 }

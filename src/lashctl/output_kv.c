@@ -9,12 +9,10 @@
 #include "lashctl/output.h"
 
 static void print_bytes(const struct ctl *ctl, const ProtobufCBinaryData *bytes) {
-    if (!ctl->hex) {
-        (void)fwrite(bytes->data, 1, bytes->len, stdout);
-        return;
-    }
-    for (size_t at = 0; at < bytes->len; at++)
+    for (size_t at = 0; at < bytes->len && ctl->hex; at++)
         printf("\\x%02x", bytes->data[at]);
+    if (bytes->len > 0 && !ctl->hex)
+        (void)fwrite(bytes->data, 1, bytes->len, stdout);
 }
 
 void output_kv(const struct ctl *ctl, const Mvccpb__KeyValue *kv, bool keys_only, bool value_only) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * lash-chaos run: clients that put, get and compare-and-swap a few registers, and
+ * lash-chaos run ENDPOINTS HISTORY: clients that put, get and compare-and-swap a few registers, and
  * put write-once keys, over all endpoints, while someone else kills servers; what
  * they did becomes a history (docs/history-format.md). Ends on SIGTERM or SIGINT, or
  * after --seconds, with one line of JSON that sums up.
  *
- * lash-chaos verify: looks every acknowledged write of a history up again, on every
+ * lash-chaos verify ENDPOINTS HISTORY: looks every acknowledged write of a history up again, on every
  * endpoint by a serializable read at the revision that it was acknowledged with.
  */
 #include <errno.h>
@@ -32,8 +32,7 @@
 /* ---- Options -------------------------------------------------------------------------------------- */
 
 struct options {
-    char *endpoint_list;
-    char *history;
+    const char *history;
     int clients, keys, rate, seconds, timeout_ms;
     const char *endpoints[ENDPOINTS_MAX];
     size_t endpoint_count;
@@ -258,26 +257,45 @@ static int verify(const struct options *options) {
 
 /* ---- The command line ----------------------------------------------------------------------------- */
 
-static const char *check(struct options *options) {
-    if (!options->endpoint_list || !options->history)
-        return "--endpoints and --history are needed";
-    if (options->clients < 1 || options->clients > CLIENTS_MAX || options->keys < 1 || options->rate < 1 ||
-        options->seconds < 1 || options->timeout_ms < 1)
+/* Take the numbers that were given and the words behind them. Returns what is wrong, or NULL. `list` is cut up. */
+static const char *check(struct options *options, char *list) {
+    if (options->clients < 1 || options->clients > CLIENTS_MAX || options->keys < 1 ||
+        options->keys > CHAOS_REMEMBERED || options->rate < 1 || options->seconds < 1 || options->timeout_ms < 1)
         return "a number is out of its range";
     char *rest = NULL;
-    for (char *name = strtok_r(options->endpoint_list, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
+    for (char *name = strtok_r(list, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
         if (options->endpoint_count == ENDPOINTS_MAX)
             return "too many endpoints";
         options->endpoints[options->endpoint_count++] = name;
     }
-    return options->endpoint_count > 0 ? NULL : "--endpoints is empty";
+    return options->endpoint_count > 0 ? NULL : "no endpoint is given";
+}
+
+static int do_mode(poptContext context, struct options *options) {
+    int rc = poptGetNextOpt(context);
+    const char *mode = poptGetArg(context);
+    const char *list = poptGetArg(context);
+    options->history = poptGetArg(context);
+    const char *wrong = "expected run or verify, the endpoints and the history's file";
+    bool runs = mode && strcmp(mode, "run") == 0;
+    bool verifies = mode && strcmp(mode, "verify") == 0;
+    char *copy = list ? mem_strdup(list) : NULL;
+    if (rc < -1)
+        wrong = poptStrerror(rc);
+    else if ((runs || verifies) && options->history && copy)
+        wrong = check(options, copy);
+    int code = 2;
+    if (wrong)
+        (void)fprintf(stderr, "lash-chaos: %s\n", wrong);
+    else
+        code = runs ? run(options) : verify(options);
+    mem_free(copy);
+    return code;
 }
 
 int main(int argc, const char **argv) {
     struct options options = {.clients = 8, .keys = 4, .rate = 40, .seconds = 600, .timeout_ms = 3000};
     const struct poptOption table[] = {
-        {"endpoints", 0, POPT_ARG_STRING, &options.endpoint_list, 0, "where to go", "LIST"},
-        {"history", 0, POPT_ARG_STRING, &options.history, 0, "the history's file", "FILE"},
         {"clients", 0, POPT_ARG_INT, &options.clients, 0, "client threads [8]", "N"},
         {"keys", 0, POPT_ARG_INT, &options.keys, 0, "registers [4]", "N"},
         {"rate", 0, POPT_ARG_INT, &options.rate, 0, "operations a second for each client [40]", "N"},
@@ -291,19 +309,8 @@ int main(int argc, const char **argv) {
     poptContext context = poptGetContext("lash-chaos", argc, argv, table, 0);
     if (!context)
         return 2;
-    poptSetOtherOptionHelp(context, "[options] run|verify");
-    int rc = poptGetNextOpt(context);
-    const char *mode = poptGetArg(context);
-    const char *wrong = rc < -1 ? poptStrerror(rc) : check(&options);
-    int code = 2;
-    if (wrong)
-        (void)fprintf(stderr, "lash-chaos: %s\n", wrong);
-    else if (mode && strcmp(mode, "run") == 0)
-        code = run(&options);
-    else if (mode && strcmp(mode, "verify") == 0)
-        code = verify(&options);
-    else
-        (void)fprintf(stderr, "lash-chaos: expected run or verify\n");
+    poptSetOtherOptionHelp(context, "[options] run|verify ENDPOINTS HISTORY");
+    int code = do_mode(context, &options);
     poptFreeContext(context);
     return code;
 }

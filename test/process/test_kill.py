@@ -94,8 +94,8 @@ class LeaderKilled(ProcessTest):
         self.history = pathlib.Path(directory.name) / "history.jsonl"
 
     def start_clients(self):
-        clients = subprocess.Popen([str(CHAOS), "run", "--endpoints", self.nodes.endpoints, "--history",
-                                    str(self.history), "--clients", str(CLIENTS), "--seconds", str(SECONDS_MAX)],
+        clients = subprocess.Popen([str(CHAOS), "--clients", str(CLIENTS), "--seconds", str(SECONDS_MAX), "run",
+                                    self.nodes.endpoints, str(self.history)],
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         self.addCleanup(clients.stdout.close)
         self.addCleanup(clients.wait)
@@ -146,8 +146,7 @@ class LeaderKilled(ProcessTest):
         self.assertIsNone(find_revision_out_of_order(writes))
         revisions = [write["revision"] for write in writes]
         self.assertEqual(len(set(revisions)), len(revisions), "two writes have the same revision")
-        result = subprocess.run([str(CHAOS), "verify", "--endpoints", self.nodes.endpoints, "--history",
-                                 str(self.history)], capture_output=True, text=True, check=False, timeout=120)
+        result = subprocess.run([str(CHAOS), "verify", self.nodes.endpoints, str(self.history)], capture_output=True, text=True, check=False, timeout=120)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         found = json.loads(result.stdout)
         self.assertEqual(found, {"found": len(writes) * len(self.nodes.replicas), "missing": 0})
