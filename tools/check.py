@@ -230,7 +230,9 @@ def tsan_tests(shell):
     # clang 14's thread sanitizer cannot live with as much address randomness as newer kernels are set to
     works = subprocess.run(["setarch", "-R", "true"], capture_output=True, check=False).returncode == 0
     environment = {"TSAN_OPTIONS": "allocator_may_return_null=1:halt_on_error=1:second_deadlock_stack=1"}
-    return meson_test(shell, CHECK / "tsan", "--no-suite", "process", "--timeout-multiplier", "8",
+    # the layers that have threads, and of the others the tests that start some
+    suites = [word for suite in ("base", "transport", "node", "api", "threads") for word in ("--suite", suite)]
+    return meson_test(shell, CHECK / "tsan", *suites, "--timeout-multiplier", "8",
                       prefix=("setarch", "-R") if works else (), environment=environment)
 
 
