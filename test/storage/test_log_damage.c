@@ -114,7 +114,10 @@ static void dump_copy(const struct victim *victim, int opened) {
     fclose(out);
 }
 
-/* The records of a healthy segment: for each byte whether a record covers it, and the end of the last claim over all. */
+/* What a byte of a segment is. */
+enum { NOTHING, HEADER, PAYLOAD };
+
+/* The records of a healthy segment: what each byte is, and the end of the last claim over all. */
 static void map_segment(const uint8_t *bytes, uint64_t size, uint8_t *covered, uint64_t *claimed) {
     uint64_t offset = 0;
     struct record record;
@@ -122,7 +125,8 @@ static void map_segment(const uint8_t *bytes, uint64_t size, uint8_t *covered, u
     while (offset + RECORD_HEADER_SIZE <= size && record_decode(bytes + offset, &record) == LASH_OK) {
         if (offset == 0)
             first = record.position;
-        memset(covered + offset, 1, RECORD_HEADER_SIZE + record.size);
+        memset(covered + offset, HEADER, RECORD_HEADER_SIZE);
+        memset(covered + offset + RECORD_HEADER_SIZE, PAYLOAD, record.size);
         *claimed = record.durable;
         offset = record_end(&record) - first;
     }
@@ -162,7 +166,8 @@ static void judge(const struct victim *victim, uint64_t position, bool meaningfu
         assert_int_equal(state.last, ENTRIES);
 }
 
-static void damage_every_byte(bool closed, damage_fn damage, uint64_t step, lash_index claimed_index) {
+/* All bytes of headers, and of the rest every `step`-th. */
+static void damage_bytes(bool closed, damage_fn damage, uint64_t step, lash_index claimed_index) {
     struct victim *victim = victim_new(closed);
     uint8_t covered[KIT_SEGMENT];
     uint64_t claimed = 0;
@@ -181,11 +186,13 @@ static void damage_every_byte(bool closed, damage_fn damage, uint64_t step, lash
         assert_int_equal(record_decode(bytes, &head), LASH_OK);
         memset(covered, 0, sizeof covered);
         map_segment(bytes, size, covered, &ignored);
-        for (uint64_t at = 0; at < size; at += step) {
+        for (uint64_t at = 0; at < size; at++) {
+            if (covered[at] != HEADER && at % step)
+                continue;
             uint8_t before = bytes[at];
             damage(&bytes[at], at);
             memfs_settle(victim->fs, segment_path(sequence));
-            judge(victim, head.position + at, covered[at], claimed, claimed_index);
+            judge(victim, head.position + at, covered[at] != NOTHING, claimed, claimed_index);
             bytes[at] = before;
             memfs_settle(victim->fs, segment_path(sequence));
         }
@@ -193,20 +200,20 @@ static void damage_every_byte(bool closed, damage_fn damage, uint64_t step, lash
     victim_free(victim);
 }
 
-static void every_flipped_bit_of_a_closed_log_is_noticed(void **state) {
+static void a_bit_flipped_anywhere_in_a_closed_log_is_noticed(void **state) {
     (void)state;
-    damage_every_byte(true, flip_a_bit, 1, ENTRIES);
+    damage_bytes(true, flip_a_bit, 5, ENTRIES);
 }
 
-static void every_seventh_byte_inverted_in_a_closed_log_is_noticed(void **state) {
+static void a_byte_inverted_anywhere_in_a_closed_log_is_noticed(void **state) {
     (void)state;
-    damage_every_byte(true, flip_all_bits, 7, ENTRIES);
+    damage_bytes(true, flip_all_bits, 23, ENTRIES);
 }
 
 /* The last sync of a killed process is claimed by nothing: the four appends that it covered. */
 static void damage_to_a_killed_log_costs_at_most_what_nothing_claims(void **state) {
     (void)state;
-    damage_every_byte(false, flip_a_bit, 3, ENTRIES - 4);
+    damage_bytes(false, flip_a_bit, 11, ENTRIES - 4);
 }
 
 /* Every pair of sectors changes places: writes that went astray. */
@@ -557,8 +564,8 @@ int main(int argc, char **argv) {
         return 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_flipped_bit_of_a_closed_log_is_noticed),
-        cmocka_unit_test(every_seventh_byte_inverted_in_a_closed_log_is_noticed),
+        cmocka_unit_test(a_bit_flipped_anywhere_in_a_closed_log_is_noticed),
+        cmocka_unit_test(a_byte_inverted_anywhere_in_a_closed_log_is_noticed),
         cmocka_unit_test(damage_to_a_killed_log_costs_at_most_what_nothing_claims),
         cmocka_unit_test(swapped_sectors_are_noticed),
         cmocka_unit_test(foreign_sectors_are_noticed),
