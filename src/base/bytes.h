@@ -45,7 +45,9 @@ struct reader {
 };
 
 static inline struct reader reader_make(const void *data, size_t size) {
-    return (struct reader){.at = data, .end = (const uint8_t *)data + size, .failed = false};
+    /* no bytes may come without a place, and C has no sum of NULL and 0 */
+    const uint8_t *at = data;
+    return (struct reader){.at = at, .end = size > 0 ? at + size : at, .failed = false};
 }
 
 static inline size_t reader_left(const struct reader *reader) {
@@ -59,7 +61,8 @@ static inline const uint8_t *read_bytes(struct reader *reader, size_t size) {
         return NULL;
     }
     const uint8_t *at = reader->at;
-    reader->at += size;
+    if (size > 0)
+        reader->at += size;
     return at;
 }
 
@@ -90,7 +93,8 @@ struct writer {
 };
 
 static inline struct writer writer_make(void *data, size_t size) {
-    return (struct writer){.at = data, .end = (uint8_t *)data + size, .failed = false};
+    uint8_t *at = data;
+    return (struct writer){.at = at, .end = size > 0 ? at + size : at, .failed = false};
 }
 
 /* Room for `size` bytes, which the caller fills; NULL (and failed) when there is none. */
@@ -100,7 +104,8 @@ static inline uint8_t *write_room(struct writer *writer, size_t size) {
         return NULL;
     }
     uint8_t *at = writer->at;
-    writer->at += size;
+    if (size > 0)
+        writer->at += size;
     return at;
 }
 
