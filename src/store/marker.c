@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -69,13 +70,15 @@ int marker_read(const char *dir, enum marker_state *state) {
     char *path = marker_path(dir, "store.state");
     if (!path)
         return LASH_NOMEM;
-    char text[MARKER_BYTES], how[8], boot[MARKER_BOOT_BYTES];
-    unsigned format;
+    char text[MARKER_BYTES], number[11], how[8], boot[MARKER_BOOT_BYTES];
     int rc = marker_read_file(path, text, sizeof text);
     mem_free(path);
     if (rc)
         return rc == LASH_NOT_FOUND ? LASH_OK : rc;
-    if (sscanf(text, "lash-store %u %7s %63s", &format, how, boot) != 3 || format == 0)
+    if (sscanf(text, "lash-store %10[0-9] %7s %63s", number, how, boot) != 3)
+        return LASH_OK;
+    unsigned long format = strtoul(number, NULL, 10);
+    if (format == 0)
         return LASH_OK;
     if (format > MARKER_FORMAT)
         return LASH_VERSION;
