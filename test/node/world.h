@@ -9,8 +9,8 @@
 
 #include <stdbool.h>
 
-#include "memfs.h"
 #include "node/replica.h"
+#include "sim/memfs.h"
 
 enum { WORLD_NODES_MAX = 5, WORLD_COMMANDS_MAX = 20000, WORLD_INDEX_MAX = 60000 };
 

@@ -18,7 +18,7 @@
 
 #include "base/assert.h"
 #include "kit.h"
-#include "memfs.h"
+#include "sim/memfs.h"
 #include "storage/log_record.h"
 #include "storage/log_state.h"
 

@@ -17,8 +17,8 @@
 #include <stdlib.h>
 
 #include "lash/log.h"
-#include "memfs.h"
 #include "script.h"
+#include "sim/memfs.h"
 
 enum { SEEDS = 5 };
 

@@ -19,7 +19,7 @@
 #include "base/crc32c.h"
 #include "kit.h"
 #include "lash/log.h"
-#include "memfs.h"
+#include "sim/memfs.h"
 #include "storage/log_record.h"
 #include "storage/log_state.h"
 

@@ -16,8 +16,8 @@
 #include <string.h>
 
 #include "lash/log.h"
-#include "memfs.h"
 #include "script.h"
+#include "sim/memfs.h"
 #include "storage/log_record.h"
 
 static void swallow(void *context, enum lash_log_level level, const char *line) {

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "memfs.h"
+#include "sim/memfs.h"
 #include "storage/vfs.h"
 
 enum { PATH_SIZE = 128 };

@@ -7,8 +7,8 @@
  * Every operation but close is counted. Deterministic: the same calls and seeds
  * give the same disk. One thread at a time.
  */
-#ifndef LASH_TEST_STORAGE_MEMFS_H
-#define LASH_TEST_STORAGE_MEMFS_H
+#ifndef LASH_SIM_MEMFS_H
+#define LASH_SIM_MEMFS_H
 
 #include <stdbool.h>
 #include <stdint.h>

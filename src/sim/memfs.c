@@ -3,7 +3,7 @@
  * The disk in memory. An inode has its bytes as programs see them and as they
  * are on disk, and in between the versions of sectors that no sync covered.
  */
-#include "memfs.h"
+#include "sim/memfs.h"
 
 #include <errno.h>
 #include <stdlib.h>
