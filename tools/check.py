@@ -7,7 +7,6 @@ status is 0 when none failed and some passed. Logs are in build/check/.
 
 usage: check.py [lint | STEP...]   (no argument: all steps; lint: those that only read the sources)
 """
-import dataclasses
 import json
 import os
 import pathlib
@@ -17,141 +16,16 @@ import signal
 import subprocess
 import sys
 import time
-import typing
 
 import tree
+from count import count_meson_log, count_output, Count
+from runner import Failure, Run, Shell, Step, last_lines
 
 BUILD = tree.ROOT / "build"
 CHECK = BUILD / "check"
-STEP_SECONDS_MAX = 900
-HEARTBEAT_SECONDS = 20
-TAIL_LINES = 40
 SANITIZERS = {"asan": "address,undefined", "tsan": "thread"}
-
-
-@dataclasses.dataclass
-class Count:
-    """How many tests a step ran, and the names of those that failed."""
-    passed: int = 0
-    failed: int = 0
-    skipped: int = 0
-    failures: list = dataclasses.field(default_factory=list)
-
-    def add(self, other):
-        self.passed += other.passed
-        self.failed += other.failed
-        self.skipped += other.skipped
-        self.failures += other.failures
-
-
-class Failure(Exception):
-    """A step ended before it could count its tests."""
-
-
-class Shell:
-    """Runs a step's commands one after the other into the step's log."""
-
-    def __init__(self, log, say):
-        self.log = log
-        self.say = say
-        self.end = time.monotonic() + STEP_SECONDS_MAX
-
-    def run(self, *command, cwd=tree.ROOT, environment=None, check=True):
-        """Runs a command in a session of its own, so that nothing that it started outlives it."""
-        with open(self.log, "a", encoding="utf-8") as log:
-            print("$ " + " ".join(command), file=log, flush=True)
-            # pylint: disable-next=consider-using-with
-            process = subprocess.Popen(command, cwd=cwd, env={**os.environ, **(environment or {})}, stdout=log,
-                                       stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True)
-            try:
-                status = self._wait(process)
-            finally:
-                self._end_session(process)
-        if status and check:
-            raise Failure(f"{command[0]} ended with status {status}")
-        return status
-
-    def _wait(self, process):
-        while True:
-            try:
-                return process.wait(timeout=min(HEARTBEAT_SECONDS, max(self.end - time.monotonic(), 0.1)))
-            except subprocess.TimeoutExpired:
-                if time.monotonic() >= self.end:
-                    raise Failure(f"took longer than {STEP_SECONDS_MAX} s") from None
-                self.say("  ... " + (last_lines(self.log, 1) or [""])[0][:100])
-
-    @staticmethod
-    def _end_session(process):
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        process.wait()
-
-
-def last_lines(path, count):
-    with open(path, encoding="utf-8", errors="replace") as log:
-        return [line.rstrip() for line in log.readlines()[-count:]]
-
-
-# ---- Counting tests -------------------------------------------------------------------------------
-
-
-def count_cmocka(text):
-    announced = re.findall(r"^\[=+\] Running (\d+) test", text, re.MULTILINE)
-    if not announced:
-        return None
-    passed = len(re.findall(r"^\[ +OK \] ", text, re.MULTILINE))
-    skipped = len(set(re.findall(r"^\[ +SKIPPED +\] (\w+)$", text, re.MULTILINE)))
-    failures = sorted(set(re.findall(r"^\[ +FAILED +\] (\w+)$", text, re.MULTILINE)))
-    # what was announced and never ran has failed as well
-    return Count(passed, max(sum(map(int, announced)) - passed - skipped, len(failures)), skipped, failures)
-
-
-def count_tap(text):
-    results = re.findall(r"^(ok|not ok) \d+ ?-? ?([^#\n]*)(# *SKIP)?", text, re.MULTILINE)
-    if not results:
-        return None
-    failures = [title.strip() for verdict, title, _ in results if verdict == "not ok"]
-    skipped = sum(1 for verdict, _, skip in results if verdict == "ok" and skip)
-    return Count(len(results) - len(failures) - skipped, len(failures), skipped, failures)
-
-
-def count_unittest(text):
-    ran = re.search(r"^Ran (\d+) tests? in", text, re.MULTILINE)
-    if not ran:
-        return None
-    failures = re.findall(r"^(?:FAIL|ERROR): (\w+)", text, re.MULTILINE)
-    skipped = sum(map(int, re.findall(r"skipped=(\d+)", text)))
-    return Count(int(ran.group(1)) - len(failures) - skipped, len(failures), skipped, failures)
-
-
-def count_output(name, text, succeeded):
-    """The cases that one test program ran, by its own account; a program that gives none is one case itself."""
-    count = count_cmocka(text) or count_tap(text) or count_unittest(text) or Count(1 if succeeded else 0)
-    if count.failed == 0 and not succeeded:
-        count.failed = 1
-    if count.passed + count.failed + count.skipped == 0:
-        count.failed = 1
-        count.failures = ["no case ran"]
-    count.failures = [f"{name}: {failure}" for failure in count.failures] or ([name] if count.failed else [])
-    return count
-
-
-def count_meson_log(path):
-    """The cases of all tests in meson's testlog.json."""
-    total = Count()
-    for line in pathlib.Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
-        test = json.loads(line)
-        if test["result"] == "SKIP":
-            total.skipped += 1
-            continue
-        text = test.get("stdout", "") + "\n" + test.get("stderr", "")
-        total.add(count_output(test["name"], text, test["result"] in ("OK", "EXPECTEDFAIL")))
-    return total
-
-
-# ---- Steps ----------------------------------------------------------------------------------------
+# the layers that have threads, and of the others the tests that start some
+THREADED = ("base", "transport", "api", "threads")
 
 
 def configure(shell, directory, *options, compiler="gcc"):
@@ -222,13 +96,23 @@ def asan_tests(shell):
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"})
 
 
-def tsan_tests(shell):
+def build_tsan(shell):
+    """Only what its tests run."""
+    directory = CHECK / "tsan"
     configure_sanitized(shell, "tsan")
+    listing = subprocess.run(["meson", "introspect", "--tests", str(directory)], capture_output=True, text=True,
+                             check=True)
+    programs = {pathlib.Path(test["cmd"][0]) for test in json.loads(listing.stdout)
+                if any(suite.rpartition(":")[2] in THREADED for suite in test["suite"])}
+    targets = sorted(str(path.relative_to(directory)) for path in programs if path.is_relative_to(directory))
+    shell.run("ninja", "-C", str(directory), *targets)
+
+
+def tsan_tests(shell):
     # clang 14's thread sanitizer cannot live with as much address randomness as newer kernels are set to
     works = subprocess.run(["setarch", "-R", "true"], capture_output=True, check=False).returncode == 0
     environment = {"TSAN_OPTIONS": "allocator_may_return_null=1:halt_on_error=1:second_deadlock_stack=1"}
-    # the layers that have threads, and of the others the tests that start some
-    suites = [word for suite in ("base", "transport", "node", "api", "threads") for word in ("--suite", suite)]
+    suites = [word for suite in THREADED for word in ("--suite", suite)]
     return meson_test(shell, CHECK / "tsan", *suites, "--timeout-multiplier", "8",
                       prefix=("setarch", "-R") if works else (), environment=environment)
 
@@ -277,55 +161,22 @@ def process_tests(shell):
     return meson_test(shell, BUILD, "--suite", "process", "--num-processes", "1")
 
 
-@dataclasses.dataclass
-class Step:
-    """`run` returns a Count, or None when the step is one test by itself."""
-    name: str
-    run: typing.Callable
-    needs: tuple = ()
-
-
 STEPS = [
     Step("build with gcc", build_gcc),
+    Step("build with clang, ASan and UBSan", build_asan, aside=True),
+    Step("build with clang and TSan", build_tsan, aside=True),
+    Step("clang-tidy", clang_tidy, aside=True),
     Step("unit tests", unit_tests, ("build with gcc",)),
     Step("tests of the tools", tool_tests),
     Step("house-keeping", tidy),
     Step("format", code_format),
-    Step("clang-tidy", clang_tidy),
-    Step("build with clang, ASan and UBSan", build_asan),
-    Step("unit tests under ASan and UBSan", asan_tests, ("build with clang, ASan and UBSan",)),
-    Step("threaded tests under clang and TSan", tsan_tests),
     Step("installed library", installed_library, ("build with gcc",)),
-    Step("README's commands", readme_commands),
     Step("process tests", process_tests, ("build with gcc",)),
+    Step("README's commands", readme_commands),
+    Step("unit tests under ASan and UBSan", asan_tests, ("build with clang, ASan and UBSan",)),
+    Step("threaded tests under TSan", tsan_tests, ("build with clang and TSan",)),
 ]
-LINT = ["tests of the tools", "house-keeping", "format", "clang-tidy"]
-
-
-def run_step(step, label):
-    """Runs one step, says how it went, and returns its count."""
-    begin = time.monotonic()
-    log = CHECK / (re.sub(r"\W+", "-", step.name).lower() + ".log")
-    log.write_text("")
-
-    def say(text):
-        print(f"{label} {text}", flush=True)
-
-    say(f"{step.name} ...")
-    try:
-        count = step.run(Shell(log, say)) or Count(passed=1)
-    except Failure as failure:
-        count = Count(failed=1, failures=[str(failure)])
-    seconds = round(time.monotonic() - begin)
-    skipped = f", {count.skipped} skipped" if count.skipped else ""
-    if count.failed == 0:
-        say(f"{step.name}: ok, {count.passed} passed{skipped}, {seconds} s")
-        return count
-    say(f"{step.name}: FAILED, {count.passed} passed, {count.failed} failed{skipped}, {seconds} s; "
-        f"log: {log.relative_to(tree.ROOT)}")
-    print("\n".join(f"    {line}" for line in count.failures), flush=True)
-    print("\n".join(f"    | {line}" for line in last_lines(log, TAIL_LINES)), flush=True)
-    return count
+LINT = ["clang-tidy", "tests of the tools", "house-keeping", "format"]
 
 
 def select_steps(words):
@@ -347,18 +198,10 @@ def main():
     CHECK.mkdir(parents=True, exist_ok=True)
     steps = select_steps(sys.argv[1:])
     begin = time.monotonic()
-    total = Count()
-    bad = set()
-    for number, step in enumerate(steps, 1):
-        label = f"[{number:2}/{len(steps)}]"
-        if bad & set(step.needs):
-            print(f"{label} {step.name}: FAILED, because of {', '.join(bad & set(step.needs))}", flush=True)
-            count = Count(failed=1)
-        else:
-            count = run_step(step, label)
-        if count.failed:
-            bad.add(step.name)
-        total.add(count)
+    try:
+        total = Run(steps, CHECK).run()
+    finally:
+        Shell.close()
     print(f"{round(time.monotonic() - begin)} s; logs: build/check/")
     print(f"{total.passed} passed, {total.failed} failed", flush=True)
     return 0 if total.failed == 0 and total.passed > 0 else 1
