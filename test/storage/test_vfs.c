@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The VFS's contract, held against the operating system's files and against the
- * tests' disk in memory alike.
+ * simulator's disk in memory alike.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -194,52 +194,11 @@ static void a_lock_holds_until_its_file_is_closed(void **state) {
     close_file(disk, second);
 }
 
-/* ---- What only the disk in memory can do ---------------------------------------------------------- */
-
-static void power_loss_takes_what_was_not_synced(void **state) {
-    const struct disk *disk = *state;
-    disk->vfs->sync_dir(disk->vfs->context, ".");
-    int file = open_file(disk, "a", VFS_WRITE | VFS_CREATE);
-    put(disk, file, "old", 0);
-    assert_int_equal(disk->vfs->fdatasync(disk->vfs->context, file), 0);
-    assert_int_equal(disk->vfs->sync_dir(disk->vfs->context, disk->dir), 0);
-    put(disk, file, "new", 0);
-    put(disk, file, "far", 5000);
-    close_file(disk, open_file(disk, "b", VFS_WRITE | VFS_CREATE));
-    assert_int_equal(disk->vfs->rename(disk->vfs->context, at(disk, "a"), at(disk, "c")), 0);
-    memfs_power_on(disk->fs, MEMFS_NONE, 1);
-    uint64_t size;
-    assert_null(memfs_bytes(disk->fs, at(disk, "b"), &size));
-    assert_null(memfs_bytes(disk->fs, at(disk, "c"), &size));
-    assert_memory_equal(memfs_bytes(disk->fs, at(disk, "a"), &size), "old", 3);
-    assert_int_equal(size, 3);
-}
-
-static void a_failed_sync_keeps_the_cache_and_loses_the_data(void **state) {
-    const struct disk *disk = *state;
-    int file = open_file(disk, "a", VFS_WRITE | VFS_CREATE);
-    put(disk, file, "old", 0);
-    assert_int_equal(disk->vfs->fdatasync(disk->vfs->context, file), 0);
-    put(disk, file, "new", 0);
-    memfs_fail(disk->fs, 1, MEMFS_EIO);
-    assert_int_equal(disk->vfs->fdatasync(disk->vfs->context, file), -EIO);
-    assert_int_equal(disk->vfs->fdatasync(disk->vfs->context, file), 0);
-    char data[3];
-    assert_int_equal(disk->vfs->pread(disk->vfs->context, file, data, 3, 0), 3);
-    assert_memory_equal(data, "new", 3);
-    assert_int_equal(disk->vfs->drop_cache(disk->vfs->context, file), 0);
-    assert_int_equal(disk->vfs->pread(disk->vfs->context, file, data, 3, 0), 3);
-    assert_memory_equal(data, "old", 3);
-    close_file(disk, file);
-}
-
 int main(void) {
 #define ON_BOTH(name)                                                                                                  \
     {#name " (operating system)", name, setup_posix, teardown_posix, NULL}, {                                          \
 #name " (memory)", name, setup_memory, teardown_memory, NULL                                                   \
     }
-#define IN_MEMORY(name)                                                                                                \
-    { #name " (memory)", name, setup_memory, teardown_memory, NULL }
     const struct CMUnitTest tests[] = {
         ON_BOTH(what_is_written_is_read),
         ON_BOTH(a_missing_file_is_an_error_unless_created),
@@ -248,8 +207,6 @@ int main(void) {
         ON_BOTH(making_a_directory_twice_is_fine),
         ON_BOTH(the_list_names_every_file_once),
         ON_BOTH(a_lock_holds_until_its_file_is_closed),
-        IN_MEMORY(power_loss_takes_what_was_not_synced),
-        IN_MEMORY(a_failed_sync_keeps_the_cache_and_loses_the_data),
     };
     return cmocka_run_group_tests_name("vfs", tests, NULL, NULL);
 }
