@@ -88,7 +88,8 @@ enum lash_message_type {
     LASH_MSG_APPEND_REPLY = 4, /* its answer */
     LASH_MSG_READ = 5,         /* a follower asks the leader for a read index (D§6.4) */
     LASH_MSG_READ_REPLY = 6,   /* its answer */
-    /* 7.. reserved: snapshot, snapshot reply, timeout-now. */
+    LASH_MSG_TIMEOUT_NOW = 7,  /* the leader asks a follower to stand for election at once (D§3.10) */
+    /* 8.. reserved: snapshot, snapshot reply. */
 };
 
 /* One message. `term` is the sender's term, except that a pre-vote carries the term that it would campaign in. */
@@ -103,7 +104,7 @@ struct lash_message {
             lash_index last_index; /* of the candidate's log (§5.4.1) */
             lash_term last_term;
             bool pre;      /* a pre-vote: changes no state at the receiver */
-            bool transfer; /* reserved: ignore the leader's lease (D§3.10) */
+            bool transfer; /* the leader itself asked for this election: it is no reason to stay silent (D§3.10) */
         } vote;
         struct {
             bool granted;
@@ -128,6 +129,7 @@ struct lash_message {
         } append;
         struct {
             bool success;
+            bool full;             /* the sender's disk has no room for entries: none before it says otherwise */
             lash_index match;      /* success: the receiver's log equals the leader's up to here, durably */
             lash_index rejected;   /* refusal: the prev_index refused */
             lash_index hint_index; /* refusal: where to look next, with the term there; prunes whole terms */
@@ -141,6 +143,9 @@ struct lash_message {
             uint64_t context;
             lash_index index; /* the read index; 0: refused, this node is no leader or lost its office */
         } read_reply;
+        struct {
+            lash_index last_index; /* of the leader's log: a receiver with another one got this too late */
+        } timeout_now;
     };
 };
 
@@ -156,7 +161,10 @@ enum lash_event_type {
     LASH_EVENT_APPLIED = 6,     /* the state machine applied up to `applied.index` */
     LASH_EVENT_READ = 7,        /* a linearizable read is asked for */
     LASH_EVENT_UNREACHABLE = 8, /* the connection to `peer.id` broke: what was in flight may be lost */
-    /* 9.. reserved: transfer, configuration, snapshot taken / installed. */
+    LASH_EVENT_TRANSFER = 9,    /* hand leadership to `transfer.to` (leader only, D§3.10) */
+    LASH_EVENT_READY = 10,      /* what could not be sent to `peer.id` (a SENT of nothing) can be sent now */
+    LASH_EVENT_ROOM = 11,       /* the disk has no room for entries any more (`room.full`), or has some again */
+    /* 12.. reserved: configuration, snapshot taken / installed. */
 };
 
 struct lash_event {
@@ -189,6 +197,12 @@ struct lash_event {
         struct {
             lash_id id;
         } peer;
+        struct {
+            lash_id to; /* 0: the voter that is furthest among those that answer and have room */
+        } transfer;
+        struct {
+            bool full;
+        } room;
     };
 };
 
@@ -283,9 +297,11 @@ LASH_PUBLIC int lash_raft_init(void *block, const struct lash_raft_options *opti
                                const struct lash_raft_saved *saved, uint64_t now_ms, struct lash_raft **raft);
 
 /* Handle one event; `outputs` is filled whole. On an error the core is unchanged and outputs hold nothing to do.
- * Errors: LASH_NOT_LEADER (PROPOSE; a READ never fails, it is answered through reads_done), LASH_INVALID (an event
- * outside the contract), LASH_FULL (the block's terms_max is used up: lash_raft_grow, then the same event again),
- * LASH_BUSY (READ: reads_max outstanding). A message that cannot be right is ignored and is no error. */
+ * Errors: LASH_NOT_LEADER (PROPOSE, TRANSFER; a READ never fails, it is answered through reads_done), LASH_INVALID (an
+ * event outside the contract, a TRANSFER to who does not vote), LASH_FULL (the block's terms_max is used up:
+ * lash_raft_grow, then the same event again), LASH_BUSY (READ: reads_max outstanding; PROPOSE: a transfer is under way,
+ * or the disk has no room: see the status; TRANSFER: another one is under way), LASH_NOT_FOUND (TRANSFER: the one named,
+ * or everyone, does not answer or has no room). A message that cannot be right is ignored and is no error. */
 LASH_PUBLIC int lash_raft_step(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs);
 
 /* Copy `raft` into `block`, of lash_raft_size() for its options with `terms_max` put in, which is not below the present.
@@ -314,6 +330,8 @@ struct lash_progress {
     uint32_t inflight_messages;
     uint32_t active; /* 1: heard from within the last election timeout */
     uint64_t inflight_bytes;
+    uint32_t full; /* 1: it said that its disk has no room for entries */
+    uint32_t reserved;
 };
 
 /* A core's public state (§5, Figure 2). */
@@ -330,6 +348,9 @@ struct lash_raft_status {
     lash_index durable_index; /* own log on disk up to here */
     lash_index commit;
     lash_index applied;
+    lash_id transfer_to; /* leader: whom it hands its office to; 0: nobody. No proposals are taken meanwhile */
+    uint32_t full;       /* 1: the disk has no room for entries: none are taken, and no election is stood for */
+    uint32_t no_room;    /* leader: 1: neither are proposals, as this node or a majority has no room for them */
     struct lash_configuration configuration;
     struct lash_progress progress[LASH_RAFT_MEMBERS_MAX];
 };

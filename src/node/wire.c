@@ -70,7 +70,7 @@ static void wire_get_append(struct reader *reader, uint16_t flags, struct lash_m
 }
 
 static uint16_t wire_append_reply_flags(const struct lash_message *message) {
-    return message->append_reply.success ? 1 : 0;
+    return (uint16_t)((message->append_reply.success ? 1 : 0) | (message->append_reply.full ? 2 : 0));
 }
 
 static void wire_put_append_reply(struct writer *writer, const struct lash_message *message) {
@@ -83,6 +83,7 @@ static void wire_put_append_reply(struct writer *writer, const struct lash_messa
 
 static void wire_get_append_reply(struct reader *reader, uint16_t flags, struct lash_message *message) {
     message->append_reply.success = (flags & 1) != 0;
+    message->append_reply.full = (flags & 2) != 0;
     message->append_reply.match = read_u64(reader);
     message->append_reply.rejected = read_u64(reader);
     message->append_reply.hint_index = read_u64(reader);
@@ -110,13 +111,23 @@ static void wire_get_read_reply(struct reader *reader, uint16_t flags, struct la
     message->read_reply.index = read_u64(reader);
 }
 
+static void wire_put_timeout_now(struct writer *writer, const struct lash_message *message) {
+    write_u64(writer, message->timeout_now.last_index);
+}
+
+static void wire_get_timeout_now(struct reader *reader, uint16_t flags, struct lash_message *message) {
+    (void)flags;
+    message->timeout_now.last_index = read_u64(reader);
+}
+
 static const struct wire_type wire_types[] = {
     [LASH_MSG_VOTE] = {3, wire_vote_flags, wire_put_vote, wire_get_vote},
     [LASH_MSG_VOTE_REPLY] = {3, wire_vote_reply_flags, wire_put_vote_reply, wire_get_vote_reply},
     [LASH_MSG_APPEND] = {0, wire_no_flags, wire_put_append, wire_get_append},
-    [LASH_MSG_APPEND_REPLY] = {1, wire_append_reply_flags, wire_put_append_reply, wire_get_append_reply},
+    [LASH_MSG_APPEND_REPLY] = {3, wire_append_reply_flags, wire_put_append_reply, wire_get_append_reply},
     [LASH_MSG_READ] = {0, wire_no_flags, wire_put_read, wire_get_read},
     [LASH_MSG_READ_REPLY] = {0, wire_no_flags, wire_put_read_reply, wire_get_read_reply},
+    [LASH_MSG_TIMEOUT_NOW] = {0, wire_no_flags, wire_put_timeout_now, wire_get_timeout_now},
 };
 
 /* The row of a message type, or NULL when there is none. */

@@ -8,9 +8,10 @@
  *       VOTE          u64 last index, u64 last term     (flags: 1 pre, 2 transfer)
  *       VOTE_REPLY    nothing                           (flags: 1 pre, 2 granted)
  *       APPEND        u64 prev index, u64 prev term, u64 commit, u64 round; the tail holds frames
- *       APPEND_REPLY  u64 match, u64 rejected, u64 hint index, u64 hint term, u64 round   (flags: 1 success)
+ *       APPEND_REPLY  u64 match, u64 rejected, u64 hint index, u64 hint term, u64 round   (flags: 1 success, 2 full)
  *       READ          u64 context
  *       READ_REPLY    u64 context, u64 index
+ *       TIMEOUT_NOW   u64 last index
  *   FORWARD        u64 term, u64 batch; the tail holds one frame whose index and term are to be ignored
  *   FORWARD_REPLY  u64 batch, u32 error (negated)
  */

@@ -48,27 +48,35 @@ uint64_t election_deadline(const struct lash_raft *raft) {
     return raft->check_quorum ? election_quorum_contact(raft) + raft->election_ms : UINT64_MAX;
 }
 
-static void election_send_requests(struct lash_raft *raft, bool pre, struct lash_outputs *outputs) {
+/* What an election is asked for with. */
+enum election_kind { ELECTION_PRE_VOTE, ELECTION_VOTE, ELECTION_TRANSFER };
+
+static void election_send_requests(struct lash_raft *raft, enum election_kind kind, struct lash_outputs *outputs) {
     const struct terms *terms = raft_terms(raft);
     for (uint32_t slot = 0; slot < raft->configuration.count; slot++) {
         lash_id id = raft->configuration.members[slot].id;
         if (id == raft->id || !configuration_votes(&raft->configuration, id))
             continue;
         struct lash_message *message = message_send(raft, LASH_MSG_VOTE, id, outputs);
-        message->term = pre ? raft->term + 1 : raft->term;
+        message->term = kind == ELECTION_PRE_VOTE ? raft->term + 1 : raft->term;
         message->vote.last_index = terms->last_index;
         message->vote.last_term = terms_last(terms);
-        message->vote.pre = pre;
+        message->vote.pre = kind == ELECTION_PRE_VOTE;
+        message->vote.transfer = kind == ELECTION_TRANSFER;
     }
 }
 
-static void election_campaign(struct lash_raft *raft, struct lash_outputs *outputs) {
+static void election_campaign(struct lash_raft *raft, enum election_kind kind, struct lash_outputs *outputs) {
     /* §5.2, Figure 2, candidates: on conversion to candidate, start election: increment currentTerm, vote for self,
      * reset election timer, send RequestVote RPCs to all other servers. The own vote counts once it is on disk, and
      * the requests wait for that. */
     role_become_candidate(raft, outputs);
     election_reset_timeout(raft);
-    election_send_requests(raft, false, outputs);
+    election_send_requests(raft, kind, outputs);
+}
+
+void election_stand(struct lash_raft *raft, struct lash_outputs *outputs) {
+    election_campaign(raft, ELECTION_TRANSFER, outputs);
 }
 
 static void election_ask(struct lash_raft *raft, struct lash_outputs *outputs) {
@@ -78,7 +86,7 @@ static void election_ask(struct lash_raft *raft, struct lash_outputs *outputs) {
     election_reset_timeout(raft);
     raft->asked_ms = raft->now_ms;
     raft->votes[configuration_slot(&raft->configuration, raft->id)] = 1;
-    election_send_requests(raft, true, outputs);
+    election_send_requests(raft, ELECTION_PRE_VOTE, outputs);
     election_settle(raft, outputs);
 }
 
@@ -89,8 +97,9 @@ void election_tick(struct lash_raft *raft, struct lash_outputs *outputs) {
         /* D§6.2: a leader steps down if an election timeout elapses without a successful round of heartbeats to a
          * majority of its cluster. */
         role_become_follower(raft, raft->term, 0, outputs);
-    } else if (!raft_votes(raft) || raft->term + 1 >= RAFT_LIMIT) {
-        /* D§4.2.1: a server without a vote never stands for election; it only takes note that the leader is gone. */
+    } else if (!raft_votes(raft) || raft->full || raft->term + 1 >= RAFT_LIMIT) {
+        /* D§4.2.1: a server without a vote never stands for election; it only takes note that the leader is gone. So does
+         * one whose disk is full: every majority without it has a member with all that is committed (§5.4.3). */
         role_become_follower(raft, raft->term, 0, outputs);
         election_reset_timeout(raft);
     } else if (raft->pre_vote) {
@@ -99,7 +108,7 @@ void election_tick(struct lash_raft *raft, struct lash_outputs *outputs) {
          * new election. Each of them asks first. */
         election_ask(raft, outputs);
     } else {
-        election_campaign(raft, outputs);
+        election_campaign(raft, ELECTION_VOTE, outputs);
     }
 }
 
@@ -107,7 +116,7 @@ void election_tick(struct lash_raft *raft, struct lash_outputs *outputs) {
 
 bool election_vote_valid(const struct lash_raft *raft, const struct lash_message *message) {
     return message->term > 0 && message->vote.last_term <= message->term &&
-           configuration_votes(&raft->configuration, message->from);
+           configuration_votes(&raft->configuration, message->from) && !(message->vote.pre && message->vote.transfer);
 }
 
 /* Whether a leader is at work as far as this node can know. */
@@ -193,7 +202,7 @@ void election_settle(struct lash_raft *raft, struct lash_outputs *outputs) {
         raft->votes[configuration_slot(&raft->configuration, raft->id)] = 1;
     bool won = quorum_reached(&raft->configuration, raft->votes) == 1;
     if (raft->role == LASH_PRE_CANDIDATE && won) {
-        election_campaign(raft, outputs);
+        election_campaign(raft, ELECTION_VOTE, outputs);
     } else if (raft->role == LASH_CANDIDATE && won && durability_term_saved(raft)) {
         /* §5.2, Figure 2, candidates: if votes received from majority of servers: become leader. */
         role_become_leader(raft, outputs);

@@ -16,6 +16,9 @@ void election_reset_timeout(struct lash_raft *raft);
 /* Act on an election timeout, or a leader on having lost its quorum, if it has come to that. */
 void election_tick(struct lash_raft *raft, struct lash_outputs *outputs);
 
+/* Stand for election at once, because the leader asked for it (D§3.10). */
+void election_stand(struct lash_raft *raft, struct lash_outputs *outputs);
+
 /* When election_tick is due. */
 uint64_t election_deadline(const struct lash_raft *raft);
 

@@ -10,6 +10,7 @@
 #include "raft/read.h"
 #include "raft/replication.h"
 #include "raft/role.h"
+#include "raft/transfer.h"
 
 struct message_handler {
     /* Whether the contents can be right; NULL: always. */
@@ -29,6 +30,7 @@ static const struct message_handler message_handlers[] = {
     [LASH_MSG_APPEND_REPLY] = {NULL, NULL, replication_append_reply, true},
     [LASH_MSG_READ] = {NULL, NULL, read_request, true},
     [LASH_MSG_READ_REPLY] = {NULL, NULL, read_reply, true},
+    [LASH_MSG_TIMEOUT_NOW] = {NULL, NULL, transfer_timeout_now, true},
 };
 
 #define MESSAGE_HANDLERS (sizeof message_handlers / sizeof message_handlers[0])

@@ -25,7 +25,7 @@ static void progress_change(struct progress *progress, enum lash_progress_state 
     progress->inflight_count = 0;
     progress->inflight_bytes = 0;
     progress->commit_sent = 0;
-    progress->paused = 0;
+    progress->paused = PROGRESS_FREE;
     progress->state = state;
 }
 
@@ -45,15 +45,19 @@ void progress_become_snapshot(struct progress *progress) {
 }
 
 bool progress_ready(const struct progress *progress, uint64_t inflight_max, uint64_t bytes_max) {
-    if (progress->paused || progress->state == LASH_SNAPSHOT)
+    if (progress->paused != PROGRESS_FREE || progress->state == LASH_SNAPSHOT)
         return false;
     return progress->inflight_count < inflight_max && progress->inflight_bytes < bytes_max;
 }
 
 void progress_record_sent(struct progress *progress, lash_index last, uint64_t bytes) {
     LASH_ASSERT(last + 1 >= progress->next);
-    if (progress->state != LASH_REPLICATE || last < progress->next) {
-        progress->paused = 1;
+    if (last < progress->next) {
+        progress->paused = PROGRESS_UNSENT;
+        return;
+    }
+    if (progress->state != LASH_REPLICATE) {
+        progress->paused = PROGRESS_WAITS;
         return;
     }
     progress->inflight[progress->inflight_count].last = last;
@@ -80,6 +84,12 @@ void progress_acknowledge(struct progress *progress, lash_index match) {
     memset(&progress->inflight[keep], 0, done * sizeof progress->inflight[0]);
     progress->inflight_count = keep;
     LASH_ASSERT(progress->match < progress->next);
+}
+
+void progress_hold(struct progress *progress) {
+    if (progress->state == LASH_REPLICATE)
+        progress_become_probe(progress, progress->match + 1);
+    progress->paused = PROGRESS_WAITS;
 }
 
 bool progress_refusal_counts(const struct progress *progress, lash_index rejected) {

@@ -17,18 +17,26 @@ struct progress_sent {
     uint64_t bytes;
 };
 
+/* Why a member gets no entries for now. The next answer, which a heartbeat asks for at the latest, ends either. */
+enum progress_pause {
+    PROGRESS_FREE = 0,
+    PROGRESS_WAITS = 1,  /* for an answer */
+    PROGRESS_UNSENT = 2, /* the driver could send nothing; it may say when it can */
+};
+
 /* A member as its leader sees it. All zero at nodes that do not lead. Always match < next. */
 struct progress {
-    uint64_t state;          /* enum lash_progress_state */
-    uint64_t match;          /* its log equals the leader's up to here, durably; never falls (L7) */
-    uint64_t next;           /* the next entry to send; in LASH_REPLICATE ahead of what is acknowledged */
-    uint64_t paused;         /* 1: no entries before the next answer, which a heartbeat asks for at the latest */
-    uint64_t contact_ms;     /* when it last answered in this term; at first the time of the election */
-    uint64_t round;          /* the last read round that it acknowledged (D§6.4) */
-    uint64_t round_sent;     /* the last read round that it was told of */
-    uint64_t commit_sent;    /* the commit index that it can know of from what it was sent */
-    uint64_t inflight_count; /* entries of `inflight` in use; 0 unless LASH_REPLICATE */
-    uint64_t inflight_bytes; /* their sum */
+    uint64_t state;                  /* enum lash_progress_state */
+    uint64_t match;                  /* its log equals the leader's up to here, durably; never falls (L7) */
+    uint64_t next;                   /* the next entry to send; in LASH_REPLICATE ahead of what is acknowledged */
+    uint64_t paused;                 /* enum progress_pause: why no entries are sent now */
+    uint64_t full;                   /* 1: it has no room for entries, it said */
+    uint64_t contact_ms;             /* when it last answered in this term; at first the time of the election */
+    uint64_t round;                  /* the last read round that it acknowledged (D§6.4) */
+    uint64_t round_sent;             /* the last read round that it was told of */
+    uint64_t commit_sent;            /* the commit index that it can know of from what it was sent */
+    uint64_t inflight_count;         /* entries of `inflight` in use; 0 unless LASH_REPLICATE */
+    uint64_t inflight_bytes;         /* their sum */
     struct progress_sent inflight[]; /* oldest first; the rest is zero */
 };
 
@@ -55,6 +63,9 @@ void progress_record_sent(struct progress *progress, lash_index last, uint64_t b
 
 /* The member acknowledged everything up to `match`. */
 void progress_acknowledge(struct progress *progress, lash_index match);
+
+/* The member has no room: it gets nothing before its next answer. */
+void progress_hold(struct progress *progress);
 
 /* Whether a refusal of `rejected` says something about what was sent last, and not about something older. */
 bool progress_refusal_counts(const struct progress *progress, lash_index rejected);

@@ -13,14 +13,15 @@
 #include "raft/random.h"
 #include "raft/read.h"
 #include "raft/replication.h"
+#include "raft/transfer.h"
 
 /* The most that a table of the block may hold: sizes then fit any platform's size_t. */
 #define RAFT_TABLE_MAX ((uint32_t)1 << 22)
 
 _Static_assert(sizeof(struct lash_raft) % sizeof(uint64_t) == 0, "the block is made of words");
 _Static_assert(sizeof(struct lash_read_done) == 2 * sizeof(uint64_t), "reads released are words too");
-_Static_assert(LASH_RAFT_SENDS_MAX >= 2 * (LASH_RAFT_MEMBERS_MAX - 1) + 2,
-               "a heartbeat and entries, or an append and a read's answer, for each peer, and an answer");
+_Static_assert(LASH_RAFT_SENDS_MAX >= 2 * (LASH_RAFT_MEMBERS_MAX - 1) + 3,
+               "a heartbeat and entries, or an append and a read's answer, for each peer, an answer, and a transfer");
 
 /* ---- Creation ---------------------------------------------------------------------------------- */
 
@@ -173,6 +174,7 @@ static void raft_tick(struct lash_raft *raft, const struct lash_event *event, st
     (void)event;
     read_tick(raft, outputs);
     election_tick(raft, outputs);
+    transfer_tick(raft);
     replication_tick(raft, outputs);
 }
 
@@ -203,6 +205,9 @@ static const struct event_handler event_handlers[] = {
     [LASH_EVENT_APPLIED] = {commit_applied_check, commit_applied, true},
     [LASH_EVENT_READ] = {read_ask_check, read_ask, true},
     [LASH_EVENT_UNREACHABLE] = {NULL, replication_unreachable, true},
+    [LASH_EVENT_TRANSFER] = {transfer_ask_check, transfer_ask, true},
+    [LASH_EVENT_READY] = {NULL, replication_ready, true},
+    [LASH_EVENT_ROOM] = {NULL, replication_room, true},
 };
 
 #define EVENT_HANDLERS (sizeof event_handlers / sizeof event_handlers[0])
@@ -219,8 +224,10 @@ static void raft_settle(struct lash_raft *raft, struct lash_outputs *outputs) {
     if (raft->role == LASH_LEADER)
         commit_settle(raft);
     read_settle(raft, outputs);
-    if (raft->role == LASH_LEADER)
+    if (raft->role == LASH_LEADER) {
         replication_settle(raft, outputs);
+        transfer_settle(raft, outputs);
+    }
 }
 
 static uint64_t raft_deadline(const struct lash_raft *raft) {
@@ -230,7 +237,8 @@ static uint64_t raft_deadline(const struct lash_raft *raft) {
         deadline = read;
     if (raft->role == LASH_LEADER && raft->heartbeat_deadline_ms < deadline)
         deadline = raft->heartbeat_deadline_ms;
-    return deadline;
+    uint64_t transfer = transfer_deadline(raft);
+    return transfer < deadline ? transfer : deadline;
 }
 
 static void raft_clear_released(struct lash_raft *raft) {

@@ -76,6 +76,12 @@ struct lash_raft {
     uint64_t asked_ms;              /* pre-candidate: when it asked; else 0 */
     uint64_t contact_ms;            /* when the leader was last heard; 0 when it is unknown */
     uint64_t heartbeat_deadline_ms; /* leader */
+    uint64_t full;                  /* 1: the disk has no room for entries */
+
+    /* Leader: the transfer of its office that is under way (D§3.10). All 0 when there is none. */
+    uint64_t transfer_to;
+    uint64_t transfer_deadline_ms; /* when it is given up */
+    uint64_t transfer_told;        /* 1: the target was told since the last heartbeat */
 
     /* What is on disk. Writes are numbered from 1. */
     uint64_t writes;         /* given out so far */

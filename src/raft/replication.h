@@ -13,6 +13,9 @@ void replication_settle(struct lash_raft *raft, struct lash_outputs *outputs);
 /* Leader: send heartbeats when they are due. */
 void replication_tick(struct lash_raft *raft, struct lash_outputs *outputs);
 
+/* Leader: whether this node and a majority have room for entries, as far as is known. */
+bool replication_room_left(const struct lash_raft *raft);
+
 /* LASH_EVENT_PROPOSE. */
 int replication_propose_check(const struct lash_raft *raft, const struct lash_event *event);
 void replication_propose(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs);
@@ -23,6 +26,12 @@ void replication_sent(struct lash_raft *raft, const struct lash_event *event, st
 
 /* LASH_EVENT_UNREACHABLE. */
 void replication_unreachable(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs);
+
+/* LASH_EVENT_READY. */
+void replication_ready(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs);
+
+/* LASH_EVENT_ROOM. */
+void replication_room(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs);
 
 /* LASH_MSG_APPEND_REPLY. */
 void replication_append_reply(struct lash_raft *raft, const struct lash_message *message, struct lash_outputs *outputs);

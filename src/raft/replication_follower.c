@@ -49,6 +49,17 @@ static lash_index replication_differs(const struct terms *terms, const struct pi
     return index <= piece->last ? index : piece->last + 1;
 }
 
+/* The last entry that the message brings and the log holds already, with all before it. */
+static lash_index replication_held(const struct lash_raft *raft, const struct lash_message *message) {
+    for (uint32_t i = 0; i < message->append.run_count; i++) {
+        struct piece piece = replication_piece(&message->append.runs[i], message->append.prev_index);
+        lash_index differs = piece.from > piece.last ? 0 : replication_differs(raft_terms_of(raft), &piece);
+        if (piece.from <= piece.last && differs <= piece.last)
+            return differs - 1;
+    }
+    return replication_matched(message);
+}
+
 /* Whether what is committed stays as it is when `piece` is taken. */
 static bool replication_keeps_committed(const struct lash_raft *raft, const struct piece *piece) {
     struct piece committed = *piece;
@@ -143,6 +154,7 @@ static struct lash_message *replication_answer(struct lash_raft *raft, const str
                                                uint64_t after_write, struct lash_outputs *outputs) {
     struct lash_message *reply = message_send_after(raft, LASH_MSG_APPEND_REPLY, message->from, after_write, outputs);
     reply->append_reply.round = message->append.round;
+    reply->append_reply.full = raft->full != 0;
     return reply;
 }
 
@@ -163,8 +175,10 @@ static void replication_refuse(struct lash_raft *raft, const struct lash_message
 
 static void replication_accept(struct lash_raft *raft, const struct lash_message *message,
                                struct lash_outputs *outputs) {
-    lash_index matched = replication_matched(message);
-    replication_take(raft, message, outputs);
+    /* A full disk takes no entries: the log stays what it is, and the answer speaks of what is there. */
+    lash_index matched = raft->full ? replication_held(raft, message) : replication_matched(message);
+    if (!raft->full)
+        replication_take(raft, message, outputs);
     commit_learn(raft, message->append.commit, matched);
 
     /* §5.3: an answer speaks of what this message matched, not of what the log holds behind it, and only of what is on

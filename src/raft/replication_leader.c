@@ -6,9 +6,11 @@
 #include "base/assert.h"
 #include "raft/durability.h"
 #include "raft/message.h"
+#include "raft/quorum.h"
 #include "raft/raft_state.h"
 #include "raft/read.h"
 #include "raft/replication.h"
+#include "raft/transfer.h"
 
 /* ---- Sending ----------------------------------------------------------------------------------- */
 
@@ -98,12 +100,22 @@ void replication_tick(struct lash_raft *raft, struct lash_outputs *outputs) {
 
 /* ---- Proposals --------------------------------------------------------------------------------- */
 
+bool replication_room_left(const struct lash_raft *raft) {
+    uint64_t room[LASH_RAFT_MEMBERS_MAX] = {0};
+    for (uint32_t slot = 0; slot < raft->configuration.count; slot++)
+        room[slot] = !raft_progress_of(raft, slot)->full;
+    return !raft->full && quorum_reached(&raft->configuration, room) == 1;
+}
+
 int replication_propose_check(const struct lash_raft *raft, const struct lash_event *event) {
     uint32_t kind = event->propose.kind;
     if (event->propose.count == 0 || (kind != LASH_ENTRY_COMMAND && kind != LASH_ENTRY_BARRIER))
         return LASH_INVALID;
     if (raft->role != LASH_LEADER)
         return LASH_NOT_LEADER;
+    /* D§3.10: the prior leader stops accepting new client requests. */
+    if (raft->transfer_to != 0 || !replication_room_left(raft))
+        return LASH_BUSY;
     return raft_terms_of(raft)->last_index + event->propose.count < RAFT_LIMIT ? LASH_OK : LASH_FULL;
 }
 
@@ -158,11 +170,25 @@ void replication_unreachable(struct lash_raft *raft, const struct lash_event *ev
         struct progress *progress = raft_progress(raft, slot);
         progress_become_probe(progress, progress->match + 1);
         /* The next heartbeat is the probe: before it there is hardly anyone to hear. */
-        progress->paused = 1;
+        progress->paused = PROGRESS_WAITS;
     }
+    if (slot != CONFIGURATION_NONE && raft->transfer_to == event->peer.id)
+        transfer_end(raft);
     /* What a follower asked its leader is lost as well; who asked may ask again at once. */
     if (raft->role == LASH_FOLLOWER && raft->leader == event->peer.id)
         read_refuse_all(raft, outputs);
+}
+
+void replication_ready(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs) {
+    (void)outputs;
+    uint32_t slot = replication_peer(raft, event->peer.id);
+    if (slot != CONFIGURATION_NONE && raft_progress(raft, slot)->paused == PROGRESS_UNSENT)
+        raft_progress(raft, slot)->paused = PROGRESS_FREE;
+}
+
+void replication_room(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs) {
+    (void)outputs;
+    raft->full = event->room.full;
 }
 
 /* ---- Answers ----------------------------------------------------------------------------------- */
@@ -174,7 +200,7 @@ static void replication_accepted(struct lash_raft *raft, struct progress *progre
     bool meets = progress->match + 1 >= raft_terms(raft)->first_index;
     if (progress->state != LASH_REPLICATE && meets)
         progress_become_replicate(progress);
-    progress->paused = 0;
+    progress->paused = PROGRESS_FREE;
 }
 
 static void replication_refused(struct lash_raft *raft, struct progress *progress, const struct lash_message *message) {
@@ -218,5 +244,8 @@ void replication_append_reply(struct lash_raft *raft, const struct lash_message 
         replication_accepted(raft, progress, message->append_reply.match);
     else
         replication_refused(raft, progress, message);
+    progress->full = message->append_reply.full;
+    if (progress->full)
+        progress_hold(progress);
     LASH_ASSERT(progress->match < progress->next);
 }

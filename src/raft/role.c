@@ -12,6 +12,7 @@
 #include "raft/election.h"
 #include "raft/raft_state.h"
 #include "raft/read.h"
+#include "raft/transfer.h"
 
 /* Figure 4, with the pre-candidate of D§9.6 between follower and candidate. */
 static const bool role_legal[4][4] = {
@@ -35,6 +36,7 @@ static void role_clear_leadership(struct lash_raft *raft) {
     memset(raft_progress(raft, 0), 0, LASH_RAFT_MEMBERS_MAX * raft->progress_words * sizeof(uint64_t));
     raft->heartbeat_deadline_ms = 0;
     raft->round = 0;
+    transfer_end(raft);
 }
 
 static void role_enter_term(struct lash_raft *raft, lash_term term, lash_id vote, struct lash_outputs *outputs) {

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "raft/raft_state.h"
+#include "raft/replication.h"
 
 static void status_progress(const struct lash_raft *raft, uint32_t slot, struct lash_progress *to) {
     const struct progress *progress = raft_progress_of(raft, slot);
@@ -17,6 +18,7 @@ static void status_progress(const struct lash_raft *raft, uint32_t slot, struct 
         to->match = raft->durable_index;
         to->next = raft_terms_of(raft)->last_index + 1;
         to->active = 1;
+        to->full = (uint32_t)raft->full;
         return;
     }
     to->state = (uint32_t)progress->state;
@@ -24,6 +26,7 @@ static void status_progress(const struct lash_raft *raft, uint32_t slot, struct 
     to->next = progress->next;
     to->inflight_messages = (uint32_t)progress->inflight_count;
     to->inflight_bytes = progress->inflight_bytes;
+    to->full = (uint32_t)progress->full;
     to->active = raft->now_ms < progress->contact_ms + raft->election_ms;
 }
 
@@ -41,10 +44,13 @@ void lash_raft_status(const struct lash_raft *raft, struct lash_raft_status *sta
     status->durable_index = raft->durable_index;
     status->commit = raft->commit;
     status->applied = raft->applied;
+    status->transfer_to = raft->transfer_to;
+    status->full = (uint32_t)raft->full;
     configuration_store(&raft->configuration, &status->configuration);
     if (raft->role != LASH_LEADER)
         return;
     LASH_ASSERT(raft->configuration.count <= LASH_RAFT_MEMBERS_MAX);
+    status->no_room = !replication_room_left(raft);
     status->progress_count = (uint32_t)raft->configuration.count;
     for (uint32_t slot = 0; slot < status->progress_count; slot++)
         status_progress(raft, slot, &status->progress[slot]);

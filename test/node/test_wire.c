@@ -63,12 +63,17 @@ static size_t all_heads(struct wire_head heads[16]) {
     head.message.append_reply.hint_term = 13;
     head.message.append_reply.round = 14;
     heads[count++] = head;
+    head.message.append_reply.full = true;
+    heads[count++] = head;
     head = message_head(LASH_MSG_READ);
     head.message.read.context = UINT64_MAX;
     heads[count++] = head;
     head = message_head(LASH_MSG_READ_REPLY);
     head.message.read_reply.context = 1;
     head.message.read_reply.index = 2;
+    heads[count++] = head;
+    head = message_head(LASH_MSG_TIMEOUT_NOW);
+    head.message.timeout_now.last_index = UINT64_MAX - 3;
     heads[count++] = head;
     memset(&head, 0, sizeof head);
     head.kind = WIRE_FORWARD;

@@ -18,7 +18,7 @@ static void *cluster_calloc(uint64_t count, size_t size) {
     return memory;
 }
 
-static void *cluster_room(void *array, uint64_t *max, uint64_t count, size_t size) {
+static void *cluster_grown(void *array, uint64_t *max, uint64_t count, size_t size) {
     if (count <= *max)
         return array;
     *max = *max == 0 ? 8 : *max * 2;
@@ -311,7 +311,7 @@ static struct entry cluster_new_entry(struct cluster *cluster, const struct lash
 
 static void cluster_begin_write(struct cluster *cluster, struct cluster_node *node, const struct lash_event *event,
                                 const struct lash_outputs *outputs, const struct cluster_packet *packet) {
-    node->writes = cluster_room(node->writes, &node->write_max, node->write_count + 1, sizeof node->writes[0]);
+    node->writes = cluster_grown(node->writes, &node->write_max, node->write_count + 1, sizeof node->writes[0]);
     struct cluster_write *write = &node->writes[node->write_count++];
     *write = (struct cluster_write){.number = outputs->write, .save_vote = outputs->save_vote};
     write->term = outputs->term;
@@ -327,6 +327,7 @@ static void cluster_begin_write(struct cluster *cluster, struct cluster_node *no
                  "leader n%llu overwrites its entry %llu", LLU node->id, LLU outputs->append_first);
     ORACLE_CHECK(outputs->append_first > node->commit, "L4", "n%llu drops its committed entry %llu", LLU node->id,
                  LLU outputs->append_first);
+    ORACLE_CHECK(status.full == 0 || outputs->noop, "F1", "n%llu takes entries on a full disk", LLU node->id);
     entries_truncate(&node->log, outputs->append_first - 1);
     for (lash_index index = outputs->append_first; index <= outputs->append_last; index++)
         entries_append(&node->log, cluster_new_entry(cluster, event, outputs, packet, index));
@@ -336,8 +337,24 @@ static void cluster_begin_write(struct cluster *cluster, struct cluster_node *no
     write->entries = cluster_entries(&node->log, write->first, write->entry_count);
 }
 
+/* T2: whoever is asked to take over holds all of the leader's log durably. */
+static void cluster_check_timeout_now(struct cluster *cluster, struct cluster_node *node,
+                                      const struct lash_message *message) {
+    const struct cluster_node *target = cluster_node(cluster, message->to);
+    lash_index last = node->log.count;
+    ORACLE_CHECK(node->role == LASH_LEADER && message->timeout_now.last_index == last, "T2",
+                 "n%llu asks n%llu to take over a log up to %llu, and it ends at %llu", LLU node->id, LLU message->to,
+                 LLU message->timeout_now.last_index, LLU last);
+    ORACLE_CHECK(
+        target->disk_term > node->term ||
+            (target->disk.count >= last && entry_equal(&target->disk.entries[last - 1], &node->log.entries[last - 1])),
+        "T2", "n%llu asks n%llu to take over, which lacks entries", LLU node->id, LLU message->to);
+}
+
 static void cluster_put(struct cluster *cluster, struct cluster_node *node, struct cluster_packet packet) {
     const struct lash_message *message = &packet.message;
+    if (message->type == LASH_MSG_TIMEOUT_NOW)
+        cluster_check_timeout_now(cluster, node, message);
     bool pre = (message->type == LASH_MSG_VOTE && message->vote.pre) ||
                (message->type == LASH_MSG_VOTE_REPLY && message->vote_reply.pre);
     if (!pre)
@@ -383,7 +400,7 @@ static void cluster_send_append(struct cluster *cluster, struct cluster_node *no
 static void cluster_send(struct cluster *cluster, struct cluster_node *node, const struct lash_send *send) {
     struct cluster_packet packet = {.message = send->message, .first = send->message.append.prev_index + 1};
     if (send->after_write != 0 && node->write_count > 0 && node->writes[0].number <= send->after_write) {
-        node->held = cluster_room(node->held, &node->held_max, node->held_count + 1, sizeof node->held[0]);
+        node->held = cluster_grown(node->held, &node->held_max, node->held_count + 1, sizeof node->held[0]);
         node->held[node->held_count++] = (struct cluster_held){.after_write = send->after_write, .packet = packet};
     } else if (send->message.type == LASH_MSG_APPEND && send->message.append.first <= send->message.append.last) {
         cluster_send_append(cluster, node, &send->message);
@@ -466,17 +483,24 @@ int cluster_tick(struct cluster *cluster, lash_id id) {
 }
 
 int cluster_propose(struct cluster *cluster, lash_id id, uint32_t count) {
+    struct lash_raft_status status;
+    lash_raft_status(cluster_node(cluster, id)->raft, &status);
     struct lash_event event = {.type = LASH_EVENT_PROPOSE};
     event.propose.kind = LASH_ENTRY_COMMAND;
     event.propose.count = count;
-    return cluster_step(cluster, id, &event);
+    int error = cluster_step(cluster, id, &event);
+    ORACLE_CHECK(error != LASH_OK || status.transfer_to == 0, "T1", "n%llu takes proposals while it hands over",
+                 LLU id);
+    ORACLE_CHECK(error != LASH_OK || status.no_room == 0, "F1", "n%llu takes proposals that no majority has room for",
+                 LLU id);
+    return error;
 }
 
 int cluster_read(struct cluster *cluster, lash_id id) {
     struct cluster_node *node = cluster_node(cluster, id);
     struct lash_event event = {.type = LASH_EVENT_READ};
     event.read.context = ++cluster->contexts;
-    node->reads = cluster_room(node->reads, &node->read_max, node->read_count + 1, sizeof node->reads[0]);
+    node->reads = cluster_grown(node->reads, &node->read_max, node->read_count + 1, sizeof node->reads[0]);
     node->reads[node->read_count].context = event.read.context;
     node->reads[node->read_count].floor = oracle_committed(cluster->oracle);
     node->read_count++;
@@ -495,6 +519,24 @@ int cluster_unreachable(struct cluster *cluster, lash_id id, lash_id peer) {
 int cluster_applied(struct cluster *cluster, lash_id id, lash_index index) {
     struct lash_event event = {.type = LASH_EVENT_APPLIED};
     event.applied.index = index;
+    return cluster_step(cluster, id, &event);
+}
+
+int cluster_transfer(struct cluster *cluster, lash_id id, lash_id to) {
+    struct lash_event event = {.type = LASH_EVENT_TRANSFER};
+    event.transfer.to = to;
+    return cluster_step(cluster, id, &event);
+}
+
+int cluster_ready(struct cluster *cluster, lash_id id, lash_id peer) {
+    struct lash_event event = {.type = LASH_EVENT_READY};
+    event.peer.id = peer;
+    return cluster_step(cluster, id, &event);
+}
+
+int cluster_room(struct cluster *cluster, lash_id id, bool full) {
+    struct lash_event event = {.type = LASH_EVENT_ROOM};
+    event.room.full = full;
     return cluster_step(cluster, id, &event);
 }
 

@@ -136,6 +136,9 @@ int cluster_propose(struct cluster *cluster, lash_id id, uint32_t count);
 int cluster_read(struct cluster *cluster, lash_id id);
 int cluster_unreachable(struct cluster *cluster, lash_id id, lash_id peer);
 int cluster_applied(struct cluster *cluster, lash_id id, lash_index index);
+int cluster_transfer(struct cluster *cluster, lash_id id, lash_id to);
+int cluster_ready(struct cluster *cluster, lash_id id, lash_id peer);
+int cluster_room(struct cluster *cluster, lash_id id, bool full);
 int cluster_compact(struct cluster *cluster, lash_id id, lash_index index);
 
 /* Let the first `count` writes under way of a node reach its disk, as one. */

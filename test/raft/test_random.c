@@ -38,16 +38,19 @@ enum chance {
     CHANCE_UNREACHABLE,
     CHANCE_APPLIED,
     CHANCE_COMPACT,
+    CHANCE_TRANSFER,
+    CHANCE_READY,
+    CHANCE_ROOM,
     CHANCES
 };
 
 /* The greatest weight that each may get. */
 static const uint32_t chance_max[CHANCES] = {
-    [CHANCE_DELIVER] = 120, [CHANCE_DROP] = 12,  [CHANCE_DUPLICATE] = 12,  [CHANCE_DELAY] = 8,
-    [CHANCE_ARRIVE] = 8,    [CHANCE_WRITE] = 60, [CHANCE_TIME] = 24,       [CHANCE_TICK] = 4,
-    [CHANCE_PROPOSE] = 24,  [CHANCE_READ] = 16,  [CHANCE_CRASH] = 2,       [CHANCE_START] = 12,
-    [CHANCE_CUT] = 3,       [CHANCE_MEND] = 3,   [CHANCE_UNREACHABLE] = 4, [CHANCE_APPLIED] = 8,
-    [CHANCE_COMPACT] = 2,
+    [CHANCE_DELIVER] = 120, [CHANCE_DROP] = 12,    [CHANCE_DUPLICATE] = 12,  [CHANCE_DELAY] = 8,
+    [CHANCE_ARRIVE] = 8,    [CHANCE_WRITE] = 60,   [CHANCE_TIME] = 24,       [CHANCE_TICK] = 4,
+    [CHANCE_PROPOSE] = 24,  [CHANCE_READ] = 16,    [CHANCE_CRASH] = 2,       [CHANCE_START] = 12,
+    [CHANCE_CUT] = 3,       [CHANCE_MEND] = 3,     [CHANCE_UNREACHABLE] = 4, [CHANCE_APPLIED] = 8,
+    [CHANCE_COMPACT] = 2,   [CHANCE_TRANSFER] = 4, [CHANCE_READY] = 6,       [CHANCE_ROOM] = 4,
 };
 
 #define ASIDE_MAX 32
@@ -60,11 +63,13 @@ struct schedule {
     bool reorder;                           /* packets are taken from anywhere, else in the order of sending */
     struct cluster_packet aside[ASIDE_MAX]; /* packets that come much later */
     uint32_t aside_count;
+    uint64_t transfers;  /* begun */
+    uint64_t taken_over; /* elections that a leader asked for */
 };
 
 /* What all schedules did, to see that they did something. */
 struct totals {
-    uint64_t steps, committed, leaders, reads_ok, reads_no, grows, trace;
+    uint64_t steps, committed, leaders, reads_ok, reads_no, grows, transfers, taken_over, trace;
 };
 
 /* Said before each seed starts, because only write() may be called when an assertion has ended the process. */
@@ -212,6 +217,25 @@ static void random_propose(struct schedule *schedule, struct cluster *cluster, l
     cluster_propose(cluster, id, (uint32_t)(1 + draw(schedule, 5)));
 }
 
+/* Mostly by the leader, to anyone. */
+static void random_transfer(struct schedule *schedule, struct cluster *cluster, lash_id id) {
+    lash_id leader = cluster_leader(cluster);
+    if (leader != 0 && draw(schedule, 8) != 0)
+        id = leader;
+    lash_id to = draw(schedule, cluster->count + 1);
+    schedule->transfers += cluster_transfer(cluster, id, to) == LASH_OK && to != id;
+}
+
+/* What waits for others or for the disk. */
+static void random_wait_ends(struct schedule *schedule, struct cluster *cluster, enum chance chance, lash_id id) {
+    if (chance == CHANCE_TRANSFER)
+        random_transfer(schedule, cluster, id);
+    else if (chance == CHANCE_READY)
+        cluster_ready(cluster, id, 1 + draw(schedule, cluster->count));
+    else if (chance == CHANCE_ROOM)
+        cluster_room(cluster, id, draw(schedule, 3) == 0);
+}
+
 static void random_on_node(struct schedule *schedule, struct cluster *cluster, enum chance chance) {
     lash_id id = random_node(schedule, cluster, chance != CHANCE_START);
     if (id == 0)
@@ -234,6 +258,8 @@ static void random_on_node(struct schedule *schedule, struct cluster *cluster, e
         cluster_unreachable(cluster, id, 1 + draw(schedule, cluster->count));
     else if (chance == CHANCE_COMPACT)
         random_compact(cluster, id);
+    else
+        random_wait_ends(schedule, cluster, chance, id);
     if (chance == CHANCE_APPLIED) {
         lash_raft_status(node->raft, &status);
         cluster_applied(cluster, id, status.applied + draw(schedule, status.commit - status.applied + 1));
@@ -264,6 +290,7 @@ static void random_converge(struct schedule *schedule, struct cluster *cluster) 
     for (lash_id id = 1; id <= cluster->count; id++) {
         if (!cluster_node(cluster, id)->up)
             random_start(schedule, cluster, id);
+        cluster_room(cluster, id, false);
     }
     cluster_run(cluster, 3000);
     lash_id leader = cluster_leader(cluster);
@@ -299,6 +326,13 @@ static void random_regime(struct schedule *schedule, struct cluster *cluster) {
     cluster_isolate(cluster, leader != 0 && draw(schedule, 2) == 0 ? leader : 1 + draw(schedule, cluster->count), true);
 }
 
+static void random_observe(struct cluster *cluster, struct cluster_node *node, const struct lash_event *event,
+                           const struct lash_outputs *outputs) {
+    struct schedule *schedule = cluster->context;
+    if (event->type == LASH_EVENT_MESSAGE && event->message.type == LASH_MSG_TIMEOUT_NOW && outputs->role_changed)
+        schedule->taken_over += node->role == LASH_CANDIDATE;
+}
+
 static uint64_t random_run(uint64_t seed, uint64_t events, struct totals *totals) {
     struct schedule schedule = {.seed = seed, .random = random_mix(seed)};
     random_remember(seed);
@@ -308,6 +342,7 @@ static uint64_t random_run(uint64_t seed, uint64_t events, struct totals *totals
     cluster->context = &schedule;
     cluster->send_some = random_send;
     cluster->frame_start = random_frame;
+    cluster->observe = random_observe;
     cluster_start_all(cluster);
     random_weights(&schedule);
     for (uint64_t i = 0; i < events; i++) {
@@ -327,6 +362,8 @@ static uint64_t random_run(uint64_t seed, uint64_t events, struct totals *totals
     totals->reads_ok += cluster->reads_ok;
     totals->reads_no += cluster->reads_no;
     totals->grows += cluster->grows;
+    totals->transfers += schedule.transfers;
+    totals->taken_over += schedule.taken_over;
     totals->trace = random_mix(totals->trace ^ trace);
     cluster_free(cluster);
     return trace;
@@ -368,9 +405,9 @@ int main(int argc, char **argv) {
         }
     }
     printf("seeds %" PRIu64 "..%" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " entries committed, %" PRIu64
-           " terms, reads %" PRIu64 " answered and %" PRIu64 " refused, %" PRIu64
-           " term tables grown, trace %016" PRIx64 "\n",
+           " terms, reads %" PRIu64 " answered and %" PRIu64 " refused, %" PRIu64 " term tables grown, %" PRIu64
+           " transfers and %" PRIu64 " elections asked for, trace %016" PRIx64 "\n",
            from, from + seeds - 1, totals.steps, totals.committed, totals.leaders, totals.reads_ok, totals.reads_no,
-           totals.grows, totals.trace);
+           totals.grows, totals.transfers, totals.taken_over, totals.trace);
     return 0;
 }

@@ -19,6 +19,7 @@
  *   deliver N N [COUNT]   lose N N [COUNT]   the oldest packets of a link (1); COUNT may be `all`
  *   repeat N N     the oldest packet is doubled, the copy comes last
  *   delay N N      the oldest packet is set aside; `arrive` delivers what was set aside first
+ *   transfer N N|best   full N   room N   ready N N
  *   propose N [COUNT]   read N   unreachable N N   cut N N   isolate N   mend N
  *   settle [quietly]    write and deliver until all is at rest
  *   run MS         the same with deadlines met, quietly
@@ -101,6 +102,8 @@ static void text_append_reply(const struct lash_message *message, char *buffer, 
     else
         at = text(buffer, size, "refuses what follows %" PRIu64 ", try after %" PRIu64 " of term %" PRIu64,
                   message->append_reply.rejected, message->append_reply.hint_index, message->append_reply.hint_term);
+    if (message->append_reply.full)
+        at += text(buffer + at, size - at, ", and has no room");
     if (message->append_reply.round != 0)
         text(buffer + at, size - at, ", round %" PRIu64, message->append_reply.round);
 }
@@ -113,7 +116,10 @@ static void text_message(const struct lash_message *message, lash_index first, l
     switch (message->type) {
     case LASH_MSG_VOTE:
         text(buffer, size, "asks %s, log ends with %" PRIu64 " of term %" PRIu64,
-             message->vote.pre ? "for a pre-vote" : "for a vote", message->vote.last_index, message->vote.last_term);
+             message->vote.pre        ? "for a pre-vote"
+             : message->vote.transfer ? "to take over"
+                                      : "for a vote",
+             message->vote.last_index, message->vote.last_term);
         break;
     case LASH_MSG_VOTE_REPLY:
         text(buffer, size, "%s the %s", message->vote_reply.granted ? "grants" : "refuses",
@@ -127,6 +133,9 @@ static void text_message(const struct lash_message *message, lash_index first, l
         break;
     case LASH_MSG_READ:
         text(buffer, size, "asks for a read index");
+        break;
+    case LASH_MSG_TIMEOUT_NOW:
+        text(buffer, size, "hands over its log, which ends with %" PRIu64, message->timeout_now.last_index);
         break;
     default:
         if (message->read_reply.index == 0)
@@ -358,8 +367,29 @@ static void do_arrive(const struct words *words) {
 }
 
 static void do_propose(const struct words *words) {
-    if (cluster_propose(story.cluster, word_node(words, 1), (uint32_t)word_number(words, 2, 1)) != LASH_OK)
-        story_say("n%" PRIu64 " does not lead", word_node(words, 1));
+    int error = cluster_propose(story.cluster, word_node(words, 1), (uint32_t)word_number(words, 2, 1));
+    if (error != LASH_OK)
+        story_say("n%" PRIu64 " %s", word_node(words, 1),
+                  error == LASH_BUSY ? "takes no proposals for now" : "does not lead");
+}
+
+static void do_transfer(const struct words *words) {
+    bool best = strcmp(words->word[2], "best") == 0;
+    int error = cluster_transfer(story.cluster, word_node(words, 1), best ? 0 : word_node(words, 2));
+    if (error != LASH_OK)
+        story_say("n%" PRIu64 " cannot hand over: %s", word_node(words, 1), lash_strerror(error));
+}
+
+static void do_full(const struct words *words) {
+    cluster_room(story.cluster, word_node(words, 1), true);
+}
+
+static void do_room(const struct words *words) {
+    cluster_room(story.cluster, word_node(words, 1), false);
+}
+
+static void do_ready(const struct words *words) {
+    cluster_ready(story.cluster, word_node(words, 1), word_node(words, 2));
 }
 
 static void do_read(const struct words *words) {
@@ -446,6 +476,10 @@ static const struct {
     {"elect", 2, do_elect},
     {"show", 1, do_show},
     {"unreachable", 3, do_unreachable},
+    {"transfer", 3, do_transfer},
+    {"full", 2, do_full},
+    {"room", 2, do_room},
+    {"ready", 3, do_ready},
 };
 
 static void story_command(char *line) {

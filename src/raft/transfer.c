@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Leadership transfer (D§3.10). The leader takes no proposals until the target
+ * holds its whole log durably, then asks it to stand for election at once. From
+ * then on it is an election like any other: the target needs a term of its own, an
+ * up-to-date log and a majority's votes. Only the silence under a live leader is
+ * lifted for it (§6). Whatever fails on the way, the leader goes on leading after an
+ * election timeout.
+ */
+#include "raft/transfer.h"
+
+#include "base/assert.h"
+#include "raft/election.h"
+#include "raft/message.h"
+#include "raft/raft_state.h"
+
+/* Whether a member could take the office over at `now_ms`. */
+static bool transfer_possible(const struct lash_raft *raft, uint32_t slot, uint64_t now_ms) {
+    lash_id id = raft->configuration.members[slot].id;
+    const struct progress *progress = raft_progress_of(raft, slot);
+    return id != raft->id && configuration_votes(&raft->configuration, id) && !progress->full &&
+           now_ms < progress->contact_ms + raft->election_ms;
+}
+
+/* The slot of the one meant by the event, or CONFIGURATION_NONE: of all, the one that lacks the least. */
+static uint32_t transfer_target(const struct lash_raft *raft, const struct lash_event *event) {
+    lash_id to = event->transfer.to;
+    /* The clock of the event, which the core takes over only once the event was checked. */
+    uint64_t now_ms = event->now_ms > raft->now_ms ? event->now_ms : raft->now_ms;
+    uint32_t target = CONFIGURATION_NONE;
+    for (uint32_t slot = 0; slot < raft->configuration.count; slot++) {
+        bool meant = to == 0 || to == raft->configuration.members[slot].id;
+        if (!meant || !transfer_possible(raft, slot, now_ms))
+            continue;
+        if (target == CONFIGURATION_NONE || raft_progress_of(raft, slot)->match > raft_progress_of(raft, target)->match)
+            target = slot;
+    }
+    return target;
+}
+
+int transfer_ask_check(const struct lash_raft *raft, const struct lash_event *event) {
+    lash_id to = event->transfer.to;
+    if (raft->role != LASH_LEADER)
+        return LASH_NOT_LEADER;
+    if (to != 0 && !configuration_votes(&raft->configuration, to))
+        return LASH_INVALID;
+    if (raft->transfer_to != 0)
+        return LASH_BUSY;
+    return to == raft->id || transfer_target(raft, event) != CONFIGURATION_NONE ? LASH_OK : LASH_NOT_FOUND;
+}
+
+void transfer_ask(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs) {
+    (void)outputs;
+    if (event->transfer.to == raft->id)
+        return;
+    uint32_t target = transfer_target(raft, event);
+    LASH_ASSERT(target != CONFIGURATION_NONE);
+    raft->transfer_to = raft->configuration.members[target].id;
+    /* D§3.10: if leadership transfer does not complete after about an election timeout, the prior leader aborts the
+     * transfer and resumes accepting client requests. */
+    raft->transfer_deadline_ms = raft->now_ms + raft->election_ms;
+}
+
+void transfer_end(struct lash_raft *raft) {
+    raft->transfer_to = 0;
+    raft->transfer_deadline_ms = 0;
+    raft->transfer_told = 0;
+}
+
+void transfer_settle(struct lash_raft *raft, struct lash_outputs *outputs) {
+    if (raft->transfer_to == 0 || raft->transfer_told)
+        return;
+    LASH_ASSERT(raft->role == LASH_LEADER);
+    uint32_t slot = configuration_slot(&raft->configuration, raft->transfer_to);
+    LASH_ASSERT(slot != CONFIGURATION_NONE);
+    const struct progress *progress = raft_progress(raft, slot);
+    lash_index last_index = raft_terms(raft)->last_index;
+    if (progress->full) {
+        transfer_end(raft);
+    } else if (progress->match == last_index) {
+        /* D§3.10: the leader fully updates the target server's log to match its own, and then sends a TimeoutNow request
+         * to it. */
+        message_send(raft, LASH_MSG_TIMEOUT_NOW, raft->transfer_to, outputs)->timeout_now.last_index = last_index;
+        raft->transfer_told = 1;
+    }
+}
+
+uint64_t transfer_deadline(const struct lash_raft *raft) {
+    return raft->transfer_to == 0 ? UINT64_MAX : raft->transfer_deadline_ms;
+}
+
+void transfer_tick(struct lash_raft *raft) {
+    if (raft->now_ms >= transfer_deadline(raft))
+        transfer_end(raft);
+    /* The request may have been lost: it is said again with each heartbeat. */
+    if (raft->role == LASH_LEADER && raft->now_ms >= raft->heartbeat_deadline_ms)
+        raft->transfer_told = 0;
+}
+
+void transfer_timeout_now(struct lash_raft *raft, const struct lash_message *message, struct lash_outputs *outputs) {
+    /* Only from the leader that this node follows, in its term: what comes later than that, or twice, is of an election
+     * that has been. Should the leader have given up and appended since, its log has another end. */
+    if (message->term != raft->term || raft->role != LASH_FOLLOWER || raft->leader != message->from)
+        return;
+    if (message->timeout_now.last_index != raft_terms(raft)->last_index)
+        return;
+    if (!raft_votes(raft) || raft->full || raft->term + 1 >= RAFT_LIMIT)
+        return;
+    /* D§3.10: the target server starts a new election at once, without the pre-vote, which a live leader's followers would
+     * not answer. */
+    election_stand(raft, outputs);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Leadership transfer (D§3.10): a leader hands its office to another voter.
+ */
+#ifndef LASH_RAFT_TRANSFER_H
+#define LASH_RAFT_TRANSFER_H
+
+#include "lash/raft.h"
+
+/* LASH_EVENT_TRANSFER. */
+int transfer_ask_check(const struct lash_raft *raft, const struct lash_event *event);
+void transfer_ask(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs);
+
+/* Leader: tell the target when it is ready, or give it up when it cannot be. */
+void transfer_settle(struct lash_raft *raft, struct lash_outputs *outputs);
+
+/* Leader: give a transfer up that takes too long. */
+void transfer_tick(struct lash_raft *raft);
+
+/* When transfer_tick is due. */
+uint64_t transfer_deadline(const struct lash_raft *raft);
+
+/* No transfer is under way any more. */
+void transfer_end(struct lash_raft *raft);
+
+/* LASH_MSG_TIMEOUT_NOW. */
+void transfer_timeout_now(struct lash_raft *raft, const struct lash_message *message, struct lash_outputs *outputs);
+
+#endif
