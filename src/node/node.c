@@ -116,6 +116,11 @@ static void node_disconnected(void *context, uint64_t peer) {
     replica_disconnected(node->replica, peer);
 }
 
+static void node_down(void *context, uint64_t peer) {
+    struct lash_node *node = context;
+    replica_down(node->replica, peer);
+}
+
 static void node_transport_closed(void *context) {
     struct lash_node *node = context;
     node->transport = NULL;
@@ -276,7 +281,8 @@ static int node_open_transport(struct lash_node *node) {
                                         .context = node,
                                         .received = node_received,
                                         .connected = node_connected,
-                                        .disconnected = node_disconnected};
+                                        .disconnected = node_disconnected,
+                                        .down = node_down};
     int error = transport_open(&options, &node->transport);
     for (size_t i = 0; !error && i < node->options.peer_count; i++) {
         const struct lash_peer *peer = &node->options.peers[i];

@@ -314,6 +314,12 @@ void replica_disconnected(struct replica *replica, lash_id peer) {
     replica_step_surely(replica, &event);
 }
 
+void replica_down(struct replica *replica, lash_id peer) {
+    struct lash_event event = {.type = LASH_EVENT_DOWN};
+    event.peer.id = peer;
+    replica_step_surely(replica, &event);
+}
+
 void replica_stop(struct replica *replica) {
     replica->stopping = true;
 }

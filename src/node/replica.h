@@ -86,6 +86,9 @@ int replica_receive(struct replica *replica, lash_id from, const uint8_t *head, 
 void replica_connected(struct replica *replica, lash_id peer);
 void replica_disconnected(struct replica *replica, lash_id peer);
 
+/* A peer's process has ended, for all that can be told from here. */
+void replica_down(struct replica *replica, lash_id peer);
+
 /* Do all that is due: what gathered since the last turn becomes batches and jobs. */
 void replica_turn(struct replica *replica);
 

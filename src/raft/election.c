@@ -112,6 +112,17 @@ void election_tick(struct lash_raft *raft, struct lash_outputs *outputs) {
     }
 }
 
+void election_peer_down(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs) {
+    if (raft->role != LASH_FOLLOWER || raft->leader != event->peer.id || raft->leader == 0)
+        return;
+    role_become_follower(raft, raft->term, 0, outputs);
+    /* §5.2 has a follower wait for an election timeout because silence proves nothing. An ended process is proof; what is left to
+     * wait for is that the others notice as well, at slightly different moments, so that one asks first. */
+    uint64_t soon = raft->now_ms + random_between(&raft->random, raft->heartbeat_ms / 2, raft->heartbeat_ms);
+    if (soon < raft->election_deadline_ms)
+        raft->election_deadline_ms = soon;
+}
+
 /* ---- Requests ---------------------------------------------------------------------------------- */
 
 bool election_vote_valid(const struct lash_raft *raft, const struct lash_message *message) {

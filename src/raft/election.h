@@ -19,6 +19,9 @@ void election_tick(struct lash_raft *raft, struct lash_outputs *outputs);
 /* Stand for election at once, because the leader asked for it (D§3.10). */
 void election_stand(struct lash_raft *raft, struct lash_outputs *outputs);
 
+/* LASH_EVENT_DOWN. */
+void election_peer_down(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs);
+
 /* When election_tick is due. */
 uint64_t election_deadline(const struct lash_raft *raft);
 

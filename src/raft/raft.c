@@ -208,6 +208,7 @@ static const struct event_handler event_handlers[] = {
     [LASH_EVENT_TRANSFER] = {transfer_ask_check, transfer_ask, true},
     [LASH_EVENT_READY] = {NULL, replication_ready, true},
     [LASH_EVENT_ROOM] = {NULL, replication_room, true},
+    [LASH_EVENT_DOWN] = {NULL, election_peer_down, true},
 };
 
 #define EVENT_HANDLERS (sizeof event_handlers / sizeof event_handlers[0])

@@ -98,12 +98,17 @@ static void dial_next_address(struct peer *peer, int error) {
             dial_arm(peer, DIAL_CONNECT_MS);
             return;
         }
+        peer->refused = false;
     }
     dial_unreachable(peer, uv_strerror(error));
+    struct transport_options *options = &peer->transport->options;
+    if (peer->refused && !peer->incoming && options->down)
+        options->down(options->context, peer->id);
 }
 
 /* The present address led nowhere. */
 static void dial_skip_address(struct peer *peer, int error) {
+    peer->refused = peer->refused && error == UV_ECONNREFUSED;
     outgoing_close(peer->outgoing);
     dial_next_address(peer, error);
 }
@@ -137,6 +142,7 @@ static void dial_keep_addresses(struct peer *peer, const struct addrinfo *found)
         if (found->ai_family == AF_INET || found->ai_family == AF_INET6)
             address_copy(found->ai_addr, peer->port, &peer->addresses[peer->address_count++]);
     peer->address_next = 0;
+    peer->refused = peer->address_count > 0;
 }
 
 static void dial_on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *found) {
@@ -179,6 +185,7 @@ static void dial_try(struct peer *peer) {
     }
     peer->address_count = 1;
     peer->address_next = 0;
+    peer->refused = true;
     dial_next_address(peer, 0);
 }
 

@@ -55,6 +55,8 @@ struct transport_options {
     int (*received)(void *context, const struct transport_packet *packet);
     void (*connected)(void *context, uint64_t peer);    /* the outgoing connection is ready */
     void (*disconnected)(void *context, uint64_t peer); /* it broke; what was queued is gone */
+    /* Nobody listens where the peer did, and no connection from it is left: its process has ended. At each try again. */
+    void (*down)(void *context, uint64_t peer);
 };
 
 /* Listen and start. Errors, logged but for LASH_NOMEM: LASH_INVALID (options, or a listen host that does not resolve),

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The leader of three is killed with SIGKILL over and over while eight clients write and read.
+"""The leader of three is killed with SIGKILL over and over while eight clients write and read. Every fifth falls silent first, as a
+machine would that hangs: it is stopped with its connections open, and killed once there is another.
 
 Afterwards every acknowledged write must be there on every node, at the revision that it was acknowledged with; revisions must
 follow real time; the history of every key must be linearizable; and after each kill there must have been a new leader within
-three election timeouts. An election that split its votes, which its term tells, may take one more round for each; few may.
-Votes are synced to the disk: for as long as the disk, or the processor, stalls everyone, as a watcher beside the cluster notes,
-an election may wait, too.
+three election timeouts. Votes are synced to the disk: for as long as the disk, or the processor, stalls everyone, as a watcher
+beside the cluster notes, an election may wait, too.
 """
 import dataclasses
 import datetime
@@ -27,8 +27,7 @@ KILLS = int(os.environ.get("LASH_KILLS", "50"))
 ELECTION_MS = 1000
 HEARTBEAT_MS = 100
 TIMEOUTS_ALLOWED = 3
-TIMEOUTS_MORE_FOR_A_SPLIT = 2
-SPLITS_ALLOWED = max(1, KILLS // 10)
+SILENT_EVERY = 5
 STALL_POLL_SECONDS = 0.02
 STALL_NOTED_MS = 50
 CLIENTS = 8
@@ -40,15 +39,15 @@ CHAOS = BUILD / "test/process/lash-chaos"
 @dataclasses.dataclass
 class Kill:
     """What the survivors made of it; moments are in nanoseconds."""
+    silent: bool
     killed: int
     elected: int
-    terms: int
     wall: datetime.datetime
     stalled_ms: float
 
     @property
     def allowed_ms(self):
-        return (TIMEOUTS_ALLOWED + TIMEOUTS_MORE_FOR_A_SPLIT * (self.terms - 1)) * ELECTION_MS + self.stalled_ms
+        return TIMEOUTS_ALLOWED * ELECTION_MS + self.stalled_ms
 
 
 class Stalls:
@@ -116,7 +115,7 @@ def find_revision_out_of_order(writes):
 
 
 def distribution(times):
-    times = sorted(times)
+    times = sorted(times) or [float("nan")]
     pick = lambda share: times[min(len(times) - 1, int(share * len(times)))]
     return (f"min {times[0]:.0f} ms, median {pick(0.5):.0f} ms, 90 % {pick(0.9):.0f} ms, max {times[-1]:.0f} ms "
             f"(election timeout {ELECTION_MS} ms)")
@@ -140,17 +139,20 @@ class LeaderKilled(ProcessTest):
         self.addCleanup(clients.kill)
         return clients
 
-    def kill_and_restart_leader(self):
+    def kill_and_restart_leader(self, silent):
         leader = self.nodes.wait_for_leader()
-        term = leader.status()["raftTerm"]
         killed, wall = now(), datetime.datetime.now(datetime.timezone.utc)
-        leader.kill()
+        if silent:
+            leader.process.send_signal(signal.SIGSTOP)
+        else:
+            leader.kill()
         survivors = [replica for replica in self.nodes.replicas if replica is not leader]
         # The survivors go on naming the dead one until they notice: the leader waited for is one of them.
         successor = wait_for_leader(survivors)
         elected = now()
         status = successor.status()
-        kill = Kill(killed, elected, status["raftTerm"] - term, wall, self.stalls.within_ms(killed, elected))
+        leader.kill()
+        kill = Kill(silent, killed, elected, wall, self.stalls.within_ms(killed, elected))
         self.nodes.start(leader)
 
         def caught_up():
@@ -164,7 +166,7 @@ class LeaderKilled(ProcessTest):
         clients = self.start_clients()
         wait_until(lambda: self.history.exists() and self.history.stat().st_size > 0, 10, "no operation completes")
         begin = time.monotonic()
-        kills = [self.kill_and_restart_leader() for _ in range(KILLS)]
+        kills = [self.kill_and_restart_leader(i % SILENT_EVERY == 0) for i in range(KILLS)]
         # The last kill needs a write behind it, too.
         size = self.history.stat().st_size
         wait_until(lambda: self.history.stat().st_size > size + 65536, 10, "no operation completes after the last kill")
@@ -195,14 +197,14 @@ class LeaderKilled(ProcessTest):
         with the old leader may be waiting for their time to run out, so the second can come first."""
         acknowledged = [takeover_ms(writes, kill.killed) for kill in kills]
         elected = [min(write, (kill.elected - kill.killed) / 1e6) for write, kill in zip(acknowledged, kills)]
-        splits = [kill for kill in kills if kill.terms > 1]
-        print(f"from a kill to a new leader: {distribution(elected)}; {len(splits)} split votes", flush=True)
+        for silent, what in (False, "a kill"), (True, "a leader's silence"):
+            times = [took for took, kill in zip(elected, kills) if kill.silent == silent]
+            print(f"from {what} to a new leader: {distribution(times)}", flush=True)
         print(f"from a kill to the next acknowledged write: {distribution(acknowledged)}", flush=True)
         print(f"disk or processor stalled for {sum(kill.stalled_ms for kill in kills):.0f} ms of this", flush=True)
-        late = [f"took {took:.0f} ms over {kill.terms} terms, stalled for {kill.stalled_ms:.0f} ms\n{self.log_of(kill)}"
+        late = [f"took {took:.0f} ms, stalled for {kill.stalled_ms:.0f} ms\n{self.log_of(kill)}"
                 for took, kill in zip(elected, kills) if took > kill.allowed_ms]
         self.assertFalse(late, "elections that took too long:\n" + "\n".join(late))
-        self.assertLessEqual(sum(not kill.stalled_ms for kill in splits), SPLITS_ALLOWED)
 
     def log_of(self, kill):
         """What all nodes logged from a kill to the election's end."""

@@ -510,10 +510,18 @@ int cluster_read(struct cluster *cluster, lash_id id) {
     return error;
 }
 
-int cluster_unreachable(struct cluster *cluster, lash_id id, lash_id peer) {
-    struct lash_event event = {.type = LASH_EVENT_UNREACHABLE};
+static int cluster_tell_of(struct cluster *cluster, lash_id id, uint32_t type, lash_id peer) {
+    struct lash_event event = {.type = type};
     event.peer.id = peer;
     return cluster_step(cluster, id, &event);
+}
+
+int cluster_unreachable(struct cluster *cluster, lash_id id, lash_id peer) {
+    return cluster_tell_of(cluster, id, LASH_EVENT_UNREACHABLE, peer);
+}
+
+int cluster_down(struct cluster *cluster, lash_id id, lash_id peer) {
+    return cluster_tell_of(cluster, id, LASH_EVENT_DOWN, peer);
 }
 
 int cluster_applied(struct cluster *cluster, lash_id id, lash_index index) {

@@ -135,6 +135,7 @@ int cluster_tick(struct cluster *cluster, lash_id id);
 int cluster_propose(struct cluster *cluster, lash_id id, uint32_t count);
 int cluster_read(struct cluster *cluster, lash_id id);
 int cluster_unreachable(struct cluster *cluster, lash_id id, lash_id peer);
+int cluster_down(struct cluster *cluster, lash_id id, lash_id peer);
 int cluster_applied(struct cluster *cluster, lash_id id, lash_index index);
 int cluster_transfer(struct cluster *cluster, lash_id id, lash_id to);
 int cluster_ready(struct cluster *cluster, lash_id id, lash_id peer);

@@ -36,6 +36,7 @@ enum chance {
     CHANCE_CUT,
     CHANCE_MEND,
     CHANCE_UNREACHABLE,
+    CHANCE_DOWN,
     CHANCE_APPLIED,
     CHANCE_COMPACT,
     CHANCE_TRANSFER,
@@ -51,6 +52,7 @@ static const uint32_t chance_max[CHANCES] = {
     [CHANCE_PROPOSE] = 24,  [CHANCE_READ] = 16,    [CHANCE_CRASH] = 2,       [CHANCE_START] = 12,
     [CHANCE_CUT] = 3,       [CHANCE_MEND] = 3,     [CHANCE_UNREACHABLE] = 4, [CHANCE_APPLIED] = 8,
     [CHANCE_COMPACT] = 2,   [CHANCE_TRANSFER] = 4, [CHANCE_READY] = 6,       [CHANCE_ROOM] = 4,
+    [CHANCE_DOWN] = 3,
 };
 
 #define ASIDE_MAX 32
@@ -256,6 +258,8 @@ static void random_on_node(struct schedule *schedule, struct cluster *cluster, e
         random_start(schedule, cluster, id);
     else if (chance == CHANCE_UNREACHABLE)
         cluster_unreachable(cluster, id, 1 + draw(schedule, cluster->count));
+    else if (chance == CHANCE_DOWN)
+        cluster_down(cluster, id, 1 + draw(schedule, cluster->count));
     else if (chance == CHANCE_COMPACT)
         random_compact(cluster, id);
     else

@@ -20,7 +20,7 @@
  *   repeat N N     the oldest packet is doubled, the copy comes last
  *   delay N N      the oldest packet is set aside; `arrive` delivers what was set aside first
  *   transfer N N|best   full N   room N   ready N N
- *   propose N [COUNT]   read N   unreachable N N   cut N N   isolate N   mend N
+ *   propose N [COUNT]   read N   unreachable N N   down N N   cut N N   isolate N   mend N
  *   settle [quietly]    write and deliver until all is at rest
  *   run MS         the same with deadlines met, quietly
  *   elect N        the node times out first, quietly
@@ -401,6 +401,10 @@ static void do_unreachable(const struct words *words) {
     cluster_unreachable(story.cluster, word_node(words, 1), word_node(words, 2));
 }
 
+static void do_down(const struct words *words) {
+    cluster_down(story.cluster, word_node(words, 1), word_node(words, 2));
+}
+
 static void do_cut(const struct words *words) {
     story.cluster->cut[word_node(words, 1)][word_node(words, 2)] = true;
 }
@@ -480,6 +484,7 @@ static const struct {
     {"full", 2, do_full},
     {"room", 2, do_room},
     {"ready", 3, do_ready},
+    {"down", 3, do_down},
 };
 
 static void story_command(char *line) {

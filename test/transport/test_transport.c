@@ -54,6 +54,16 @@ static bool has_disconnected(void *argument) {
     return wait->node->disconnected[wait->number] > 0;
 }
 
+static bool has_connected(void *argument) {
+    const struct wait *wait = argument;
+    return wait->node->connected[wait->number] > 0;
+}
+
+static bool has_gone_down(void *argument) {
+    const struct wait *wait = argument;
+    return wait->node->down[wait->number] > 0;
+}
+
 static bool has_reconnected(void *argument) {
     const struct wait *wait = argument;
     return wait->node->connected[wait->number] > 1;
@@ -299,6 +309,30 @@ static void peer_that_restarts_is_found_again(void **state) {
     assert_int_equal(pair->a.connected[2], 2);
     assert_int_equal(pair->a.disconnected[2], 1);
     assert_int_equal(node_counters(&pair->a).disconnects, 1);
+}
+
+static void peer_whose_process_ended_is_down(void **state) {
+    struct pair *pair = *state;
+    node_join(&pair->a, &pair->b);
+    node_close(&pair->b);
+    struct wait wait = {&pair->a, 2};
+    world_run_until(&pair->world, has_disconnected, &wait);
+    assert_int_equal(pair->a.down[2], 0);
+    world_run_until(&pair->world, has_gone_down, &wait);
+}
+
+static void peer_whose_connection_is_there_is_not_down(void **state) {
+    struct pair *pair = *state;
+    uint16_t free_port = pair->b.port;
+    node_close(&pair->b);
+    node_open(&pair->b, &pair->world, 2);
+    assert_int_equal(transport_add_peer(pair->a.transport, 2, "127.0.0.1", free_port), LASH_OK);
+    node_meet(&pair->b, &pair->a);
+    struct wait wait = {&pair->b, 1};
+    world_run_until(&pair->world, has_connected, &wait);
+    uint64_t refused_before = pair->a.down[2];
+    world_run_for(&pair->world, 200); /* several tries */
+    assert_int_equal(pair->a.down[2], refused_before);
 }
 
 static void peer_that_moves_is_found_at_its_new_address(void **state) {
@@ -595,6 +629,8 @@ int main(void) {
         PAIR_TEST(queue_is_bounded_in_bytes),
         PAIR_TEST(sending_needs_a_connected_peer),
         PAIR_TEST(peer_that_restarts_is_found_again),
+        PAIR_TEST(peer_whose_process_ended_is_down),
+        PAIR_TEST(peer_whose_connection_is_there_is_not_down),
         PAIR_TEST(peer_that_moves_is_found_at_its_new_address),
         PAIR_TEST(peer_by_name_is_resolved),
         PAIR_TEST(peer_whose_name_cannot_be_resolved_is_tried_on),

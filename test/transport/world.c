@@ -101,6 +101,12 @@ static void node_on_connected(void *context, uint64_t peer) {
     node->connected[peer]++;
 }
 
+static void node_on_down(void *context, uint64_t peer) {
+    struct node *node = context;
+    assert_true(peer < WORLD_PEERS_MAX);
+    node->down[peer]++;
+}
+
 static void node_on_disconnected(void *context, uint64_t peer) {
     struct node *node = context;
     assert_false(transport_is_connected(node->transport, peer));
@@ -130,6 +136,7 @@ struct transport_options node_options(struct node *node, struct world *world, ui
         .received = node_on_received,
         .connected = node_on_connected,
         .disconnected = node_on_disconnected,
+        .down = node_on_down,
     };
 }
 

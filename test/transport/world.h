@@ -41,6 +41,7 @@ struct node {
     bool closed;
     uint64_t connected[WORLD_PEERS_MAX];    /* calls, by peer id */
     uint64_t disconnected[WORLD_PEERS_MAX]; /* likewise */
+    uint64_t down[WORLD_PEERS_MAX];         /* likewise */
     uint64_t received;                      /* packets */
     uint64_t received_from[WORLD_PEERS_MAX];
     uint64_t next_number; /* the number that the next numbered packet must have */
