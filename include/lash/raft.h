@@ -164,8 +164,7 @@ enum lash_event_type {
     LASH_EVENT_TRANSFER = 9,    /* hand leadership to `transfer.to` (leader only, D§3.10) */
     LASH_EVENT_READY = 10,      /* what could not be sent to `peer.id` (a SENT of nothing) can be sent now */
     LASH_EVENT_ROOM = 11,       /* the disk has no room for entries any more (`room.full`), or has some again */
-    LASH_EVENT_DOWN = 12, /* the process of `peer.id` has ended: its machine answers, and refuses connections. Only
-                                 * a hint that makes an election come sooner; safe if wrong */
+    LASH_EVENT_DOWN = 12,       /* the process of `peer.id` has ended; a hint: an election comes sooner */
     /* 13.. reserved: configuration, snapshot taken / installed. */
 };
 
