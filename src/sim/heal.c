@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * After the faults: everything that can start starts, all connections come back,
+ * and within a bounded time there must be a leader, all must have applied the same,
+ * and requests must be taken everywhere again (P2).
+ */
+#include "node/replica_state.h"
+#include "sim/world.h"
+
+enum {
+    HEAL_ELECTIONS_MAX = 200, /* election timeouts within which all must have come together */
+    HEAL_LOOK_EVERY = 32,     /* events */
+};
+
+size_t world_known_leader(const struct world *world) {
+    lash_id leader = 0;
+    for (size_t i = 0; i < world->count; i++) {
+        const struct replica *replica = world->nodes[i].replica;
+        if (!replica)
+            continue;
+        if (replica->status.leader == 0 || (leader != 0 && replica->status.leader != leader))
+            return world->count;
+        leader = replica->status.leader;
+    }
+    return leader != 0 && world->nodes[leader - 1].replica ? (size_t)leader - 1 : world->count;
+}
+
+/* Whether every node that is not gone runs, has applied its leader's whole log, and no request is open. */
+static bool heal_converged(const struct world *world) {
+    size_t leader = world_known_leader(world);
+    if (leader == world->count || world->outstanding)
+        return false;
+    lash_index last = world->nodes[leader].replica->status.last_index;
+    for (size_t i = 0; i < world->count; i++) {
+        const struct world_node *node = &world->nodes[i];
+        if (node->gone)
+            continue;
+        if (!node->replica || replica_error(node->replica) || node->replica->status.commit != last ||
+            node->machine.applied != last)
+            return false;
+    }
+    return true;
+}
+
+static void heal_wait(struct world *world, const char *what) {
+    uint64_t end_us = world->now_us + world->profile.heartbeat_ms * 10000 * HEAL_ELECTIONS_MAX;
+    for (uint64_t i = 0; i % HEAL_LOOK_EVERY != 0 || !heal_converged(world); i++) {
+        if (world->now_us > end_us || !world_step(world))
+            world_fail(world, "P2", "%s within %d election timeouts", what, HEAL_ELECTIONS_MAX);
+    }
+}
+
+static void heal_start(struct world *world) {
+    for (size_t i = 0; i < world->count; i++)
+        if (!world->nodes[i].replica && !world->nodes[i].gone)
+            (void)world_start(world, i);
+    for (size_t i = 0; i < world->count; i++)
+        if (world->nodes[i].replica)
+            network_up(world, i);
+}
+
+/* Every node takes a command and a read. */
+static void heal_ask(struct world *world) {
+    uint64_t done = world->tally.done;
+    uint64_t reads = world->tally.reads;
+    size_t asked = 0;
+    for (size_t i = 0; i < world->count; i++) {
+        if (!world->nodes[i].replica)
+            continue;
+        (void)world_propose(world, i, WORLD_NO_CLIENT);
+        world_read(world, i, WORLD_NO_CLIENT);
+        asked++;
+    }
+    heal_wait(world, "healed nodes did not carry out what they were asked for");
+    if (world->tally.done != done + asked || world->tally.reads != reads + asked)
+        world_fail(world, "P2", "of %zu commands and reads at healed nodes %llu and %llu were carried out", asked,
+                   (unsigned long long)(world->tally.done - done), (unsigned long long)(world->tally.reads - reads));
+}
+
+void world_heal(struct world *world) {
+    TRACE(world, "HEAL");
+    fault_end(world);
+    heal_start(world);
+    heal_wait(world, "the cluster did not come together");
+    for (size_t i = 0; i < world->count; i++)
+        if (world->nodes[i].replica && world->nodes[i].machine.applied < world->acknowledged)
+            world_fail(world, "D1", "n%zu has applied %llu, and %llu was acknowledged", i + 1,
+                       (unsigned long long)world->nodes[i].machine.applied, (unsigned long long)world->acknowledged);
+    heal_ask(world);
+}

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The history of a cluster, and what must hold of it.
+ */
+#include "sim/judge.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "raft/random.h"
+#include "sim/memory.h"
+
+#define LLU (unsigned long long)
+
+/* An entry that some log held at an index. */
+struct judge_known {
+    lash_term term;
+    uint64_t chain;
+};
+
+/* All that logs held at one index, whether they still do or not. */
+struct judge_index {
+    struct judge_known first; /* of them; term 0: none yet */
+    struct judge_known *more;
+    uint64_t more_count;
+    uint64_t more_capacity;
+    uint64_t state; /* of the state machine after it; 0: nobody has told */
+};
+
+struct judge_term {
+    lash_id leader;
+    lash_id votes[JUDGE_NODES_MAX + 1]; /* by voter */
+};
+
+struct judge_node {
+    struct judge_log memory; /* its core's, while it runs */
+    struct judge_log disk;   /* what is durable */
+    lash_term disk_term;
+    lash_id disk_vote;
+    lash_term sent_term; /* the highest that it spoke of, in all its lives */
+    bool running;
+    bool halted;
+    lash_term term; /* when last observed in this life */
+    uint32_t role;
+    lash_index commit;
+    lash_index matches[JUDGE_NODES_MAX + 1]; /* while it leads: by member */
+};
+
+struct judge {
+    uint32_t count;
+    judge_failed_fn failed;
+    void *context;
+    struct judge_node nodes[JUDGE_NODES_MAX + 1]; /* by id */
+    struct judge_term *terms;
+    uint64_t terms_capacity;
+    struct judge_index *indexes; /* of index i at i - 1 */
+    uint64_t indexes_capacity;
+    struct judge_log committed;
+};
+
+/* ---- Logs ----------------------------------------------------------------------------------------- */
+
+void judge_log_cut(struct judge_log *log, uint64_t count) {
+    if (count < log->count)
+        log->count = count;
+}
+
+void judge_log_push(struct judge_log *log, uint64_t chain, lash_term term, uint32_t kind, uint64_t digest) {
+    log->entries = memory_room(log->entries, &log->capacity, log->count + 1, sizeof log->entries[0]);
+    uint64_t mixed = random_mix(chain ^ random_mix(term * 8 + kind));
+    log->entries[log->count++] =
+        (struct judge_entry){.term = term, .kind = kind, .chain = random_mix(mixed + digest) | 1};
+}
+
+uint64_t judge_log_chain(const struct judge_log *log, uint64_t count) {
+    LASH_ASSERT(count <= log->count);
+    return count ? log->entries[count - 1].chain : 0;
+}
+
+void judge_log_free(struct judge_log *log) {
+    memory_free(log->entries);
+    memset(log, 0, sizeof *log);
+}
+
+static void judge_log_copy(struct judge_log *to, uint64_t from, const struct judge_log *log) {
+    to->entries = memory_room(to->entries, &to->capacity, from + log->count, sizeof log->entries[0]);
+    if (log->count)
+        memcpy(to->entries + from, log->entries, log->count * sizeof log->entries[0]);
+    to->count = from + log->count;
+}
+
+/* ---- Creation ------------------------------------------------------------------------------------- */
+
+struct judge *judge_new(uint32_t nodes, judge_failed_fn failed, void *context) {
+    LASH_ASSERT(nodes >= 1 && nodes <= JUDGE_NODES_MAX);
+    struct judge *judge = memory_new(1, sizeof *judge);
+    judge->count = nodes;
+    judge->failed = failed;
+    judge->context = context;
+    return judge;
+}
+
+void judge_free(struct judge *judge) {
+    for (lash_id id = 1; id <= judge->count; id++) {
+        judge_log_free(&judge->nodes[id].memory);
+        judge_log_free(&judge->nodes[id].disk);
+    }
+    for (uint64_t i = 0; i < judge->indexes_capacity; i++)
+        memory_free(judge->indexes[i].more);
+    memory_free(judge->indexes);
+    memory_free(judge->terms);
+    judge_log_free(&judge->committed);
+    memory_free(judge);
+}
+
+void judge_fail(struct judge *judge, const char *invariant, const char *format, ...) {
+    char what[512];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(what, sizeof what, format, arguments);
+    va_end(arguments);
+    judge->failed(judge->context, invariant, what);
+    abort();
+}
+
+static struct judge_node *judge_node(struct judge *judge, lash_id id) {
+    LASH_ASSERT(id >= 1 && id <= judge->count);
+    return &judge->nodes[id];
+}
+
+static struct judge_term *judge_term(struct judge *judge, lash_term term) {
+    JUDGE_CHECK(judge, term < UINT32_MAX, "E3", "term %llu came out of nowhere", LLU term);
+    judge->terms = memory_room(judge->terms, &judge->terms_capacity, term + 1, sizeof judge->terms[0]);
+    return &judge->terms[term];
+}
+
+static struct judge_index *judge_index(struct judge *judge, lash_index index) {
+    judge->indexes = memory_room(judge->indexes, &judge->indexes_capacity, index, sizeof judge->indexes[0]);
+    return &judge->indexes[index - 1];
+}
+
+/* ---- Lives ---------------------------------------------------------------------------------------- */
+
+void judge_start(struct judge *judge, lash_id id, const struct judge_log *log, lash_term term, lash_id vote) {
+    struct judge_node *node = judge_node(judge, id);
+    LASH_ASSERT(!node->running);
+    JUDGE_CHECK(judge, term >= node->sent_term, "E3", "n%llu fell from term %llu to %llu over a restart", LLU id,
+                LLU node->sent_term, LLU term);
+    judge_log_copy(&node->memory, 0, log);
+    judge_log_copy(&node->disk, 0, log);
+    node->disk_term = term;
+    node->disk_vote = vote;
+    node->running = true;
+    node->halted = false;
+    node->term = term;
+    node->role = LASH_FOLLOWER;
+    node->commit = 0;
+}
+
+void judge_stop(struct judge *judge, lash_id id) {
+    judge_node(judge, id)->running = false;
+}
+
+void judge_lose(struct judge *judge, lash_id id) {
+    struct judge_node *node = judge_node(judge, id);
+    LASH_ASSERT(!node->running);
+    judge_log_cut(&node->disk, 0);
+}
+
+/* ---- Logs that grow and are cut ------------------------------------------------------------------- */
+
+/* L2: an entry with this index and term stands behind the same log everywhere. */
+static void judge_entry(struct judge *judge, lash_id id, lash_index index, const struct judge_entry *entry) {
+    struct judge_index *at = judge_index(judge, index);
+    struct judge_known *known = NULL;
+    if (at->first.term == 0) {
+        at->first = (struct judge_known){entry->term, entry->chain};
+        return;
+    }
+    if (at->first.term == entry->term)
+        known = &at->first;
+    for (uint64_t i = 0; !known && i < at->more_count; i++)
+        if (at->more[i].term == entry->term)
+            known = &at->more[i];
+    if (!known) {
+        at->more = memory_room(at->more, &at->more_capacity, at->more_count + 1, sizeof *at->more);
+        at->more[at->more_count++] = (struct judge_known){entry->term, entry->chain};
+        return;
+    }
+    JUDGE_CHECK(judge, known->chain == entry->chain, "L2",
+                "n%llu holds an entry %llu of term %llu, and there is another, or another log before it", LLU id,
+                LLU index, LLU entry->term);
+}
+
+void judge_append(struct judge *judge, lash_id id, lash_index index, lash_term term, uint32_t kind, uint64_t digest,
+                  bool leading) {
+    struct judge_node *node = judge_node(judge, id);
+    struct judge_log *log = &node->memory;
+    JUDGE_CHECK(judge, index >= 1 && index <= log->count + 1, "L5", "n%llu appends %llu to a log that ends at %llu",
+                LLU id, LLU index, LLU log->count);
+    JUDGE_CHECK(judge, index > node->commit, "L4", "n%llu replaces its committed entry %llu", LLU id, LLU index);
+    JUDGE_CHECK(judge, !leading || index == log->count + 1, "L1", "leader n%llu overwrites its entry %llu", LLU id,
+                LLU index);
+    judge_log_cut(log, index - 1);
+    JUDGE_CHECK(judge, log->count == 0 || log->entries[log->count - 1].term <= term, "L2",
+                "terms fall along n%llu's log at %llu", LLU id, LLU index);
+    judge_log_push(log, judge_log_chain(log, log->count), term, kind, digest);
+    judge_entry(judge, id, index, &log->entries[log->count - 1]);
+}
+
+void judge_durable(struct judge *judge, lash_id id, uint64_t kept, const struct judge_log *suffix) {
+    struct judge_log *disk = &judge_node(judge, id)->disk;
+    LASH_ASSERT(kept <= disk->count);
+    judge_log_copy(disk, kept, suffix);
+}
+
+void judge_durable_vote(struct judge *judge, lash_id id, lash_term term, lash_id vote) {
+    struct judge_node *node = judge_node(judge, id);
+    JUDGE_CHECK(judge, term >= node->disk_term, "E3", "n%llu saves term %llu after %llu", LLU id, LLU term,
+                LLU node->disk_term);
+    JUDGE_CHECK(judge, term > node->disk_term || node->disk_vote == 0 || node->disk_vote == vote, "E2",
+                "n%llu saves a vote of term %llu for n%llu after one for n%llu", LLU id, LLU term, LLU vote,
+                LLU node->disk_vote);
+    node->disk_term = term;
+    node->disk_vote = vote;
+}
+
+/* ---- Messages ------------------------------------------------------------------------------------- */
+
+static void judge_vote(struct judge *judge, lash_id id, lash_term term, lash_id candidate) {
+    const struct judge_node *node = judge_node(judge, id);
+    lash_id *vote = &judge_term(judge, term)->votes[id];
+    JUDGE_CHECK(judge, *vote == 0 || *vote == candidate, "E2", "n%llu voted in term %llu for n%llu and n%llu", LLU id,
+                LLU term, LLU * vote, LLU candidate);
+    *vote = candidate;
+    JUDGE_CHECK(judge, node->disk_term > term || (node->disk_term == term && node->disk_vote == candidate), "E2",
+                "n%llu's vote of term %llu for n%llu left before it was durable", LLU id, LLU term, LLU candidate);
+}
+
+/* What n says it holds of a log is on its disk, unless a later term has had its say. */
+static void judge_match(struct judge *judge, lash_id id, const struct lash_message *message) {
+    const struct judge_node *node = judge_node(judge, id);
+    if (!message->append_reply.success || node->disk_term > message->term)
+        return;
+    JUDGE_CHECK(judge, message->append_reply.match <= node->disk.count, "L7",
+                "n%llu acknowledges %llu, and its disk holds %llu", LLU id, LLU message->append_reply.match,
+                LLU node->disk.count);
+}
+
+void judge_sent(struct judge *judge, lash_id id, const struct lash_message *message) {
+    struct judge_node *node = judge_node(judge, id);
+    JUDGE_CHECK(judge, !node->halted, "D4", "n%llu speaks after its sync has failed", LLU id);
+    bool vote = message->type == LASH_MSG_VOTE;
+    bool reply = message->type == LASH_MSG_VOTE_REPLY;
+    if ((vote && message->vote.pre) || (reply && message->vote_reply.pre))
+        return;
+    JUDGE_CHECK(judge, node->disk_term >= message->term, "E3", "n%llu speaks of term %llu before it is durable", LLU id,
+                LLU message->term);
+    if (message->term > node->sent_term)
+        node->sent_term = message->term;
+    if (vote)
+        judge_vote(judge, id, message->term, id);
+    else if (reply && message->vote_reply.granted)
+        judge_vote(judge, id, message->term, message->to);
+    else if (message->type == LASH_MSG_APPEND_REPLY)
+        judge_match(judge, id, message);
+}
+
+void judge_halt(struct judge *judge, lash_id id) {
+    judge_node(judge, id)->halted = true;
+}
+
+/* ---- Observation ---------------------------------------------------------------------------------- */
+
+static void judge_leader(struct judge *judge, lash_id id, lash_term term) {
+    struct judge_node *node = judge_node(judge, id);
+    struct judge_term *record = judge_term(judge, term);
+    JUDGE_CHECK(judge, record->leader == 0 || record->leader == id, "E1", "term %llu was led by n%llu and now by n%llu",
+                LLU term, LLU record->leader, LLU id);
+    record->leader = id;
+    memset(node->matches, 0, sizeof node->matches);
+    uint64_t count = judge->committed.count;
+    JUDGE_CHECK(judge,
+                count <= node->memory.count &&
+                    judge_log_chain(&node->memory, count) == judge_log_chain(&judge->committed, count),
+                "L3", "n%llu leads term %llu without all of what was committed up to %llu", LLU id, LLU term,
+                LLU count);
+}
+
+/* A leader of `term` commits what nobody had committed yet (L6). */
+static void judge_commit(struct judge *judge, lash_id id, lash_term term, lash_index commit) {
+    const struct judge_log *log = &judge_node(judge, id)->memory;
+    JUDGE_CHECK(judge, log->entries[commit - 1].term == term, "L6", "n%llu of term %llu commits %llu of term %llu",
+                LLU id, LLU term, LLU commit, LLU log->entries[commit - 1].term);
+    uint32_t holders = 0;
+    for (lash_id i = 1; i <= judge->count; i++) {
+        const struct judge_log *disk = &judge->nodes[i].disk;
+        holders += disk->count >= commit && disk->entries[commit - 1].chain == log->entries[commit - 1].chain;
+    }
+    JUDGE_CHECK(judge, 2 * holders > judge->count, "L6", "n%llu commits %llu, which %u of %u hold durably", LLU id,
+                LLU commit, holders, judge->count);
+    uint64_t known = judge->committed.count;
+    JUDGE_CHECK(judge, judge_log_chain(log, known) == judge_log_chain(&judge->committed, known), "L4",
+                "n%llu commits %llu behind another log than what was committed up to %llu", LLU id, LLU commit,
+                LLU known);
+    struct judge_log added = {.entries = log->entries + known, .count = commit - known};
+    judge_log_copy(&judge->committed, known, &added);
+}
+
+static void judge_indexes(struct judge *judge, lash_id id, const struct lash_raft_status *status) {
+    const struct judge_node *node = judge_node(judge, id);
+    JUDGE_CHECK(judge, status->last_index == node->memory.count, "L5",
+                "n%llu's log ends at %llu and its core says %llu", LLU id, LLU node->memory.count,
+                LLU status->last_index);
+    JUDGE_CHECK(judge,
+                status->last_index == 0 || status->last_term == node->memory.entries[status->last_index - 1].term, "L5",
+                "n%llu's last term is not its log's", LLU id);
+    JUDGE_CHECK(judge, node->commit <= status->commit && status->commit <= status->last_index, "L5",
+                "n%llu: commit was %llu and is %llu, last is %llu", LLU id, LLU node->commit, LLU status->commit,
+                LLU status->last_index);
+    JUDGE_CHECK(judge, status->applied <= status->commit, "L5", "n%llu: applied is %llu, commit %llu", LLU id,
+                LLU status->applied, LLU status->commit);
+    lash_index durable = status->durable_index;
+    JUDGE_CHECK(judge,
+                durable <= node->disk.count && durable <= node->memory.count &&
+                    judge_log_chain(&node->disk, durable) == judge_log_chain(&node->memory, durable),
+                "L6", "n%llu believes that its disk holds %llu", LLU id, LLU durable);
+}
+
+/* L7: what a leader believes of the others is so. */
+static void judge_progress(struct judge *judge, lash_id id, const struct lash_raft_status *status) {
+    struct judge_node *node = judge_node(judge, id);
+    for (uint32_t i = 0; i < status->progress_count; i++) {
+        const struct lash_progress *progress = &status->progress[i];
+        lash_index match = progress->match;
+        JUDGE_CHECK(judge, match < progress->next, "L7", "n%llu has match %llu and next %llu for n%llu", LLU id,
+                    LLU match, LLU progress->next, LLU progress->id);
+        lash_index *before = &node->matches[progress->id];
+        if (match == *before)
+            continue;
+        JUDGE_CHECK(judge, match > *before, "L7", "n%llu's match of n%llu fell from %llu to %llu", LLU id,
+                    LLU progress->id, LLU * before, LLU match);
+        *before = match;
+        /* Who entered a later term may have dropped what this leader never committed. */
+        const struct judge_node *peer = judge_node(judge, progress->id);
+        if (peer->disk_term > status->term)
+            continue;
+        JUDGE_CHECK(judge,
+                    match <= peer->disk.count && match <= node->memory.count &&
+                        judge_log_chain(&peer->disk, match) == judge_log_chain(&node->memory, match),
+                    "L7", "n%llu believes that n%llu holds its entries up to %llu", LLU id, LLU progress->id,
+                    LLU match);
+    }
+}
+
+void judge_observe(struct judge *judge, lash_id id, const struct lash_raft_status *status) {
+    struct judge_node *node = judge_node(judge, id);
+    JUDGE_CHECK(judge, status->term >= node->term, "E3", "n%llu fell from term %llu to %llu", LLU id, LLU node->term,
+                LLU status->term);
+    judge_indexes(judge, id, status);
+    lash_term led = node->role == LASH_LEADER ? node->term : 0;
+    lash_index commit = status->commit;
+    if (status->role == LASH_LEADER && led != status->term) {
+        judge_leader(judge, id, status->term);
+        led = status->term;
+    }
+    if (commit > judge->committed.count) {
+        JUDGE_CHECK(judge, led != 0, "L6", "n%llu, which does not lead, has %llu committed, and leaders %llu", LLU id,
+                    LLU commit, LLU judge->committed.count);
+        judge_commit(judge, id, led, commit);
+    } else if (commit > node->commit) {
+        JUDGE_CHECK(judge, judge_log_chain(&node->memory, commit) == judge_log_chain(&judge->committed, commit), "L4",
+                    "n%llu has another entry %llu committed than others", LLU id, LLU commit);
+    }
+    node->term = status->term;
+    node->role = status->role;
+    node->commit = commit;
+    if (status->role == LASH_LEADER)
+        judge_progress(judge, id, status);
+}
+
+/* ---- State machines ------------------------------------------------------------------------------- */
+
+void judge_apply(struct judge *judge, lash_id id, lash_index from, lash_index to, uint64_t commands) {
+    const struct judge_node *node = judge_node(judge, id);
+    JUDGE_CHECK(judge, from <= to && to <= judge->committed.count, "L5",
+                "n%llu applies %llu to %llu, and committed is %llu", LLU id, LLU(from + 1), LLU to,
+                LLU judge->committed.count);
+    JUDGE_CHECK(judge, to <= node->disk.count, "L5", "n%llu applies %llu, and its disk holds %llu", LLU id, LLU to,
+                LLU node->disk.count);
+    uint64_t expected = 0;
+    for (lash_index index = from + 1; index <= to; index++)
+        expected += judge->committed.entries[index - 1].kind == LASH_ENTRY_COMMAND;
+    JUDGE_CHECK(judge, commands == expected, "L5", "n%llu applies %llu commands where the log has %llu", LLU id,
+                LLU commands, LLU expected);
+}
+
+void judge_state(struct judge *judge, lash_id id, lash_index index, uint64_t state) {
+    if (index == 0)
+        return;
+    struct judge_index *at = judge_index(judge, index);
+    if (at->state == 0)
+        at->state = state;
+    JUDGE_CHECK(judge, at->state == state, "L4", "n%llu's state after %llu is not that of others", LLU id, LLU index);
+}
+
+/* ---- What is known -------------------------------------------------------------------------------- */
+
+lash_index judge_committed(const struct judge *judge) {
+    return judge->committed.count;
+}
+
+const struct judge_log *judge_memory(const struct judge *judge, lash_id id) {
+    return &judge->nodes[id].memory;
+}
+
+const struct judge_log *judge_disk(const struct judge *judge, lash_id id) {
+    return &judge->nodes[id].disk;
+}
+
+void judge_disk_vote(const struct judge *judge, lash_id id, lash_term *term, lash_id *vote) {
+    *term = judge->nodes[id].disk_term;
+    *vote = judge->nodes[id].disk_vote;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Processes that start, are killed and lose power, and what must be on a disk when
+ * the next one starts: exactly what was durable, or that and the one batch that was
+ * being written, whole.
+ */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "node/replica_state.h"
+#include "raft/random.h"
+#include "sim/memory.h"
+#include "sim/world.h"
+
+enum { PROCESS_READ_BYTES = 1 << 20 };
+
+/* ---- What a start finds ------------------------------------------------------------------------------ */
+
+/* The entries of a frame from the next index on. */
+static void process_add(struct judge_log *found, const uint8_t *data) {
+    struct frame frame;
+    struct frame_entry entry;
+    size_t offset = 0;
+    int error = frame_header(data, &frame);
+    LASH_ASSERT(!error);
+    while (frame_next(data, &frame, &offset, &entry)) {
+        uint64_t digest = le32_get(entry.data - FRAME_ENTRY_SIZE + 4) | (uint64_t)entry.size << 32;
+        if (entry.index == found->count + 1)
+            judge_log_push(found, judge_log_chain(found, found->count), frame.term, frame.kind, digest);
+    }
+}
+
+/* Read the whole log. Errors: those of log_read. */
+static int process_read(struct world_node *node, const struct log_recovered *recovered, struct judge_log *found) {
+    while (found->count < recovered->last_index) {
+        struct buf **frames;
+        size_t count;
+        int error = log_read(node->log, found->count + 1, recovered->last_index, PROCESS_READ_BYTES, &frames, &count);
+        if (error)
+            return error;
+        uint64_t before = found->count;
+        for (size_t i = 0; i < count; i++) {
+            process_add(found, frames[i]->data);
+            buf_unref(frames[i]);
+        }
+        mem_free(frames);
+        if (found->count == before)
+            return LASH_CORRUPT;
+    }
+    return 0;
+}
+
+static bool process_equal(const struct judge_log *found, const struct judge_log *disk, uint64_t kept,
+                          const struct judge_log *suffix) {
+    uint64_t count = kept + (suffix ? suffix->count : 0);
+    uint64_t chain = suffix && suffix->count ? judge_log_chain(suffix, suffix->count) : judge_log_chain(disk, kept);
+    return found->count == count && judge_log_chain(found, found->count) == chain;
+}
+
+/* D1, D2, D3: the log is what was durable, or that with the batch that was being written. */
+static void process_judge(struct world_node *node, const struct log_recovered *recovered,
+                          const struct judge_log *found) {
+    struct world *world = node->world;
+    const struct world_pending *pending = &node->pending;
+    const struct judge_log *disk = judge_disk(world->judge, node->id);
+    lash_term term;
+    lash_id vote;
+    judge_disk_vote(world->judge, node->id, &term, &vote);
+    bool without = process_equal(found, disk, disk->count, NULL) && recovered->term == term && recovered->vote == vote;
+    bool with = pending->any && process_equal(found, disk, pending->kept, &pending->suffix) &&
+                recovered->term == (pending->save_vote ? pending->term : term) &&
+                recovered->vote == (pending->save_vote ? pending->vote : vote);
+    if (!without && !with)
+        world_fail(world, "D2",
+                   "n%u finds %llu entries, term %llu and a vote for n%llu on its disk; durable were %llu, term %llu, "
+                   "n%llu%s",
+                   (unsigned)node->id, (unsigned long long)found->count, (unsigned long long)recovered->term,
+                   (unsigned long long)recovered->vote, (unsigned long long)disk->count, (unsigned long long)term,
+                   (unsigned long long)vote, pending->any ? ", and a batch was being written" : "");
+    node->pending.any = false;
+    judge_start(world->judge, node->id, found, recovered->term, recovered->vote);
+}
+
+/* ---- Starting ----------------------------------------------------------------------------------------- */
+
+static void process_start_later(struct world *world, size_t position) {
+    world_plan(world, 1 + world_random(world, DOMAIN_PROCESS, world->profile.lasting_us), EVENT_START, position, 0);
+}
+
+/* The log could not be opened. */
+static void process_failed(struct world_node *node, int error) {
+    struct world *world = node->world;
+    size_t position = node->id - 1;
+    TRACE(world, "n%u cannot start: %s", (unsigned)node->id, lash_strerror(error));
+    if (world->options.manual)
+        world_fail(world, "contract", "n%u does not start: %s", (unsigned)node->id, lash_strerror(error));
+    if (node->armed && memfs_failed(node->disk)) {
+        memfs_power_on(node->disk, MEMFS_GARBAGE, world_random(world, DOMAIN_DISK, UINT32_MAX));
+        node->armed = false;
+    } else if (error == LASH_CORRUPT) {
+        if (!node->damaged)
+            world_fail(world, "D3", "n%u finds its log damaged, which it is not", (unsigned)node->id);
+        world_lose(world, position);
+        return;
+    } else if (!node->ailing && !node->full) {
+        world_fail(world, "contract", "n%u does not start: %s", (unsigned)node->id, lash_strerror(error));
+    }
+    process_start_later(world, position);
+}
+
+static struct replica_options process_options(struct world_node *node) {
+    struct world *world = node->world;
+    const struct profile *profile = &world->profile;
+    struct replica_options options = {.id = node->id,
+                                      .cluster_id = 1,
+                                      .heartbeat_ms = profile->heartbeat_ms,
+                                      .election_ms = profile->heartbeat_ms * 10,
+                                      .seed = world_random(world, DOMAIN_PROCESS, UINT32_MAX) + 1,
+                                      .applied = node->machine.applied,
+                                      .request_timeout_ms = profile->heartbeat_ms * 200,
+                                      .recent_bytes_max = profile->recent_bytes_max,
+                                      .machine = {.context = node, .apply = machine_apply},
+                                      .gauge = &node->gauge};
+    options.sequence = (world_random(world, DOMAIN_PROCESS, UINT32_MAX) << 20) + 1;
+    options.configuration.count = (uint32_t)world->count;
+    for (uint32_t i = 0; i < world->count; i++)
+        options.configuration.members[i] = (struct lash_member){.id = i + 1, .flags = LASH_MEMBER_VOTER};
+    return options;
+}
+
+static void process_reset(struct world_node *node) {
+    node->life++;
+    node->journal_seen = 0;
+    node->deadline_us = UINT64_MAX;
+    node->timer_us = UINT64_MAX;
+    node->turn_planned = false;
+    node->paused_us = 0;
+    node->stalled_us = 0;
+    node->halted = false;
+    node->ending = false;
+}
+
+bool world_start(struct world *world, size_t position) {
+    struct world_node *node = &world->nodes[position];
+    struct log_options log_options = {.vfs = memfs_vfs(node->disk),
+                                      .dir = "log",
+                                      .segment_bytes = world->profile.segment_bytes,
+                                      .cluster_id = 1,
+                                      .node_id = node->id};
+    struct log_recovered recovered;
+    struct judge_log found = {0};
+    LASH_ASSERT(!node->replica && !node->gone);
+    int error = log_open(&log_options, &node->log, &recovered);
+    mem_fail_after(0);
+    if (error) {
+        process_failed(node, error);
+        return false;
+    }
+    error = process_read(node, &recovered, &found);
+    if (!error) {
+        process_judge(node, &recovered, &found);
+        process_reset(node);
+        struct replica_options options = process_options(node);
+        error = replica_new(&options, &node->env, node->log, &recovered, &node->replica);
+        if (error)
+            world_fail(world, "contract", "n%u's replica does not start: %s", (unsigned)node->id, lash_strerror(error));
+    }
+    log_recovered_free(&recovered);
+    judge_log_free(&found);
+    if (error) {
+        log_close(node->log);
+        node->log = NULL;
+        process_failed(node, error);
+        return false;
+    }
+    world->tally.starts++;
+    TRACE(world, "n%u starts with term %llu, %llu entries, %llu of them applied", (unsigned)node->id,
+          (unsigned long long)node->replica->status.term, (unsigned long long)node->replica->status.last_index,
+          (unsigned long long)node->machine.applied);
+    network_up(world, position);
+    world_turn(world, position);
+    return true;
+}
+
+/* ---- Dying ---------------------------------------------------------------------------------------------- */
+
+/* The process is gone, and with it its requests: nobody will ever know what became of them. */
+static void process_stop(struct world *world, size_t position) {
+    struct world_node *node = &world->nodes[position];
+    struct replica *replica = node->replica;
+    LASH_ASSERT(replica);
+    for (size_t i = 0; i < WORLD_EXECUTORS; i++) {
+        list_init(&node->queued[i]);
+        list_init(&node->worked[i]);
+    }
+    replica_stop(replica);
+    node->replica = NULL;
+    replica_abandon(replica);
+    client_abandon(node);
+    judge_stop(world->judge, node->id);
+    network_down(world, position);
+    memfs_fail(node->disk, 1, MEMFS_POWER_OFF);
+    log_close(node->log);
+    node->log = NULL;
+    memfs_fail(node->disk, 0, MEMFS_EIO);
+    node->armed = false;
+    node->short_of_memory = 0;
+    node->ailing = node->full;
+}
+
+void world_kill(struct world *world, size_t position) {
+    struct world_node *node = &world->nodes[position];
+    TRACE(world, "n%u's process ends", (unsigned)node->id);
+    process_stop(world, position);
+    memfs_kill(node->disk);
+}
+
+void world_power_off(struct world *world, size_t position) {
+    struct world_node *node = &world->nodes[position];
+    TRACE(world, "n%u's machine loses power", (unsigned)node->id);
+    process_stop(world, position);
+    memfs_power_on(node->disk, (enum memfs_survival)world_random(world, DOMAIN_DISK, MEMFS_GARBAGE + 1),
+                   world_random(world, DOMAIN_DISK, UINT32_MAX));
+    node->machine = (struct world_machine){0};
+    node->clock = (struct world_clock){1000000 + world_random(world, DOMAIN_PROCESS, 1000000), world->now_us, 1000000};
+}
+
+bool world_may_damage(const struct world *world) {
+    size_t damaged = 1;
+    for (size_t i = 0; i < world->count; i++)
+        damaged += world->nodes[i].damaged;
+    return 2 * damaged < world->count;
+}
+
+void world_lose(struct world *world, size_t position) {
+    struct world_node *node = &world->nodes[position];
+    if (node->replica)
+        world_kill(world, position);
+    TRACE(world, "n%u is gone for good", (unsigned)node->id);
+    node->damaged = true;
+    node->gone = true;
+    judge_lose(world->judge, node->id);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Profiles. Intensities are drawn anew for each seed, so that some seeds are all
+ * partitions and others all crashes.
+ */
+#include "sim/profile.h"
+
+#include <string.h>
+
+#include "raft/random.h"
+
+const char *const fault_names[FAULT_KINDS] = {
+    [FAULT_RESET] = "reset",
+    [FAULT_CLOG] = "clog",
+    [FAULT_ISOLATE] = "isolate",
+    [FAULT_PARTITION] = "partition",
+    [FAULT_KILL] = "kill",
+    [FAULT_POWER] = "power",
+    [FAULT_CRASH_AT] = "crash-at",
+    [FAULT_PAUSE] = "pause",
+    [FAULT_STALL] = "stall",
+    [FAULT_EIO] = "eio",
+    [FAULT_SHORT] = "short",
+    [FAULT_FULL] = "full",
+    [FAULT_MEMORY] = "memory",
+    [FAULT_STEP] = "step",
+    [FAULT_DRIFT] = "drift",
+    [FAULT_LOSE] = "lose",
+    [FAULT_ROT] = "rot",
+    [FAULT_DROP] = "drop",
+    [FAULT_DUPLICATE] = "duplicate",
+    [FAULT_REORDER] = "reorder",
+    [FAULT_DELAY] = "delay",
+    [FAULT_REFUSE] = "refuse",
+    [FAULT_FLIP] = "flip",
+};
+
+/* The most that a seed gets of each: faults in two hundred election timeouts, or of a million packets. */
+static const uint64_t profile_most[FAULT_KINDS] = {
+    [FAULT_RESET] = 120,   [FAULT_CLOG] = 60,     [FAULT_ISOLATE] = 60,      [FAULT_PARTITION] = 40,
+    [FAULT_KILL] = 40,     [FAULT_POWER] = 40,    [FAULT_CRASH_AT] = 40,     [FAULT_PAUSE] = 40,
+    [FAULT_STALL] = 40,    [FAULT_EIO] = 20,      [FAULT_SHORT] = 40,        [FAULT_FULL] = 15,
+    [FAULT_MEMORY] = 40,   [FAULT_STEP] = 20,     [FAULT_DRIFT] = 20,        [FAULT_LOSE] = 1,
+    [FAULT_ROT] = 4,       [FAULT_DROP] = 20000,  [FAULT_DUPLICATE] = 20000, [FAULT_REORDER] = 20000,
+    [FAULT_DELAY] = 20000, [FAULT_REFUSE] = 5000, [FAULT_FLIP] = 2000,
+};
+
+enum fault fault_named(const char *name, unsigned size) {
+    unsigned kind = 0;
+    while (kind < FAULT_KINDS && (strlen(fault_names[kind]) != size || strncmp(fault_names[kind], name, size) != 0))
+        kind++;
+    return (enum fault)kind;
+}
+
+static uint64_t profile_election_us(const struct profile *profile) {
+    return profile->heartbeat_ms * 10000;
+}
+
+void profile_quiet(struct profile *profile) {
+    *profile = (struct profile){.heartbeat_ms = 10,
+                                .segment_bytes = 16384,
+                                .recent_bytes_max = 4096,
+                                .packet_us = 50,
+                                .packet_span_us = 1000,
+                                .disk_us = 50,
+                                .disk_span_us = 1000,
+                                .apply_us = 10,
+                                .apply_span_us = 500,
+                                .lasting_us = 1};
+}
+
+/* One of `span` powers of two, beginning with `least`. */
+static uint64_t profile_scale(uint64_t *random, uint64_t least, uint64_t span) {
+    return least << random_between(random, 0, span);
+}
+
+static void profile_machines(struct profile *profile, uint64_t *random) {
+    profile->heartbeat_ms = profile_scale(random, 10, 4);
+    profile->segment_bytes = profile_scale(random, 16384, 6);
+    profile->recent_bytes_max = profile_scale(random, 1024, 10);
+    profile->packet_us = profile_scale(random, 20, 4);
+    profile->packet_span_us = profile_scale(random, 100, 6);
+    profile->disk_us = profile_scale(random, 20, 4);
+    profile->disk_span_us = profile_scale(random, 100, 7);
+    profile->apply_us = profile_scale(random, 2, 4);
+    profile->apply_span_us = profile_scale(random, 20, 8);
+    profile->clients = (uint32_t)profile_scale(random, 1, 6);
+    profile->think_span_us = profile_scale(random, 100, 12);
+    profile->read_percent = (uint32_t)random_between(random, 0, 80);
+    profile->data_max = (uint32_t)profile_scale(random, 1, 10);
+    profile->lasting_us = profile_scale(random, profile_election_us(profile) / 4, 6);
+}
+
+/* How often each kind happens: of `kinds_of_8` eighths of them, the others never. */
+static void profile_faults(struct profile *profile, uint64_t *random, uint64_t kinds_of_8) {
+    for (unsigned kind = 0; kind < FAULT_KINDS; kind++) {
+        bool on = random_between(random, 0, 8) < kinds_of_8;
+        uint64_t most = profile_most[kind];
+        uint64_t some = random_between(random, 1, most * 1000) / profile_scale(random, 1, 5);
+        if (!on)
+            continue;
+        profile->every[kind] =
+            kind >= FAULT_PACKET ? some / 1000 + 1 : 200 * profile_election_us(profile) * 1000 / (some ? some : 1);
+    }
+}
+
+bool profile_draw(const char *name, uint64_t seed, struct profile *profile) {
+    bool node = strcmp(name, "node") == 0;
+    bool swarm = strcmp(name, "swarm") == 0;
+    if (!node && !swarm && strcmp(name, "calm") != 0)
+        return false;
+    uint64_t random = random_mix(seed ^ 0x70726f66696c65);
+    memset(profile, 0, sizeof *profile);
+    profile_machines(profile, &random);
+    if (node || swarm)
+        profile_faults(profile, &random, node ? 6 : 3);
+    return true;
+}

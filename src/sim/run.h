@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One run: a seed, a number of events, and then the healing. The same settings give
+ * the same run, bit for bit.
+ */
+#ifndef LASH_SIM_RUN_H
+#define LASH_SIM_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "sim/profile.h"
+
+enum { RUN_ONLY_MAX = 4096 };
+
+struct run_settings {
+    uint64_t seed;
+    uint64_t events; /* before the healing */
+    uint32_t nodes;
+    const char *profile;
+    bool without[FAULT_KINDS]; /* kinds that do not happen */
+    uint64_t *only;            /* faults with times of their own: those of these numbers alone; NULL: all */
+    size_t only_count;
+    bool trace;
+    FILE *faults; /* where the number of each fault carried out goes, as text; NULL: nowhere */
+};
+
+struct run_result {
+    uint64_t events;
+    uint64_t simulated_us;
+    uint64_t commits;
+    uint64_t done;
+    uint64_t reads;
+    uint64_t packets;
+    uint64_t starts;
+    uint64_t violations;
+    uint64_t hash;
+    uint64_t wall_us;
+    uint64_t faults[FAULT_KINDS];
+    char invariant[16]; /* the one that was broken, or "" */
+    char what[240];
+};
+
+/* The world without its run: whether the settings make sense. */
+bool run_known_profile(const char *name);
+
+/* Carry it out. An invariant that is broken, and an assertion, end the process: what must be said is said by `ended`
+ * with the result so far, and the exit code is 1. */
+void run(const struct run_settings *settings, struct run_result *result,
+         void (*ended)(const struct run_settings *settings, const struct run_result *result));
+
+/* The same in a process of its own: false when an invariant was broken. */
+bool run_apart(const struct run_settings *settings, struct run_result *result);
+
+/* The command that runs this again. */
+void run_print_command(FILE *out, const char *verb, const struct run_settings *settings);
+
+/* What is said of a failure, on stderr. */
+void run_print_failure(const struct run_settings *settings, const struct run_result *result);
+
+/* The last line. */
+void run_print_json(const struct run_settings *settings, const struct run_result *result, const char *seeds);
+
+/* Add up. */
+void run_add(struct run_result *sum, const struct run_result *result);
+
+uint64_t run_clock_us(void);
+
+#endif

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A whole cluster of replicas on one thread: clocks, networks, disks and
+ * executors are simulated, and everything happens at moments drawn from a seed.
+ * What replicas say, write, apply and acknowledge is judged as it happens.
+ *
+ * The replicas, their logs and all below are the production code. A node's jobs
+ * run as events of their own, and so does telling the replica that one is done,
+ * in any order that threads could take.
+ */
+#ifndef LASH_SIM_WORLD_H
+#define LASH_SIM_WORLD_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "node/replica.h"
+#include "sim/judge.h"
+#include "sim/memfs.h"
+#include "sim/profile.h"
+#include "sim/queue.h"
+
+enum { WORLD_NODES_MAX = JUDGE_NODES_MAX, WORLD_EXECUTORS = 2 };
+#define WORLD_NO_CLIENT UINT32_MAX
+
+/* Each has a stream of random numbers of its own. */
+enum world_domain {
+    DOMAIN_NETWORK,
+    DOMAIN_PACKETS,
+    DOMAIN_DISK,
+    DOMAIN_PROCESS,
+    DOMAIN_CLIENT,
+    DOMAIN_TEST,
+    DOMAIN_FAULTS, /* and one for each kind of fault behind it */
+    DOMAINS = DOMAIN_FAULTS + FAULT_KINDS,
+};
+
+enum world_event {
+    EVENT_DELIVER, /* a link's next packet arrives */
+    EVENT_TIMER,   /* a node's deadline is reached */
+    EVENT_TURN,    /* a node's loop goes round */
+    EVENT_WORK,    /* a node's executor runs its next job */
+    EVENT_DONE,    /* a node's loop is told that a job is done */
+    EVENT_CLIENT,  /* a client makes its next request */
+    EVENT_NOTICE,  /* a link's sender learns that it is broken */
+    EVENT_CONNECT, /* a link's sender tries to connect */
+    EVENT_START,   /* a node is started */
+    EVENT_KILL,    /* a node whose replica has failed is ended by its operator */
+    EVENT_ROOM,    /* a full disk has room again */
+    EVENT_FAULT,   /* the next fault of a kind */
+    EVENT_KINDS,
+};
+
+struct world;
+
+struct world_packet {
+    struct list link;
+    lash_id from;
+    size_t head_size;
+    struct buf **tails; /* with references */
+    size_t tail_count;
+    bool flipped;
+    uint8_t head[64];
+};
+
+/* One way from one node to another: a connection of which this is the sending end. */
+struct world_link {
+    bool open;           /* the sender may send */
+    bool broken;         /* what is sent is lost; the sender is yet to notice */
+    bool waiting;        /* an EVENT_CONNECT is planned */
+    uint32_t generation; /* of the connection */
+    uint32_t count;      /* of packets */
+    uint64_t last_us;    /* when the last packet arrives */
+    uint64_t blocked_us; /* nothing arrives before */
+    struct list packets; /* in order */
+};
+
+/* A batch that is being written: the log is what is durable with this in its place from `kept` on, or without. */
+struct world_pending {
+    bool any;
+    bool save_vote;
+    lash_term term;
+    lash_id vote;
+    uint64_t kept;
+    struct judge_log suffix;
+};
+
+struct world_clock {
+    uint64_t base_us;      /* what it showed */
+    uint64_t base_true_us; /* then */
+    uint64_t rate_ppm;
+};
+
+/* The state machine: a hash chain of all commands. It survives a killed process, and not a power loss. */
+struct world_machine {
+    lash_index applied;
+    uint64_t state;
+};
+
+struct world_node {
+    struct world *world;
+    lash_id id;
+    struct memfs *disk;
+    struct log *log;
+    struct replica *replica; /* NULL: not running */
+    struct replica_env env;
+    struct request_gauge gauge;
+    struct list calls; /* requests that have not ended */
+    uint64_t life;     /* starts so far */
+    struct world_clock clock;
+    struct world_machine machine;
+    struct world_pending pending;
+    size_t journal_seen; /* items of the replica's journal that the judge knows */
+
+    uint64_t deadline_us; /* true time; UINT64_MAX: none */
+    uint64_t timer_us;    /* of the one EVENT_TIMER that counts; UINT64_MAX: none */
+    uint32_t timers;      /* planned so far; the last one counts */
+    bool turn_planned;
+    uint64_t paused_us;  /* it stands still until then */
+    uint64_t stalled_us; /* its disk does */
+    struct list queued[WORLD_EXECUTORS];
+    struct list worked[WORLD_EXECUTORS];
+
+    bool armed;               /* its disk is to lose power in the middle of an operation to come */
+    uint64_t short_of_memory; /* so many allocations into its next event one fails; 0: none does */
+    bool halted;              /* the replica asked for the process to stop */
+    bool full;                /* its disk has no room */
+    bool ailing;              /* a fault was planned for its disk or its memory: errors are no surprise */
+    bool damaged;             /* its log was damaged, or lost: it may be gone for good */
+    bool gone;                /* never to be started again */
+    bool ending;              /* an EVENT_KILL is planned */
+
+    /* For tests. */
+    uint64_t jobs[WORLD_EXECUTORS]; /* submitted so far */
+    uint64_t apply_count;           /* commands applied so far */
+    uint64_t packets_sent;
+    int apply_error; /* what apply returns from now on, if not 0 */
+    int send_error;  /* what every send meets with, if not 0 */
+};
+
+/* What became of a command. */
+enum world_fate { WORLD_OPEN = 0, WORLD_DONE, WORLD_DROPPED, WORLD_UNSURE };
+
+struct world_command {
+    lash_index index; /* where it was applied; 0: nowhere yet */
+    uint32_t fate;    /* enum world_fate */
+};
+
+struct world_client {
+    uint64_t call;    /* number of the request that it waits for; 0: none */
+    uint64_t again;   /* the write that it is to try again; 0: none */
+    uint64_t retries; /* so far */
+};
+
+/* What has happened so far. */
+struct world_tally {
+    uint64_t events;
+    uint64_t done, dropped, unsure, abandoned; /* commands */
+    uint64_t reads, reads_failed;
+    uint64_t packets;
+    uint64_t starts;
+    uint64_t faults[FAULT_KINDS];
+};
+
+struct world_options {
+    uint64_t seed;
+    size_t nodes;
+    struct profile profile;
+    judge_failed_fn failed; /* told of a broken invariant; must not return */
+    void *context;
+    void (*fault)(void *context, uint64_t number); /* told of each fault carried out; may be NULL */
+    bool manual;          /* a test does what an operator would: nothing is ended or started by itself */
+    FILE *trace;          /* an account of all events; NULL: none */
+    const uint64_t *only; /* faults with times of their own: those of these numbers alone; NULL: all */
+    size_t only_count;
+};
+
+struct world {
+    struct world_options options;
+    struct profile profile;
+    size_t count;
+    uint64_t now_us;
+    struct queue queue;
+    uint64_t random[DOMAINS];
+    struct judge *judge;
+    struct world_node nodes[WORLD_NODES_MAX];
+    struct world_link links[WORLD_NODES_MAX * WORLD_NODES_MAX]; /* from * WORLD_NODES_MAX + to */
+    struct world_command *commands;                             /* by number - 1 */
+    uint64_t commands_capacity;
+    uint64_t command_count;
+    uint64_t calls; /* requests made so far */
+    uint64_t outstanding;
+    lash_index acknowledged; /* the highest index that a request ended with */
+    struct world_client *clients;
+    bool healed;       /* no faults, no clients any more */
+    uint64_t fault_at; /* faults planned so far, by which each has its number */
+    uint64_t hash;     /* of all that happened */
+    struct list free_packets;
+    uint8_t *scratch;
+    uint64_t scratch_capacity;
+    struct world_tally tally;
+};
+
+struct world *world_new(const struct world_options *options);
+
+/* Stop all that runs in order, and free it. */
+void world_free(struct world *world);
+
+uint64_t world_random(struct world *world, enum world_domain domain, uint64_t below);
+void world_plan(struct world *world, uint64_t in_us, enum world_event kind, uint64_t subject, uint64_t argument);
+_Noreturn void world_fail(struct world *world, const char *invariant, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The next event. False when nothing is planned any more. */
+bool world_step(struct world *world);
+
+/* ---- Nodes, by position (id - 1) ------------------------------------------------------------------- */
+
+/* Let the judge see what the replica's core has done since it last looked. */
+void world_observe(struct world_node *node);
+
+/* The replica's loop goes round, now or soon. */
+void world_turn(struct world *world, size_t position);
+void world_turn_soon(struct world_node *node);
+
+/* Run the oldest job of an executor, or tell the replica that one is done; false when there is none. */
+bool world_work(struct world *world, size_t position, enum replica_executor executor);
+bool world_finish(struct world *world, size_t position, enum replica_executor executor);
+
+uint64_t world_node_ms(const struct world_node *node);
+void world_clock_set(struct world_node *node, uint64_t step_us, uint64_t rate_ppm);
+
+/* process.c: false when it could not be started now, which is tried again by itself. */
+bool world_start(struct world *world, size_t position);
+
+/* The process dies: the disk keeps what was written, the state machine what it applied. */
+void world_kill(struct world *world, size_t position);
+
+/* The machine loses power: the disk keeps what was synced and some of the rest. */
+void world_power_off(struct world *world, size_t position);
+
+/* The node is gone for ever. */
+void world_lose(struct world *world, size_t position);
+
+/* Whether one node more may be damaged or lost, and what was acknowledged still is not. */
+bool world_may_damage(const struct world *world);
+
+/* ---- Requests (client.c) ---------------------------------------------------------------------------- */
+
+/* Propose the next command at a node that runs; its number. */
+uint64_t world_propose(struct world *world, size_t position, uint32_t client);
+void world_read(struct world *world, size_t position, uint32_t client);
+void client_event(struct world *world, const struct event *event);
+void client_abandon(struct world_node *node);
+int machine_apply(void *context, const struct lash_command *commands, size_t count, lash_index last);
+
+/* ---- Network (network.c) ----------------------------------------------------------------------------- */
+
+struct world_link *network_link(struct world *world, size_t from, size_t to);
+int network_send(void *context, lash_id peer, const void *head, size_t head_size, struct buf *const *tails,
+                 size_t count);
+void network_deliver(struct world *world, const struct event *event);
+void network_notice(struct world *world, const struct event *event);
+void network_connect_event(struct world *world, const struct event *event);
+
+/* Connect two nodes that run, or break their connections so that both know; what is on its way is lost. */
+void world_connect(struct world *world, size_t a, size_t b);
+void world_disconnect(struct world *world, size_t a, size_t b);
+
+/* A connection breaks; its sender notices after some time, and then tries to connect again. */
+void network_break(struct world *world, size_t from, size_t to);
+
+/* A node has started, or died. */
+void network_up(struct world *world, size_t position);
+void network_down(struct world *world, size_t position);
+void network_free(struct world *world);
+
+/* ---- Faults (fault.c) --------------------------------------------------------------------------------- */
+
+void fault_begin(struct world *world);
+void fault_event(struct world *world, const struct event *event);
+
+/* No faults from now on, and those that last end. */
+void fault_end(struct world *world);
+
+/* Whether a packet is to meet with this fault. */
+bool fault_of_packet(struct world *world, enum fault kind);
+
+/* ---- The end (heal.c) ----------------------------------------------------------------------------------- */
+
+/* The position of the leader that all running nodes know, or the number of nodes. */
+size_t world_known_leader(const struct world *world);
+
+/* End faults and clients, start and connect everything that can be; then all must come to have applied the same within
+ * a bounded time, and take requests again (P2). */
+void world_heal(struct world *world);
+
+/* ---- The account (trace.c) ------------------------------------------------------------------------------ */
+
+void trace(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void trace_packet(struct world *world, const char *what, lash_id from, lash_id to, const uint8_t *head, size_t size,
+                  struct buf *const *tails, size_t count);
+#define TRACE(world, ...)                                                                                              \
+    do {                                                                                                               \
+        if (__builtin_expect((world)->options.trace != NULL, 0))                                                       \
+            trace((world), __VA_ARGS__);                                                                               \
+    } while (0)
+
+#endif
