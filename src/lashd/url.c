@@ -71,6 +71,8 @@ const char *url_parse(const char *text, size_t size, struct url *url) {
         return "is empty";
     if (size >= URL_TEXT_MAX)
         return "is too long";
+    if (memchr(text, '\0', size))
+        return URL_FORM; /* a name could end at it and pass for a shorter one */
     *url = (struct url){0};
     memcpy(url->text, text, size);
     if (strncmp(url->text, "https://", 8) == 0)

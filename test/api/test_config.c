@@ -226,6 +226,14 @@ static void ids_are_those_of_etcd(void **state) {
     assert_true(config.member_id == UINT64_C(4883755753530146457));
 }
 
+static void a_url_with_a_zero_byte_in_it_is_refused(void **state) {
+    (void)state;
+    static const char name[] = "http://ps\0evil:7", address[] = "http://[::1\0evil]:7";
+    struct url url;
+    assert_non_null(url_parse(name, sizeof name - 1, &url));
+    assert_non_null(url_parse(address, sizeof address - 1, &url));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_defaults_are_etcds),
@@ -234,6 +242,7 @@ int main(void) {
         cmocka_unit_test(variables_count_where_flags_do_not),
         cmocka_unit_test(what_is_unknown_or_contradictory_is_one_line),
         cmocka_unit_test(urls_are_taken_apart_or_refused),
+        cmocka_unit_test(a_url_with_a_zero_byte_in_it_is_refused),
         cmocka_unit_test(ids_are_those_of_etcd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
