@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. Everything behind it is meson and ninja (build/) and the programs of tools/.
 .DEFAULT_GOAL := help
-.PHONY: up down build check lint format clean help
+.PHONY: up down build check fuzz lint format clean help
 
 up: build ## start a three-node cluster, show it survive its leader, leave it running
 	@python3 tools/cluster.py up
@@ -17,6 +17,10 @@ build: ## compile everything; programs land at build/lashd and build/lashctl
 check: ## build, test and check everything; the last line counts
 	@tools/setup.sh check
 	@python3 tools/check.py
+
+fuzz: ## run each fuzz target for FUZZ_SECONDS (30)
+	@tools/setup.sh fuzz
+	@python3 tools/fuzz.py
 
 lint: ## format, clang-tidy and house-keeping only
 	@tools/setup.sh check

@@ -4,9 +4,10 @@
 # Sees to it that the tools and libraries are there: installs what is missing
 # with apt-get, or, on a system without it, says what is needed and fails.
 #
-# usage: setup.sh build|check
+# usage: setup.sh build|fuzz|check
 #   build: what compiling takes (make build, make up)
-#   check: that, and what every test and lint takes (make check, make lint)
+#   fuzz: that, and what fuzzing takes (make fuzz)
+#   check: both, and what every test and lint takes (make check, make lint)
 set -eu
 set_wanted=${1:-}
 cd "$(dirname "$0")/.."
@@ -31,8 +32,8 @@ build libpopt-dev          library:popt             command line options
 build libjson-c-dev        library:json-c           JSON
 build libcmocka-dev        library:cmocka           unit tests
 check git                  command:git              lists and clones the sources
-check clang                command:clang            second compiler
-check libclang-rt-14-dev   sanitizer:address        sanitizers of clang 14
+fuzz  clang                command:clang            second compiler
+fuzz  libclang-rt-14-dev   sanitizer:address        sanitizers and fuzzer of clang 14
 check clang-format         command:clang-format     format
 check clang-tidy           command:clang-tidy       static analysis
 check strace               command:strace           process tests inject faults with it
@@ -57,7 +58,7 @@ is_there() {
 # Prints the lines of needs() that nothing on this machine satisfies.
 missing_needs() {
     needs | while read -r set_name package probe why; do
-        [ "$set_name" = build ] || [ "$set_wanted" = check ] || continue
+        [ "$set_name" = build ] || [ "$set_name" = "$set_wanted" ] || [ "$set_wanted" = check ] || continue
         is_there "$probe" || echo "$package $probe $why"
     done
 }
@@ -110,9 +111,9 @@ unpack_etcd() {
 }
 
 case $set_wanted in
-build | check) ;;
+build | fuzz | check) ;;
 *)
-    echo "usage: setup.sh build|check" >&2
+    echo "usage: setup.sh build|fuzz|check" >&2
     exit 2
     ;;
 esac

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Recovery of the log from arbitrary files on a disk in memory. What it says it found
+ * is what a plain reading of the same records gives; what it cut off nothing behind it
+ * claims to have been durable; a second recovery changes nothing; and the log
+ * that was recovered takes appends and keeps them.
+ *
+ * Input: a byte of choices (1: leave the checksums as they are), a byte: how many records get the right checksums (0:
+ * all), then files: a byte that names it, sectors of zeros to fill it up to, its bytes behind a 16-bit size.
+ */
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/crc32c.h"
+#include "fuzz.h"
+#include "lash/error.h"
+#include "log_plain.h"
+#include "sim/memfs.h"
+#include "storage/log.h"
+#include "storage/log_record.h"
+
+enum { CHOICE_RAW = 1, FILES_MAX = 4, FILE_BYTES_MAX = 1 << 16, SECTORS_MAX = 16, APPEND_BYTES = 16 };
+enum { NAME_FREE = 4, NAME_NEW = 5, NAMES = 6 };
+
+static const char *const names[NAMES] = {
+    "log/log-0000000000000001", "log/log-0000000000000002",  "log/log-0000000000000003",
+    "log/log-0000000000000004", "log/free-0000000000000001", "log/new",
+};
+
+static struct log_options options_of(struct memfs *fs) {
+    return (struct log_options){
+        .vfs = memfs_vfs(fs), .dir = "log", .segment_bytes = 4096, .cluster_id = 1, .node_id = 2};
+}
+
+/* ---- The disk ------------------------------------------------------------------------------------- */
+
+/* Give the records right checksums and chain them, up to `count` of them. */
+static void fix_segment(uint8_t *data, size_t size, uint32_t *chain, bool first, size_t *count) {
+    for (size_t offset = 0; size - offset >= RECORD_HEADER_SIZE && *count > 0; (*count)--) {
+        uint8_t *at = data + offset;
+        uint64_t payload = le64_get(at + 48);
+        if (le32_get(at) != 0x4345524c || payload > size - offset - RECORD_HEADER_SIZE)
+            return;
+        if (le16_get(at + 6) == RECORD_FRAME)
+            fuzz_fix_frame(at + RECORD_HEADER_SIZE, (size_t)payload);
+        if (!first || offset > 0)
+            le32_put(at + 12, *chain);
+        le32_put(at + 56, crc32c(0, at + RECORD_HEADER_SIZE, (size_t)payload));
+        *chain = crc32c(0, at, 60);
+        le32_put(at + 60, *chain);
+        bool end = le32_get(at + 8) & RECORD_END;
+        offset += (size_t)record_align(RECORD_HEADER_SIZE + payload, end ? RECORD_SECTOR : 8);
+        if (offset > size)
+            return;
+    }
+}
+
+static void write_file(struct memfs *fs, const char *path, const uint8_t *data, size_t size) {
+    const struct vfs *vfs = memfs_vfs(fs);
+    uint8_t *copy = fuzz_copy(data, size);
+    struct iovec part = {.iov_base = copy, .iov_len = size};
+    int file = vfs->open(vfs->context, path, VFS_WRITE | VFS_CREATE);
+    LASH_ASSERT(file >= 0);
+    if (size > 0)
+        LASH_ASSERT(vfs->pwritev(vfs->context, file, &part, 1, 0) == (ssize_t)size);
+    LASH_ASSERT(vfs->fdatasync(vfs->context, file) == 0 && vfs->close(vfs->context, file) == 0);
+    mem_free(copy);
+}
+
+static struct memfs *make_disk(const uint8_t *data, size_t size) {
+    struct memfs *fs = memfs_new();
+    const struct vfs *vfs = memfs_vfs(fs);
+    struct reader input = reader_make(data, size);
+    bool raw = read_u8(&input) & CHOICE_RAW;
+    size_t count = read_u8(&input);
+    count = count ? count : SIZE_MAX;
+    uint32_t chain = 0;
+    LASH_ASSERT(vfs->mkdir(vfs->context, "log") == 0);
+    for (int files = 0; reader_left(&input) > 0 && files < FILES_MAX; files++) {
+        size_t name = read_u8(&input) % NAMES, sectors = read_u8(&input) % (SECTORS_MAX + 1), taken;
+        const uint8_t *bytes = fuzz_take_sized(&input, &taken);
+        size_t whole = taken > sectors * MEMFS_SECTOR ? taken : sectors * MEMFS_SECTOR;
+        uint8_t *content = mem_calloc(1, whole + 1);
+        LASH_ASSERT(content);
+        memcpy(content, bytes, taken);
+        if (!raw && name < NAME_FREE)
+            fix_segment(content, whole, &chain, files == 0, &count);
+        write_file(fs, names[name], content, whole);
+        mem_free(content);
+    }
+    LASH_ASSERT(vfs->sync_dir(vfs->context, "log") == 0);
+    return fs;
+}
+
+/* ---- What recovery says --------------------------------------------------------------------------- */
+
+/* Whether the runs and the frames are what the plain reading found. */
+static void check_entries(struct log *log, const struct log_recovered *recovered, const struct log_plain *plain) {
+    lash_index next = recovered->first_index;
+    for (size_t i = 0; i < recovered->run_count; i++) {
+        LASH_ASSERT(recovered->runs[i].first == next);
+        for (uint32_t j = 0; j < recovered->runs[i].count; j++, next++)
+            LASH_ASSERT(log_plain_term(plain, next) == recovered->runs[i].term);
+    }
+    LASH_ASSERT(next == recovered->last_index + 1);
+    for (next = recovered->first_index; next <= recovered->last_index;) {
+        struct buf **frames;
+        size_t count;
+        LASH_ASSERT(log_read(log, next, recovered->last_index, 1500, &frames, &count) == LASH_OK && count > 0);
+        for (size_t i = 0; i < count; i++) {
+            struct frame frame;
+            size_t used;
+            LASH_ASSERT(frame_check(frames[i]->data, frames[i]->size, &frame, &used) == LASH_OK);
+            LASH_ASSERT(frame.first <= next && frame.first + frame.count > next);
+            LASH_ASSERT(log_plain_term(plain, next) == frame.term);
+            next = frame.first + frame.count;
+            buf_unref(frames[i]);
+        }
+        mem_free(frames);
+    }
+}
+
+static void check_recovered(const struct log_recovered *recovered, const struct log_plain *plain) {
+    LASH_ASSERT(recovered->term == plain->term && recovered->vote == plain->vote);
+    LASH_ASSERT(recovered->first_index == plain->first && recovered->last_index == plain->last);
+    LASH_ASSERT(recovered->prev_term == plain->prev_term);
+    LASH_ASSERT(!plain->claims_beyond);
+}
+
+static bool same(const struct log_recovered *a, const struct log_recovered *b) {
+    return a->term == b->term && a->vote == b->vote && a->first_index == b->first_index &&
+           a->last_index == b->last_index && a->prev_term == b->prev_term && a->run_count == b->run_count &&
+           (a->run_count == 0 || memcmp(a->runs, b->runs, a->run_count * sizeof *a->runs) == 0);
+}
+
+/* The process is killed; what the next one finds. */
+static struct log *reopen(struct memfs *fs, struct log *log, struct log_recovered *recovered) {
+    memfs_fail(fs, 1, MEMFS_POWER_OFF);
+    log_close(log);
+    memfs_fail(fs, 0, MEMFS_EIO);
+    memfs_kill(fs);
+    struct log_options options = options_of(fs);
+    int rc = log_open(&options, &log, recovered);
+    LASH_ASSERT(rc == LASH_OK);
+    return log;
+}
+
+static bool append(struct log *log, const struct log_recovered *recovered) {
+    static const uint8_t data[APPEND_BYTES] = "kept";
+    struct frame_input input = {.origin = 2, .sequence = 1, .data = data, .size = sizeof data};
+    struct buf *frame;
+    LASH_ASSERT(frame_encode(0, recovered->last_index + 1, UINT64_MAX, 1, &input, 1, &frame) == LASH_OK);
+    struct log_item items[] = {
+        {.save_vote = true, .term = UINT64_MAX, .vote = recovered->term < UINT64_MAX ? 2 : recovered->vote},
+        {.frame = frame, .first = recovered->last_index + 1}};
+    int rc = log_append(log, items, 2);
+    buf_unref(frame);
+    if (rc == LASH_OK)
+        LASH_ASSERT(log_sync(log) == LASH_OK);
+    return rc == LASH_OK;
+}
+
+static void check_log(struct memfs *fs, struct log *log, struct log_recovered *recovered,
+                      const struct log_plain *plain) {
+    struct log_recovered again;
+    check_recovered(recovered, plain);
+    check_entries(log, recovered, plain);
+    log = reopen(fs, log, &again);
+    LASH_ASSERT(again.torn_bytes == 0 && same(&again, recovered));
+    log_recovered_free(&again);
+    if (recovered->last_index < UINT64_MAX - 1 && append(log, recovered)) {
+        log = reopen(fs, log, &again);
+        LASH_ASSERT(again.term == UINT64_MAX && again.last_index == recovered->last_index + 1);
+        LASH_ASSERT(again.torn_bytes == 0 && again.first_index == recovered->first_index);
+        log_recovered_free(&again);
+    }
+    log_close(log);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    fuzz_quiet();
+    if (size < 2)
+        return 0;
+    struct memfs *fs = make_disk(data, size);
+    struct log_options options = options_of(fs);
+    struct log_recovered recovered;
+    struct log *log;
+    struct log_plain plain;
+    FILE *out = fopen("/dev/null", "we");
+    LASH_ASSERT(out);
+    int dumped = log_dump(memfs_vfs(fs), "log", true, out);
+    (void)fclose(out);
+    log_plain_read(&plain, fs, names, NAME_FREE);
+    int rc = log_open(&options, &log, &recovered);
+    if (rc == LASH_OK && plain.segments > 0) {
+        LASH_ASSERT(dumped == LASH_OK);
+        check_log(fs, log, &recovered, &plain);
+        log_recovered_free(&recovered);
+    } else if (rc == LASH_OK) {
+        LASH_ASSERT(recovered.last_index == 0 && recovered.term == 0); /* no segment: a new log */
+        log_recovered_free(&recovered);
+        log_close(log);
+    } else {
+        LASH_ASSERT(rc == LASH_CORRUPT || rc == LASH_MISMATCH || rc == LASH_VERSION);
+    }
+    LASH_ASSERT(memfs_open_files(fs) == 0);
+    log_plain_free(&plain);
+    memfs_free(fs);
+    return 0;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Valid frames, logs and keys; see seeds.h.
+ */
+#include <string.h>
+
+#include "base/buf.h"
+#include "fuzz.h"
+#include "lash/error.h"
+#include "seeds.h"
+#include "sim/memfs.h"
+#include "storage/log.h"
+
+enum { SECTOR = 512, ENTRY_BYTES = 40 };
+
+static struct buf *frame_of(lash_index first, uint32_t count, lash_term term) {
+    static const uint8_t data[ENTRY_BYTES] = "what a command says";
+    struct frame_input inputs[8] = {{0}};
+    struct buf *frame;
+    LASH_ASSERT(count <= 8);
+    for (uint32_t i = 0; i < count; i++)
+        inputs[i] = (struct frame_input){.origin = 2, .sequence = first + i, .data = data, .size = ENTRY_BYTES - i};
+    LASH_ASSERT(frame_encode(0, first, term, LASH_ENTRY_COMMAND, inputs, count, &frame) == LASH_OK);
+    return frame;
+}
+
+static void seed_frames(void) {
+    static const uint8_t fixed = 0;
+    for (uint32_t count = 1; count <= 4; count++) {
+        struct buf *frame = frame_of(count * 7, count, count);
+        seed_write_behind("frame", &fixed, 1, frame->data, frame->size);
+        buf_unref(frame);
+    }
+}
+
+static void append(struct log *log, lash_index first, uint32_t count, lash_term term, lash_id vote) {
+    struct buf *frame = frame_of(first, count, term);
+    struct log_item items[] = {{.frame = frame, .first = first}, {.save_vote = true, .term = term, .vote = vote}};
+    LASH_ASSERT(log_append(log, items, vote ? 2 : 1) == LASH_OK);
+    LASH_ASSERT(log_sync(log) == LASH_OK);
+    buf_unref(frame);
+}
+
+/* The disk's files as the target `log` takes them, without the zeros at their ends. */
+static void write_disk(struct memfs *fs) {
+    static const char *const names[] = {"log/log-0000000000000001", "log/log-0000000000000002",
+                                        "log/log-0000000000000003", "log/log-0000000000000004"};
+    uint8_t *input = mem_calloc(1, 1 << 18);
+    LASH_ASSERT(input);
+    size_t used = 2; /* no choices */
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        uint64_t size;
+        const uint8_t *data = memfs_bytes(fs, names[i], &size);
+        if (!data)
+            continue;
+        size_t kept = (size_t)size;
+        while (kept > 0 && data[kept - 1] == 0)
+            kept--;
+        input[used] = (uint8_t)i;
+        input[used + 1] = (uint8_t)(size / SECTOR);
+        le16_put(input + used + 2, (uint16_t)kept);
+        memcpy(input + used + 4, data, kept);
+        used += 4 + kept;
+    }
+    seed_write("log", input, used);
+    mem_free(input);
+}
+
+static void seed_logs(void) {
+    struct memfs *fs = memfs_new();
+    struct log_options options = {
+        .vfs = memfs_vfs(fs), .dir = "log", .segment_bytes = 4096, .cluster_id = 1, .node_id = 2};
+    struct log_recovered recovered;
+    struct log *log;
+    LASH_ASSERT(log_open(&options, &log, &recovered) == LASH_OK);
+    log_recovered_free(&recovered);
+    write_disk(fs);
+    append(log, 1, 3, 1, 2);
+    write_disk(fs);
+    append(log, 4, 2, 2, 3);
+    append(log, 5, 1, 3, 0);
+    LASH_ASSERT(log_mark(log) == LASH_OK);
+    write_disk(fs);
+    for (lash_index first = 6; first < 22; first += 4)
+        append(log, first, 4, 4, 0);
+    write_disk(fs);
+    LASH_ASSERT(log_trim(log, 9) == LASH_OK);
+    write_disk(fs);
+    log_close(log);
+    write_disk(fs);
+    memfs_free(fs);
+}
+
+static void seed_keys(void) {
+    static const uint8_t plain[] = {0, 'a', 1,   3, 0,   'x', 0, 'b', 0, 1, 0, 2, 'a', 1,
+                                    3, 0,   'x', 3, 'a', 0,   1, 0,   0, 1, 0, 0, 0};
+    static const uint8_t chunks[] = {0, 'm', 0, 0xf6, 1, 0,   'm', 1, 0xf6, 1,   'z', 0, 'm', 0, 0xec, 3,
+                                     3, 'm', 0, 1,    0, 'm', 2,   0, 4,    'a', 'b', 1, 'm', 0, 0xf6, 1};
+    seed_write("keys", plain, sizeof plain);
+    seed_write("keys", chunks, sizeof chunks);
+}
+
+void seed_storage(void) {
+    seed_frames();
+    seed_logs();
+    seed_keys();
+}
