@@ -7,7 +7,7 @@
  * state machine that the program supplies. See examples/counter.c for a whole
  * program.
  *
- * Threads: a node runs three threads of its own (loop, log, apply). Functions
+ * Threads: a node runs four threads of its own (loop, log, apply, read). Functions
  * here may be called from any thread unless they say otherwise; callbacks say
  * on which thread they run and must not block it, nor call lash_node_close.
  * "§" and "D§" as in lash/raft.h.

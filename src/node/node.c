@@ -29,7 +29,7 @@ struct lash_node {
     struct log *log;
     struct replica *replica;
     struct replica_env env;
-    struct executor executors[2]; /* by enum replica_executor */
+    struct executor executors[REPLICA_EXECUTORS]; /* by enum replica_executor */
     struct transport *transport;
 
     uv_loop_t loop;
@@ -310,14 +310,15 @@ static int node_open_loop(struct lash_node *node) {
 
 /* Start the threads, with all signals blocked: they are the program's business, and SIGPIPE is nobody's. */
 static int node_start(struct lash_node *node) {
-    static const char *const names[] = {[REPLICA_LOG] = "lash-log", [REPLICA_APPLY] = "lash-apply"};
+    static const char *const names[] = {
+        [REPLICA_LOG] = "lash-log", [REPLICA_APPLY] = "lash-apply", [REPLICA_READ] = "lash-read"};
     sigset_t all;
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     uv_check_start(&node->check, node_check);
     int error = 0;
-    while (!error && node->executor_count < 2) {
+    while (!error && node->executor_count < REPLICA_EXECUTORS) {
         uint32_t i = node->executor_count;
         error = executor_open(&node->executors[i], names[i], node_wake, node);
         node->executor_count += !error;

@@ -83,6 +83,8 @@ static void replica_changed(struct replica *replica, const struct lash_raft_stat
         log_info("leader known", F_HEX("leader", now->leader), F_U64("term", now->term), F_HEX("id", now->id));
     else if (now->leader != before->leader)
         log_warn("leader lost", F_HEX("leader", before->leader), F_U64("term", now->term), F_HEX("id", now->id));
+    if (now->role != LASH_LEADER)
+        fetcher_clear_all(replica);
     proposer_leader_changed(replica);
     reads_leader_changed(replica);
     if (replica->env->observe) {
@@ -199,6 +201,7 @@ int replica_new(const struct replica_options *options, const struct replica_env 
     list_init(&new->ages);
     list_init(&new->ended);
     journal_init(new);
+    fetcher_init(new);
     reads_init(new);
     applier_init(new);
     int error = proposer_init(new);
@@ -221,6 +224,7 @@ void replica_free(struct replica *replica) {
     reads_free(replica);
     proposer_free(replica);
     sender_free(replica);
+    fetcher_free(replica);
     journal_free(replica);
     recent_free(&replica->recent);
     mem_free(replica->raft);
@@ -230,6 +234,7 @@ void replica_free(struct replica *replica) {
 void replica_abandon(struct replica *replica) {
     replica->journal.busy = false;
     replica->applier.busy = false;
+    replica->fetcher.busy = false;
     struct list *at;
     list_splice(&replica->applier.claimed, &replica->ended);
     while ((at = list_pop(&replica->applier.claimed)))
@@ -309,6 +314,7 @@ void replica_disconnected(struct replica *replica, lash_id peer) {
             replica->connected_count--;
         }
     }
+    fetcher_forget(replica, peer);
     struct lash_event event = {.type = LASH_EVENT_UNREACHABLE};
     event.peer.id = peer;
     replica_step_surely(replica, &event);
@@ -325,8 +331,8 @@ void replica_stop(struct replica *replica) {
 }
 
 bool replica_stopped(const struct replica *replica) {
-    return replica->stopping && journal_idle(replica) && !replica->applier.busy && list_empty(&replica->ages) &&
-           list_empty(&replica->ended);
+    return replica->stopping && journal_idle(replica) && !replica->applier.busy && !replica->fetcher.busy &&
+           list_empty(&replica->ages) && list_empty(&replica->ended);
 }
 
 /* ---- Turns --------------------------------------------------------------------------------------- */

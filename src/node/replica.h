@@ -23,8 +23,9 @@
 
 struct replica;
 
-/* What a job runs on. Jobs of one executor run one after another. */
-enum replica_executor { REPLICA_LOG = 0, REPLICA_APPLY = 1 };
+/* What a job runs on: the log is written, the state machine run, old entries read. Jobs of one executor run one after
+ * another, and a replica has at most one job with each. */
+enum replica_executor { REPLICA_LOG = 0, REPLICA_APPLY = 1, REPLICA_READ = 2, REPLICA_EXECUTORS = 3 };
 
 /* The world. `context` is handed back to each function. */
 struct replica_env {

@@ -46,6 +46,43 @@ struct sender_list {
     size_t capacity;
 };
 
+/* The most frames of one message. */
+enum { SENDER_FRAMES_MAX = 256 };
+
+/* The frames that go with one AppendEntries. */
+struct sender_frames {
+    struct buf *frames[SENDER_FRAMES_MAX];
+    size_t count;
+    lash_index last; /* of the last frame */
+    uint64_t bytes;
+};
+
+/* What one follower needs from the log. */
+struct fetch {
+    lash_id peer; /* 0: a free place */
+    bool wanted;  /* `first`..`last` wait to be read */
+    lash_index first;
+    lash_index last;
+    uint64_t bytes_max;
+    struct buf **frames; /* read and not yet known to be sent */
+    size_t count;
+};
+
+struct fetcher {
+    struct job job;
+    struct replica *replica;
+    struct fetch fetches[LASH_RAFT_MEMBERS_MAX];
+    size_t position; /* of the peer read for last */
+    bool busy;       /* the job is out */
+    lash_id peer;    /* of the job */
+    lash_index first;
+    lash_index last;
+    uint64_t bytes_max;
+    int error; /* the job's results */
+    struct buf **frames;
+    size_t count;
+};
+
 struct sender {
     struct sender_list due;  /* to be sent now */
     struct sender_list held; /* each waits for its write to be durable */
@@ -110,6 +147,7 @@ struct replica {
     struct recent recent;
     struct journal journal;
     struct sender sender;
+    struct fetcher fetcher;
     struct proposer proposer;
     struct reads reads;
     struct applier applier;
@@ -172,6 +210,27 @@ void sender_drain(struct replica *replica);
 
 /* Writes up to `write` are durable: what waited for them is due. */
 void sender_release(struct replica *replica, uint64_t write);
+
+/* Whether a message takes one frame more; the first always fits. */
+bool sender_fits(const struct sender_frames *found, const struct buf *frame, uint64_t bytes_max);
+
+/* Add a reference to a frame that ends with `last`. */
+void sender_take(struct sender_frames *found, struct buf *frame, lash_index last);
+
+/* ---- fetcher.c ----------------------------------------------------------------------------------- */
+
+void fetcher_init(struct replica *replica);
+void fetcher_free(struct replica *replica);
+
+/* Add the frames from the message's first entry on that were read for its receiver. */
+void fetcher_take(struct replica *replica, const struct lash_message *message, struct sender_frames *found);
+
+/* Read what the message needs; the core hears LASH_EVENT_READY when it is there. */
+void fetcher_want(struct replica *replica, const struct lash_message *message);
+
+/* Nothing is needed for the peer, or for anyone, any more. */
+void fetcher_forget(struct replica *replica, lash_id peer);
+void fetcher_clear_all(struct replica *replica);
 
 /* ---- proposer.c ---------------------------------------------------------------------------------- */
 

@@ -6,16 +6,6 @@
 #include "base/assert.h"
 #include "node/replica_state.h"
 
-enum { SENDER_FRAMES_MAX = 256 /* of one message */ };
-
-/* The frames that go with one AppendEntries. */
-struct sender_frames {
-    struct buf *frames[SENDER_FRAMES_MAX];
-    size_t count;
-    lash_index last; /* of the last frame */
-    uint64_t bytes;
-};
-
 static int sender_list_reserve(struct sender_list *list) {
     if (list->head == list->count) {
         list->head = 0;
@@ -55,11 +45,11 @@ void sender_add(struct replica *replica, const struct lash_send *send) {
     sender_list_add(held ? &replica->sender.held : &replica->sender.due, send);
 }
 
-static bool sender_fits(const struct sender_frames *found, const struct buf *frame, uint64_t bytes_max) {
+bool sender_fits(const struct sender_frames *found, const struct buf *frame, uint64_t bytes_max) {
     return found->count == 0 || (found->count < SENDER_FRAMES_MAX && found->bytes + frame->size <= bytes_max);
 }
 
-static void sender_take(struct sender_frames *found, struct buf *frame, lash_index last) {
+void sender_take(struct sender_frames *found, struct buf *frame, lash_index last) {
     found->frames[found->count++] = buf_ref(frame);
     found->bytes += frame->size;
     found->last = last;
@@ -76,27 +66,6 @@ static void sender_recent(struct replica *replica, const struct lash_message *me
     }
 }
 
-/* Frames from the log, for a follower that is far behind. */
-static int sender_stored(struct replica *replica, const struct lash_message *message, struct sender_frames *found) {
-    lash_index last = message->append.last;
-    if (last >= recent_first(&replica->recent))
-        last = recent_first(&replica->recent) - 1;
-    struct buf **frames;
-    size_t count;
-    int error = log_read(replica->log, message->append.first, last, message->append.bytes_max, &frames, &count);
-    if (error)
-        return error;
-    for (size_t i = 0; i < count; i++) {
-        struct frame frame;
-        error = error ? error : frame_header(frames[i]->data, &frame);
-        if (!error && found->count == i && sender_fits(found, frames[i], message->append.bytes_max))
-            sender_take(found, frames[i], frame.first + frame.count - 1);
-        buf_unref(frames[i]);
-    }
-    mem_free(frames);
-    return error;
-}
-
 static int sender_transmit(struct replica *replica, const struct lash_message *message,
                            const struct sender_frames *found) {
     struct wire_head head = {.group = replica->options.group, .kind = WIRE_MESSAGE, .message = *message};
@@ -109,19 +78,20 @@ static int sender_transmit(struct replica *replica, const struct lash_message *m
 /* Send AppendEntries with its entries, and tell the core how far that reached. */
 static void sender_append(struct replica *replica, const struct lash_message *message) {
     struct sender_frames found = {.count = 0};
-    int error = 0;
     if (replica_is_connected(replica, message->to)) {
         sender_recent(replica, message, &found);
+        if (found.count)
+            fetcher_forget(replica, message->to);
+        else
+            fetcher_take(replica, message, &found);
         if (!found.count)
-            error = sender_stored(replica, message, &found);
+            fetcher_want(replica, message);
     }
-    if (error && error != LASH_NOMEM)
-        replica_fail(replica, error, "the log could not be read");
 
     struct lash_event event = {.type = LASH_EVENT_SENT};
     event.sent.to = message->to;
     event.sent.last = message->append.first - 1;
-    if (!error && found.count && sender_transmit(replica, message, &found) == 0) {
+    if (found.count && sender_transmit(replica, message, &found) == 0) {
         event.sent.last = found.last;
         event.sent.bytes = found.bytes;
     }

@@ -363,10 +363,5 @@ int log_trim(struct log *log, lash_index index) {
 }
 
 uint64_t log_size(struct log *log) {
-    uint64_t size = 0;
-    pthread_mutex_lock(&log->mutex);
-    for (size_t i = 0; i < log->segment_count; i++)
-        size += log->segments[i]->size;
-    pthread_mutex_unlock(&log->mutex);
-    return size;
+    return log->bytes;
 }

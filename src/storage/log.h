@@ -98,7 +98,7 @@ int log_trim(struct log *log, lash_index index);
 int log_read(struct log *log, lash_index first, lash_index last, uint64_t bytes_max, struct buf ***frames,
              size_t *count);
 
-/* Bytes of segments on disk. Any thread. */
+/* Bytes of segments on disk. Any thread; never waits. */
 uint64_t log_size(struct log *log);
 
 /* Write the durable position once more (so that the last records are covered too), release everything. NULL is fine. */

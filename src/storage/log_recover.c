@@ -164,6 +164,7 @@ static int find_segment(struct recovery *recovery, uint64_t sequence) {
         int result = log->vfs->size(log->vfs->context, path, &segment->size);
         if (result >= 0) {
             log->segments[log->segment_count++] = segment;
+            log->bytes += segment->size;
             segment = NULL;
         } else {
             rc = fail_system(log, sequence, result);

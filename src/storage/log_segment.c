@@ -223,6 +223,7 @@ static int birth_name(struct log *log, struct birth *birth) {
     if (log->segment_count)
         log_segment_leave(log, log_current(log));
     log->segments[log->segment_count++] = birth->segment;
+    log->bytes += birth->segment->size;
     pthread_mutex_unlock(&log->mutex);
     log->rolling = false;
     log->chain = birth->record.crc;
@@ -355,6 +356,7 @@ int log_drop_segments(struct log *log) {
             return rc;
         pthread_mutex_lock(&log->mutex);
         log->segment_count--;
+        log->bytes -= segment->size;
         memmove(log->segments, log->segments + 1, log->segment_count * sizeof(struct log_segment *));
         segment->dropped = true;
         bool unused = segment->users == 0;

@@ -55,6 +55,7 @@ struct log {
     struct log_segment **segments; /* in order; the last is the one written to */
     size_t segment_count;
     size_t segment_capacity;
+    _Atomic uint64_t bytes; /* of all segments; read without the mutex, so that no reader of it waits for a disk */
 
     /* The writer's own. */
     uint64_t position; /* where the next append begins */

@@ -217,7 +217,7 @@ static void world_stop(struct world *world, size_t position) {
     struct world_node *node = &world->nodes[position];
     for (size_t i = 0; i < world->count; i++)
         world_disconnect(world, position, i);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < REPLICA_EXECUTORS; i++) {
         list_init(&node->queued[i]);
         list_init(&node->worked[i]);
     }
@@ -266,7 +266,7 @@ void world_set_up(struct world *world, size_t count, uint64_t seed) {
         list_init(&node->calls);
         for (size_t j = 0; j < WORLD_NODES_MAX; j++)
             list_init(&node->incoming[j]);
-        for (size_t j = 0; j < 2; j++) {
+        for (size_t j = 0; j < REPLICA_EXECUTORS; j++) {
             list_init(&node->queued[j]);
             list_init(&node->worked[j]);
         }
@@ -283,7 +283,8 @@ void world_tear_down(struct world *world) {
             do
                 world_turn(world, i);
             while (world_work(world, i, REPLICA_LOG) || world_work(world, i, REPLICA_APPLY) ||
-                   world_finish(world, i, REPLICA_LOG) || world_finish(world, i, REPLICA_APPLY));
+                   world_work(world, i, REPLICA_READ) || world_finish(world, i, REPLICA_LOG) ||
+                   world_finish(world, i, REPLICA_APPLY) || world_finish(world, i, REPLICA_READ));
             assert_true(replica_stopped(node->replica));
             for (size_t j = 0; j < world->count; j++)
                 world_disconnect(world, i, j);
@@ -356,7 +357,7 @@ static void world_wait(struct world *world) {
 void world_step(struct world *world) {
     size_t node = (size_t)world_random(world, world->count);
     size_t other = (size_t)world_random(world, world->count);
-    enum replica_executor executor = world_random(world, 2) ? REPLICA_LOG : REPLICA_APPLY;
+    enum replica_executor executor = (enum replica_executor)world_random(world, REPLICA_EXECUTORS);
     bool happened = false;
     if (world->nodes[node].replica) {
         switch (world_random(world, 4)) {

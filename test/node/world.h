@@ -39,13 +39,13 @@ struct world_node {
     uint64_t deadline_ms;
     bool connected[WORLD_NODES_MAX];       /* this node's way to the others */
     struct list incoming[WORLD_NODES_MAX]; /* packets by sender, in order */
-    struct list queued[2];                 /* jobs by executor */
-    struct list worked[2];
-    uint64_t jobs[2];     /* submitted so far */
-    lash_index applied;   /* by the state machine, which survives a killed process */
-    uint64_t apply_count; /* commands applied since the start */
-    int apply_error;      /* what apply returns from now on */
-    bool halted;          /* the replica asked for the process to stop */
+    struct list queued[REPLICA_EXECUTORS]; /* jobs by executor */
+    struct list worked[REPLICA_EXECUTORS];
+    uint64_t jobs[REPLICA_EXECUTORS]; /* submitted so far */
+    lash_index applied;               /* by the state machine, which survives a killed process */
+    uint64_t apply_count;             /* commands applied since the start */
+    int apply_error;                  /* what apply returns from now on */
+    bool halted;                      /* the replica asked for the process to stop */
     uint64_t packets_sent;
     int send_error; /* what every send meets with, if not 0 */
 };
