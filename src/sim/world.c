@@ -179,7 +179,7 @@ static void world_env_submit(void *context, enum replica_executor executor, stru
         }
         us = profile->disk_us + world_random(world, DOMAIN_DISK, profile->disk_span_us);
     } else {
-        us = profile->apply_us + world_random(world, DOMAIN_PROCESS, profile->apply_span_us);
+        us = profile->apply_us + world_random(world, DOMAIN_PROCESS, profile->apply_span_us); /* reading, too */
     }
     world_plan(world, us, EVENT_WORK, node->id - 1, node->life * WORLD_EXECUTORS + executor);
 }

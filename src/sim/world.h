@@ -20,7 +20,7 @@
 #include "sim/profile.h"
 #include "sim/queue.h"
 
-enum { WORLD_NODES_MAX = JUDGE_NODES_MAX, WORLD_EXECUTORS = 2 };
+enum { WORLD_NODES_MAX = JUDGE_NODES_MAX, WORLD_EXECUTORS = REPLICA_EXECUTORS };
 #define WORLD_NO_CLIENT UINT32_MAX
 
 /* Each has a stream of random numbers of its own. */
