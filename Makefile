@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. Everything behind it is meson and ninja (build/) and the programs of tools/.
 .DEFAULT_GOAL := help
-.PHONY: up down build check fuzz lint format clean help
+.PHONY: up down build check fuzz lint mutants format clean help
 
 up: build ## start a three-node cluster, show it survive its leader, leave it running
 	@python3 tools/cluster.py up
@@ -25,6 +25,10 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS (30)
 lint: ## format, clang-tidy and house-keeping only
 	@tools/setup.sh check
 	@python3 tools/check.py lint
+
+mutants: ## plant one bug after the other, and see that the tests find each (an hour or so)
+	@tools/setup.sh check
+	@python3 tools/mutants.py --jobs 2
 
 format: ## rewrite the C sources in the house's format
 	@tools/setup.sh check

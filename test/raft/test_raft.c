@@ -463,11 +463,31 @@ static void learners_are_served_but_neither_vote_nor_stand(void **state) {
     assert_int_equal(solo_status(&solo).commit, 1);
 }
 
+static void who_has_no_vote_is_given_none(void **state) {
+    (void)state;
+    begin((struct solo_start){.members = 4, .learners = 1});
+    solo_message(&solo, solo_vote(4, 5, 9, 4));
+    assert_int_equal(solo.send_count, 0);
+    assert_int_equal(solo_status(&solo).term, 0);
+    solo_message(&solo, solo_vote(3, 5, 9, 4));
+    assert_int_equal(solo_status(&solo).vote, 3);
+}
+
 static void a_leader_not_in_the_configuration_is_followed(void **state) {
     (void)state;
     begin((struct solo_start){.term = 1});
     solo_message(&solo, solo_append(&solo, 9, 2, 0, 0, 0, SOLO_LOG(2)));
     assert_int_equal(solo_status(&solo).leader, 9);
+    assert_string_equal(solo_log(&solo), "2");
+}
+
+static void a_second_leader_of_a_term_is_not_heard(void **state) {
+    (void)state;
+    begin((struct solo_start){.term = 1});
+    solo_message(&solo, solo_append(&solo, 2, 2, 0, 0, 0, SOLO_LOG(2)));
+    solo_message(&solo, solo_append(&solo, 3, 2, 0, 0, 0, SOLO_LOG(1, 2)));
+    assert_int_equal(solo.send_count, 0);
+    assert_int_equal(solo_status(&solo).leader, 2);
     assert_string_equal(solo_log(&solo), "2");
 }
 
@@ -520,6 +540,8 @@ int main(void) {
         CASE(what_is_applied_can_be_forgotten),
         CASE(the_largest_group_answers_all_followers_in_one_step),
         CASE(learners_are_served_but_neither_vote_nor_stand),
+        CASE(who_has_no_vote_is_given_none),
+        CASE(a_second_leader_of_a_term_is_not_heard),
         CASE(a_leader_not_in_the_configuration_is_followed),
         CASE(status_shows_the_progress_of_all),
     };

@@ -1,0 +1,558 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""make mutants: plants one bug after the other into a copy of the sources, and tells which tier of the tests finds it.
+
+test/mutants/NAME.patch is one bug, with a header above the diff:
+
+    What: the bug in one sentence
+    Breaks: invariants, as docs/protocol.md names them
+    Layer: core, log, node, transport, store or server
+    Safety: yes or no
+    Tiers: those that are expected to kill it, quickest first
+
+test/mutants/tiers.json says of what a tier consists for a layer: tests of meson, by a pattern of their names, or commands,
+whose exit status 1 is a kill and any other than 0 and 1 an error. A tier runs its parts from the quickest on until one
+fails. The sources as they are come first: every part has to pass on them, else there is no score.
+
+A mutant of safety has to be killed by two tiers, any other by one. Copies are in build/mutants/. The last line is "N
+killed, M survived"; the exit status is 1 when one survived or was killed by too few tiers, and 2 when there is no score:
+a patch that does not apply or compile, a part that is broken.
+"""
+import argparse
+import collections
+import concurrent.futures
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import pathlib
+import queue
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import tree
+
+LAYERS = ("core", "log", "node", "transport", "store", "server")
+HEADERS = ("What", "Breaks", "Layer", "Safety", "Tiers")
+BUILD_SECONDS_MAX = 600
+PART_SECONDS_MIN = 20  # before a part counts as hung, however quick it was on the unmutated sources
+PART_SLOWDOWN_MAX = 10
+TESTS_SKIPPED = 77
+OUTPUT_KEPT = 200000
+
+
+class Trouble(Exception):
+    """There is no score."""
+
+
+# ---- Mutants --------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutant:
+    """One patch file."""
+    name: str
+    path: pathlib.Path
+    what: str
+    breaks: str
+    layer: str
+    safety: bool
+    tiers: tuple
+
+    @property
+    def demanded(self):
+        return 2 if self.safety else 1
+
+
+def read_mutant(path):
+    header = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.strip():
+            break
+        name, _, value = line.partition(":")
+        header[name] = value.strip()
+    missing = [name for name in HEADERS if not header.get(name)]
+    if missing or len(header) != len(HEADERS):
+        raise Trouble(f"{path.name}: the header needs {', '.join(HEADERS)} and nothing else")
+    if header["Layer"] not in LAYERS or header["Safety"] not in ("yes", "no"):
+        raise Trouble(f"{path.name}: unknown layer, or safety neither yes nor no")
+    tiers = tuple(tier.strip() for tier in header["Tiers"].split(","))
+    mutant = Mutant(path.stem, path, header["What"], header["Breaks"], header["Layer"], header["Safety"] == "yes", tiers)
+    if len(set(tiers)) < mutant.demanded:
+        raise Trouble(f"{path.name}: {mutant.demanded} different tiers are demanded")
+    return mutant
+
+
+def read_mutants(root):
+    return [read_mutant(path) for path in sorted((root / "test/mutants").glob("*.patch"))]
+
+
+# ---- Scratch copies -------------------------------------------------------------------------------
+
+
+def run_session(command, timeout, **options):
+    """Run in a session of its own, all of which ends with it. Returns status and output; None as status: timed out."""
+    # pylint: disable-next=consider-using-with
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               start_new_session=True, **options)
+    try:
+        output, _ = process.communicate(timeout=timeout)
+        status = process.returncode
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+        status = None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    return status, output[-OUTPUT_KEPT:].decode("utf-8", "replace")
+
+
+class Scratch:
+    """A copy of the sources with a build directory, which is kept from mutant to mutant."""
+
+    def __init__(self, root, place, options, lock):
+        self.root = root
+        self.lock = lock
+        self.source = place / "source"
+        self.build = place / "build"
+        self.options = options
+        self.environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(place), "TMPDIR": str(place / "tmp")}
+
+    def prepare(self):
+        """Make the copy equal to the sources; what is equal already keeps its time, so that it is not compiled anew."""
+        wanted = set(tree.files(self.root))
+        for path in list(self.source.rglob("*")):
+            if path.is_file() and str(path.relative_to(self.source)) not in wanted:
+                path.unlink()
+        for name in wanted:
+            self.restore(name)
+        pathlib.Path(self.environment["TMPDIR"]).mkdir(parents=True, exist_ok=True)
+        if not (self.build / "build.ninja").exists():
+            shutil.rmtree(self.build, ignore_errors=True)
+            self.demand(["meson", "setup", str(self.build), str(self.source), "-Doptimization=1", "-Ddebug=false",
+                         *self.options])
+        self.demand(["ninja", "-C", str(self.build), "build.ninja"])
+
+    def restore(self, name):
+        here, there = self.source / name, self.root / name
+        if not here.exists() or here.read_bytes() != there.read_bytes():
+            here.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(there, here)
+            shutil.copymode(there, here)
+
+    def demand(self, command):
+        status, output = run_session(command, BUILD_SECONDS_MAX, cwd=self.source, env=self.environment)
+        if status != 0:
+            raise Trouble(f"{' '.join(command)}:\n{output}")
+        return output
+
+    @contextlib.contextmanager
+    def planted(self, mutant):
+        """The copy with the mutant in it; afterwards it is as before, whatever has happened to the sources since."""
+        patch = mutant.path.read_text(encoding="utf-8")
+        before = {}
+        for name in re.findall(r"^\+\+\+ b/(\S+)", patch, re.MULTILINE):
+            path = self.source / name
+            before[path] = path.read_bytes() if path.exists() else b""
+        self.demand(["git", "apply", "--whitespace=nowarn", str(mutant.path.resolve())])
+        try:
+            yield
+        finally:
+            for path, content in before.items():
+                path.write_bytes(content)
+
+    def compile(self, targets):
+        self.demand(["ninja", "-C", str(self.build), *targets])
+
+    def introspect(self, what):
+        return json.loads(self.demand(["meson", "introspect", str(self.build), what]))
+
+
+# ---- Tiers ----------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One program that a tier runs. Paths are relative to the build directory of a scratch copy."""
+    name: str
+    command: tuple  # with {build} and {source} for the scratch copy's
+    environment: tuple
+    targets: tuple  # for ninja
+    alone: bool  # must not run beside others
+    any_status: bool  # every exit status but 0 is a kill, not only 1
+
+
+def as_template(text, scratch):
+    for place, word in (scratch.build, "{build}"), (scratch.source, "{source}"):
+        text = text.replace(os.path.relpath(place, scratch.build) + "/", word + "/").replace(str(place), word)
+    return text
+
+
+def from_template(text, scratch):
+    return text.replace("{build}", str(scratch.build)).replace("{source}", str(scratch.source))
+
+
+def clean_path(word):
+    return os.path.normpath(word) if word.startswith("/") and os.path.lexists(word) else word
+
+
+def test_parts(scratch, pattern):
+    """The tests of meson whose names match."""
+    files = {target["id"]: target["filename"] for target in scratch.introspect("--targets")}
+    parts = []
+    for test in scratch.introspect("--tests"):
+        if not re.fullmatch(pattern, test["name"]):
+            continue
+        targets = [os.path.relpath(file, scratch.build) for need in test["depends"] for file in files[need]]
+        parts.append(Part(test["name"], tuple(as_template(clean_path(word), scratch) for word in test["cmd"]),
+                          tuple((name, as_template(value, scratch)) for name, value in test["env"].items()),
+                          tuple(targets), not test["is_parallel"], True))
+    if not parts:
+        raise Trouble(f"tiers.json: no test is called {pattern}")
+    return parts
+
+
+def tier_parts(scratch, definition):
+    parts = [part for pattern in definition.get("tests", []) for part in test_parts(scratch, pattern)]
+    for command in definition.get("commands", []):
+        program, *arguments = command.split()
+        parts.append(Part(command, ("{build}/" + program, *arguments), (), (program,), False, False))
+    return parts
+
+
+def read_tiers(root):
+    return json.loads((root / "test/mutants/tiers.json").read_text(encoding="utf-8"))
+
+
+# ---- Running parts --------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a part, or a tier, did: verdict is passed, killed or hung."""
+    verdict: str
+    tier: str = ""
+    part: str = ""
+    seconds: float = 0.0
+    how: str = ""  # the case, the assertion, the seed: whatever the output names
+
+
+ALONE = threading.Lock()
+
+
+def describe(output, status):
+    """What the output says of the failure, in a few words."""
+    words = []
+    for pattern, form in ((r"^\[ +FAILED +\] (\w+)$", "{}"), (r"^(?:FAIL|ERROR): (\w+)", "{}"), (r"^not ok \d+ -? ?(.+)$", "{}"),
+                          (r"(src/\w+/\w+\.[ch]:\d+): assertion", "assertion at {}"),
+                          (r"\b([ELCSRDXP]\d)\b[^\n]*(?:violat|fail|broken)", "{}"), (r"\bseed[ =:\"]+(\d+)", "seed {}")):
+        found = re.search(pattern, output, re.MULTILINE)
+        if found and form.format(found.group(1)) not in words:
+            words.append(form.format(found.group(1)))
+    if not words:
+        words.append(f"signal {-status}" if status and status < 0 else f"status {status}")
+    return ", ".join(words)
+
+
+def run_part(scratch, part, seconds_max):
+    command = [from_template(word, scratch) for word in part.command]
+    environment = {**scratch.environment, **{name: from_template(value, scratch) for name, value in part.environment}}
+    with ALONE if part.alone else contextlib.nullcontext():
+        start = time.monotonic()
+        status, output = run_session(command, seconds_max, cwd=scratch.build, env=environment)
+        seconds = time.monotonic() - start
+    if status == 0:
+        return Outcome("passed", part=part.name, seconds=seconds)
+    if status is None and not re.search(r"^\[ +FAILED +\]", output, re.MULTILINE):
+        return Outcome("hung", part=part.name, seconds=seconds, how=f"more than {seconds_max:.0f} s")
+    if not part.any_status and status is not None and status > 1:
+        raise Trouble(f"{part.name} ended with status {status}:\n{output[-2000:]}")
+    return Outcome("killed", part=part.name, seconds=seconds, how=describe(output, status))
+
+
+class Tiers:
+    """The parts of each tier and layer, which have passed on the unmutated sources, with the time that they took."""
+
+    def __init__(self, scratch, definitions, wanted, say):
+        self.parts = {}
+        self.seconds = {}
+        for tier, layer in wanted:
+            parts = tier_parts(scratch, definitions[tier][layer])
+            scratch.compile([target for part in parts for target in part.targets])
+            for part in parts:
+                if part not in self.seconds:
+                    self.control(scratch, part, say)
+            parts = [part for part in parts if self.seconds[part] is not None]
+            self.parts[tier, layer] = sorted(parts, key=self.seconds.get)
+
+    def control(self, scratch, part, say):
+        outcome = run_part(scratch, part, BUILD_SECONDS_MAX)
+        if outcome.verdict == "killed" and outcome.how == f"status {TESTS_SKIPPED}":
+            say(f"  {part.name} is skipped on this machine")
+            self.seconds[part] = None
+            return
+        if outcome.verdict != "passed":
+            raise Trouble(f"{part.name} fails on the sources as they are ({outcome.how}): there is no score")
+        say(f"  {part.name} passes in {outcome.seconds:.1f} s")
+        self.seconds[part] = outcome.seconds
+
+    def run(self, scratch, tier, layer):
+        """The outcome of one tier for what is in the scratch copy."""
+        outcome = Outcome("passed", tier)
+        total = 0.0
+        for part in self.parts[tier, layer]:
+            scratch.compile(part.targets)
+            found = run_part(scratch, part, max(PART_SECONDS_MIN, PART_SLOWDOWN_MAX * self.seconds[part]))
+            total += found.seconds
+            if found.verdict != "passed":
+                outcome = found
+            if found.verdict == "killed":
+                break
+        outcome.tier = tier
+        outcome.seconds = total
+        return outcome
+
+
+# ---- The score ------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Score:
+    """What became of one mutant."""
+    mutant: Mutant
+    outcomes: list
+    demanded: int
+    trouble: str = ""
+
+    @property
+    def kills(self):
+        return [outcome for outcome in self.outcomes if outcome.verdict == "killed"]
+
+    @property
+    def hangs(self):
+        return [outcome for outcome in self.outcomes if outcome.verdict == "hung"]
+
+    @property
+    def verdict(self):
+        if self.trouble:
+            return "ERROR"
+        if len(self.kills) >= self.demanded:
+            return "killed"
+        if self.kills:
+            return "TOO FEW TIERS"
+        return "HUNG" if self.hangs else "SURVIVED"
+
+
+def score_mutant(scratch, tiers, mutant, chosen, everything):
+    demanded = min(mutant.demanded, len(chosen))
+    score = Score(mutant, [], demanded)
+    try:
+        with scratch.planted(mutant):
+            for tier in chosen:
+                score.outcomes.append(tiers.run(scratch, tier, mutant.layer))
+                if len(score.kills) >= demanded and not everything:
+                    break
+    except Trouble as trouble:
+        score.trouble = str(trouble)
+    return score
+
+
+def say_score(score, done, total, say):
+    told = "; ".join(f"{outcome.tier} {outcome.seconds:.1f} s: " +
+                     (f"{outcome.part} ({outcome.how})" if outcome.verdict == "killed" else outcome.verdict)
+                     for outcome in score.outcomes)
+    say(f"[{done}/{total}] {score.verdict} {score.mutant.name}: {told or 'nothing was run'}")
+    if score.trouble:
+        say("    " + score.trouble[-3000:].replace("\n", "\n    "))
+
+
+def score_all(place, arguments, work, tiers, say):
+    """Score the (mutant, tiers) of `work` on as many copies as there are jobs."""
+    scratches = queue.SimpleQueue()
+    for scratch in place:
+        scratches.put(scratch)
+    done = 0
+    lock = threading.Lock()
+
+    def one(item):
+        nonlocal done
+        mutant, chosen = item
+        scratch = scratches.get()
+        try:
+            score = score_mutant(scratch, tiers, mutant, chosen, arguments.all_tiers)
+        finally:
+            scratches.put(scratch)
+        with lock:
+            done += 1
+            say_score(score, done, len(work), say)
+        return score
+
+    with concurrent.futures.ThreadPoolExecutor(len(place)) as pool:
+        return list(pool.map(one, work))
+
+
+# ---- The table ------------------------------------------------------------------------------------
+
+
+def state_of(root):
+    listing = subprocess.run(["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"], check=False,
+                             capture_output=True, text=True)
+    return listing.stdout.strip() or "a tree without history"
+
+
+def cell(outcome):
+    return f"{outcome.tier}: {outcome.part} ({outcome.how}), {outcome.seconds:.1f} s" if outcome.verdict == "killed" else \
+        f"{outcome.tier}: {outcome.verdict}, {outcome.seconds:.1f} s"
+
+
+def table(scores, commit, asserts):
+    lines = ["| mutant | the bug | breaks | found by |", "|---|---|---|---|"]
+    for layer in LAYERS:
+        for score in (score for score in scores if score.mutant.layer == layer):
+            mutant = score.mutant
+            name = f"{mutant.name}{' (safety)' if mutant.safety else ''}"
+            found = "<br>".join(cell(outcome) for outcome in score.outcomes if outcome.verdict != "passed") or "nothing"
+            lines.append(f"| {name} | {mutant.what.rstrip('.')} | {mutant.breaks} | {found.replace('|', '/')} |")
+    counts = collections.Counter(score.verdict for score in scores)
+    told = ", ".join(f"{count} {verdict.lower()}" for verdict, count in sorted(counts.items()))
+    return [f"Made from {commit}, the core's assertions {asserts}: {told}.", "", *lines]
+
+
+def write_table(path, scores, commit, asserts):
+    """Replace the part of the file between the two marks for this kind of score."""
+    begin, end = f"<!-- score, assertions {asserts}: begin -->", f"<!-- score, assertions {asserts}: end -->"
+    text = path.read_text(encoding="utf-8")
+    if begin not in text or end not in text:
+        raise Trouble(f"{path} has no place for the table: {begin} and {end}")
+    head, rest = text.split(begin, 1)
+    tail = rest.split(end, 1)[1]
+    path.write_text("\n".join([head + begin, "", *table(scores, commit, asserts), "", end + tail]), encoding="utf-8")
+
+
+# ---- The program ----------------------------------------------------------------------------------
+
+
+def parse(words):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--root", type=pathlib.Path, default=tree.ROOT, help="of the sources")
+    parser.add_argument("--jobs", type=int, default=1, help="copies of the sources that are worked on at once")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="mutants to score")
+    parser.add_argument("--layers", default="", help="those of these layers, separated by commas")
+    parser.add_argument("--sample", type=int, metavar="K", help="score K of them")
+    parser.add_argument("--seed", default="", help="by which they are drawn")
+    parser.add_argument("--tiers", default="", help="run these tiers only, separated by commas")
+    parser.add_argument("--all-tiers", action="store_true", help="go on when a mutant was killed often enough")
+    parser.add_argument("--asserts", choices=("on", "off"), default="on", help="off: core mutants, without its assertions")
+    parser.add_argument("--table", type=pathlib.Path, metavar="FILE", help="put the table into this file")
+    return parser.parse_args(words)
+
+
+def choose(mutants, arguments):
+    if arguments.only:
+        unknown = set(arguments.only) - {mutant.name for mutant in mutants}
+        if unknown:
+            raise Trouble(f"no such mutant: {', '.join(sorted(unknown))}")
+        mutants = [mutant for mutant in mutants if mutant.name in arguments.only]
+    layers = arguments.layers.split(",") if arguments.layers else LAYERS
+    mutants = [mutant for mutant in mutants if mutant.layer in layers and (arguments.asserts == "on" or mutant.layer == "core")]
+    if arguments.sample is not None and arguments.sample < len(mutants):
+        # by the names' hashes, so that a mutant more does not change all that is drawn
+        def rank(mutant):
+            return hashlib.sha256(f"{arguments.seed} {mutant.name}".encode()).digest()
+        mutants = sorted(sorted(mutants, key=rank)[:arguments.sample], key=lambda mutant: mutant.name)
+    if not mutants:
+        raise Trouble("there is no such mutant")
+    return mutants
+
+
+def plan(mutants, definitions, arguments):
+    """The (mutant, tiers) to run, those left out for want of a tier, and the tiers' parts that are needed."""
+    allowed = set(arguments.tiers.split(",")) if arguments.tiers else None
+    work, wanted = [], []
+    for mutant in mutants:
+        unknown = [tier for tier in mutant.tiers if mutant.layer not in definitions.get(tier, {})]
+        if unknown:
+            raise Trouble(f"{mutant.name}: layer {mutant.layer} has no tier {', '.join(unknown)} in tiers.json")
+        chosen = tuple(tier for tier in mutant.tiers if allowed is None or tier in allowed)
+        if chosen:
+            work.append((mutant, chosen))
+            wanted += [(tier, mutant.layer) for tier in chosen if (tier, mutant.layer) not in wanted]
+    if not work:
+        raise Trouble("none of the mutants has any of these tiers")
+    return work, wanted
+
+
+def claim(root, count, kind, options):
+    """Copies that no other run of this program works on. A lock ends with the process that holds it."""
+    place = []
+    for number in range(100):
+        folder = root / "build/mutants" / f"{number}{kind}"
+        folder.mkdir(parents=True, exist_ok=True)
+        # pylint: disable-next=consider-using-with
+        lock = open(folder / "lock", "w", encoding="utf-8")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        place.append(Scratch(root, folder, options, lock))
+        if len(place) == count:
+            break
+    return place
+
+
+def run(words, say):
+    arguments = parse(words)
+    root = arguments.root.resolve()
+    definitions = read_tiers(root)
+    work, wanted = plan(choose(read_mutants(root), arguments), definitions, arguments)
+    options = ["-Dcore_asserts=false"] if arguments.asserts == "off" else []
+    kind = "" if arguments.asserts == "on" else "-asserts-off"
+    jobs = min(max(arguments.jobs, 1), len(work))
+    place = claim(root, jobs, kind, options)
+    commit = state_of(root)
+    say(f"{len(work)} mutants; first the sources as they are ({commit})")
+    try:
+        for scratch in place:
+            scratch.prepare()
+        scores = score_all(place, arguments, work, Tiers(place[0], definitions, wanted, say), say)
+    finally:
+        for scratch in place:
+            scratch.lock.close()
+    if arguments.table:
+        write_table(arguments.table, scores, commit, arguments.asserts)
+    return finish(scores, say)
+
+
+def finish(scores, say):
+    by_verdict = collections.defaultdict(list)
+    for score in scores:
+        by_verdict[score.verdict].append(score.mutant.name)
+    for verdict, names in sorted(by_verdict.items()):
+        if verdict != "killed":
+            say(f"{verdict}: {', '.join(names)}")
+    killed = len(by_verdict["killed"]) + len(by_verdict["TOO FEW TIERS"])
+    say(f"{killed} killed, {len(by_verdict['SURVIVED'])} survived")
+    if by_verdict["ERROR"]:
+        return 2
+    return 0 if len(by_verdict["killed"]) == len(scores) else 1
+
+
+def main(words):
+    try:
+        return run(words, lambda line: print(line, flush=True))
+    except Trouble as trouble:
+        print(f"mutants.py: {trouble}", file=sys.stderr, flush=True)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
