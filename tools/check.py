@@ -171,6 +171,7 @@ STEPS = [
     Step("house-keeping", tidy),
     Step("format", code_format),
     Step("installed library", installed_library, ("build with gcc",)),
+    Step("mutants, a sample", mutants_sample),
     Step("process tests", process_tests, ("build with gcc",)),
     Step("README's commands", readme_commands),
     Step("unit tests under ASan and UBSan", asan_tests, ("build with clang, ASan and UBSan",)),
