@@ -157,6 +157,13 @@ def readme_commands(shell):
         shell.run("make", "down", cwd=place)
 
 
+def mutants_sample(shell):
+    """A few mutants, others with each commit, against the quick tiers; `make mutants` scores all against all."""
+    commit = subprocess.run(["git", "-C", str(tree.ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    shell.run(sys.executable, "tools/mutants.py", "--jobs", "2", "--sample", "5", "--seed", commit.stdout.strip(),
+              "--tiers", "unit,random")
+
+
 def process_tests(shell):
     return meson_test(shell, BUILD, "--suite", "process", "--num-processes", "1")
 
