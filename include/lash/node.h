@@ -129,6 +129,15 @@ LASH_PUBLIC int lash_node_read(lash_node *node, lash_done_fn done, void *argumen
 /* Commit a barrier entry and wait until this node has applied everything before it. As lash_node_propose otherwise. */
 LASH_PUBLIC int lash_node_barrier(lash_node *node, lash_done_fn done, void *argument);
 
+/* Hand leadership over (D§3.10) to `target`, or, with 0, to the voter that lacks the least. Only the leader can. Proposals
+ * that come meanwhile are held, and go to the next leader. `done` is called with 0 once another leads as asked (or at
+ * once when `target` is this node), LASH_NOT_LEADER, LASH_INVALID (`target` is no voter), LASH_NOT_FOUND (the target, or
+ * everyone, does not answer or has no room on its disk), LASH_BUSY (a transfer to another is under way), LASH_TIMEOUT (not done
+ * within an election timeout: this node goes on leading), LASH_DROPPED (another than the target leads), LASH_NOMEM or
+ * LASH_CLOSED; its index is 0.
+ * Errors (then `done` is not called): LASH_BUSY, LASH_NOMEM, LASH_CLOSED. */
+LASH_PUBLIC int lash_node_transfer(lash_node *node, lash_id target, lash_done_fn done, void *argument);
+
 /* ---- Observation ------------------------------------------------------------------------------- */
 
 /* The node's state at one moment. */

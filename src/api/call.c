@@ -171,6 +171,14 @@ void call_read(struct call *call, void (*resume)(struct call *call, int error)) 
         call_refused(call, error);
 }
 
+void call_transfer(struct call *call, uint64_t target, void (*resume)(struct call *call, int error)) {
+    call_wait(call, resume);
+    lash_node *node = call->loop->node;
+    int error = node ? lash_node_transfer(node, target, call_done, call) : LASH_CLOSED;
+    if (error)
+        call_refused(call, error);
+}
+
 static void call_work(uv_work_t *work) {
     struct call *call = work->data;
     call->execute(call);

@@ -93,6 +93,8 @@ void call_finish(struct call *call);
 void call_propose(struct call *call, const void *data, size_t size, void (*resume)(struct call *call, int error));
 void call_read(struct call *call, void (*resume)(struct call *call, int error));
 
+void call_transfer(struct call *call, uint64_t target, void (*resume)(struct call *call, int error));
+
 /* The node's state now; false once it is closing. */
 bool call_status(struct call *call, struct lash_status *status);
 

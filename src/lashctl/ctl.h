@@ -53,6 +53,7 @@ int kv_compaction(struct ctl *ctl, const struct verb *verb, int argc, const char
 int txn_run(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 int endpoint_status(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 int endpoint_health(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
+int leader_move(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 int member_list(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 int log_dump_run(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 

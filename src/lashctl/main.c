@@ -32,6 +32,8 @@ static const struct verb verbs[] = {
      log_dump_run},
     {"member list", "[options]", "Lists all members in the cluster",
      "  The simple format lists: ID, status, name, peer addresses, client addresses, is learner.", member_list},
+    {"move-leader", "[options] <transferee-member-id>", "Transfers leadership to another cluster member",
+     "  The leader must be among the endpoints.", leader_move},
     {"put", "[options] <key> <value>", "Puts the given key into the store",
      "  A value that is not given is read from standard input. A key or value that begins with '-' goes behind '--':\n"
      "    lashctl put -- <key> <value>",

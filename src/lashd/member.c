@@ -264,12 +264,37 @@ static bool member_wait(struct member *member) {
     return true;
 }
 
+static void member_handed_over(void *argument, int error, lash_index index) {
+    const struct member *member = argument;
+    (void)index;
+    if (error)
+        log_warn("could not hand leadership over; an election follows", F_ERR(error));
+    else
+        log_info("leadership handed over", F_HEX("member", member->config->member_id));
+    sem_post(&member_wake);
+}
+
+/* A leader that ends hands its office over first, so that clients see no election. The node itself gives up after an
+ * election timeout; a second signal ends the process at once. */
+static void member_hand_over(struct member *member) {
+    struct lash_status status;
+    if (lash_node_status(member->node, &status) || status.raft.role != LASH_LEADER || status.raft.progress_count < 2)
+        return;
+    while (sem_trywait(&member_wake) == 0)
+        continue;
+    if (lash_node_transfer(member->node, 0, member_handed_over, member))
+        return;
+    while (sem_wait(&member_wake) && errno == EINTR)
+        continue;
+}
+
 static bool member_serve(struct member *member) {
     int error = server_start(member->server, member->node);
     if (error)
         return member_failed(member, "cannot start the server for clients: %s", lash_strerror(error));
     bool good = member_wait(member);
     log_info("stopping", F_STR("name", member->config->name), F_HEX("member", member->config->member_id));
+    member_hand_over(member);
     server_drain(member->server, MEMBER_DRAIN_MS);
     return good;
 }

@@ -391,19 +391,8 @@ void lash_node_close(lash_node *node) {
 
 /* ---- Requests ------------------------------------------------------------------------------------ */
 
-/* Make a request and hand it to the loop thread. */
-static int node_request(lash_node *node, enum request_kind kind, const void *data, size_t size, void *user,
-                        lash_done_fn done, void *argument) {
-    if (node->gauge.bytes + request_cost(size) > node->options.pending_bytes_max)
-        return LASH_BUSY;
-    struct request *request;
-    int error = request_new(&node->gauge, kind, data, size, &request);
-    if (error)
-        return error;
-    request->user = user;
-    request->done = done;
-    request->argument = argument;
-
+/* Hand a request to the loop thread. */
+static int node_enqueue(lash_node *node, struct request *request) {
     uv_mutex_lock(&node->mutex);
     bool refused = node->closing || node->status.error != 0;
     bool first = list_empty(&node->incoming);
@@ -415,6 +404,28 @@ static int node_request(lash_node *node, enum request_kind kind, const void *dat
     if (refused)
         request_free(request);
     return refused ? LASH_CLOSED : 0;
+}
+
+static int node_make_request(lash_node *node, enum request_kind kind, const void *data, size_t size, lash_done_fn done,
+                             void *argument, struct request **request) {
+    if (node->gauge.bytes + request_cost(size) > node->options.pending_bytes_max)
+        return LASH_BUSY;
+    int error = request_new(&node->gauge, kind, data, size, request);
+    if (error)
+        return error;
+    (*request)->done = done;
+    (*request)->argument = argument;
+    return 0;
+}
+
+static int node_request(lash_node *node, enum request_kind kind, const void *data, size_t size, void *user,
+                        lash_done_fn done, void *argument) {
+    struct request *request;
+    int error = node_make_request(node, kind, data, size, done, argument, &request);
+    if (error)
+        return error;
+    request->user = user;
+    return node_enqueue(node, request);
 }
 
 int lash_node_propose(lash_node *node, const void *data, size_t size, void *request, lash_done_fn done,
@@ -430,6 +441,15 @@ int lash_node_barrier(lash_node *node, lash_done_fn done, void *argument) {
 
 int lash_node_read(lash_node *node, lash_done_fn done, void *argument) {
     return node_request(node, REQUEST_READ, NULL, 0, NULL, done, argument);
+}
+
+int lash_node_transfer(lash_node *node, lash_id target, lash_done_fn done, void *argument) {
+    struct request *request;
+    int error = node_make_request(node, REQUEST_TRANSFER, NULL, 0, done, argument, &request);
+    if (error)
+        return error;
+    request->target = target;
+    return node_enqueue(node, request);
 }
 
 int lash_node_status(lash_node *node, struct lash_status *status) {

@@ -137,7 +137,8 @@ void proposer_turn(struct replica *replica) {
     struct proposer *proposer = &replica->proposer;
     int error = 0;
     while (!error && replica_active(replica) && !list_empty(&proposer->queue)) {
-        if (replica->now_ms < proposer->not_before_ms)
+        /* While the office changes hands, what comes waits for whoever gets it (D§3.10). */
+        if (replica->now_ms < proposer->not_before_ms || replica->status.transfer_to != 0)
             return;
         if (replica->status.role == LASH_LEADER)
             error = proposer_lead(replica);

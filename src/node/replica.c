@@ -203,6 +203,7 @@ int replica_new(const struct replica_options *options, const struct replica_env 
     journal_init(new);
     fetcher_init(new);
     reads_init(new);
+    handover_init(new);
     applier_init(new);
     int error = proposer_init(new);
     if (!error)
@@ -222,6 +223,7 @@ void replica_free(struct replica *replica) {
     LASH_ASSERT(list_empty(&replica->ages) && list_empty(&replica->ended));
     applier_free(replica);
     reads_free(replica);
+    handover_free(replica);
     proposer_free(replica);
     sender_free(replica);
     fetcher_free(replica);
@@ -263,6 +265,8 @@ void replica_submit(struct replica *replica, struct list *requests) {
         list_push(&replica->ages, &request->age);
         if (request->kind == REQUEST_READ)
             reads_submit(replica, request);
+        else if (request->kind == REQUEST_TRANSFER)
+            handover_submit(replica, request);
         else
             proposer_submit(replica, request);
     }
@@ -350,6 +354,8 @@ static void replica_tick(struct replica *replica) {
 
 /* What a request that has waited too long ends with. */
 static int replica_expiry(const struct replica *replica, const struct request *request) {
+    if (request->kind == REQUEST_TRANSFER)
+        return LASH_TIMEOUT;
     if (request->kind == REQUEST_READ)
         return replica->status.leader ? LASH_TIMEOUT : LASH_NO_LEADER;
     return request->term ? LASH_TIMEOUT : LASH_NO_LEADER;
@@ -392,6 +398,7 @@ void replica_turn(struct replica *replica) {
         replica_tick(replica);
         proposer_turn(replica);
         reads_turn(replica);
+        handover_turn(replica);
         applier_turn(replica);
         replica_expire(replica);
     }

@@ -104,6 +104,10 @@ struct reads {
     uint64_t not_before_ms; /* pause after a refusal */
 };
 
+struct handover {
+    struct list waiting; /* requests for a transfer that is under way */
+};
+
 struct applier {
     struct job job;
     struct replica *replica;
@@ -150,14 +154,15 @@ struct replica {
     struct fetcher fetcher;
     struct proposer proposer;
     struct reads reads;
+    struct handover handover;
     struct applier applier;
 };
 
 /* ---- replica.c ----------------------------------------------------------------------------------- */
 
 /* Step the core and carry its outputs out. `frames` are those of the event's entries. On an error nothing happened.
- * Errors: LASH_CLOSED (takes no part), LASH_NOMEM, LASH_NOT_LEADER, LASH_BUSY, LASH_FULL (more changes of term than a
- * core can hold). */
+ * Errors: LASH_CLOSED (takes no part), LASH_NOMEM, LASH_FULL (more changes of term than a core can hold), and those of
+ * lash_raft_step. */
 int replica_step(struct replica *replica, struct lash_event *event, const struct recent_frame *frames, size_t count);
 
 /* Step for an event that must not be lost: without memory the replica fails. */
@@ -264,6 +269,15 @@ void reads_leader_changed(struct replica *replica);
 
 /* The core released (or, with index 0, refused) the reads asked for as `context`. */
 void reads_answered(struct replica *replica, uint64_t context, lash_index index);
+
+/* ---- handover.c ---------------------------------------------------------------------------------- */
+
+void handover_init(struct replica *replica);
+void handover_free(struct replica *replica);
+void handover_submit(struct replica *replica, struct request *request);
+
+/* End the requests whose transfer has ended. */
+void handover_turn(struct replica *replica);
 
 /* ---- applier.c ----------------------------------------------------------------------------------- */
 

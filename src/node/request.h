@@ -14,7 +14,8 @@
 enum request_kind {
     REQUEST_COMMAND = LASH_ENTRY_COMMAND,
     REQUEST_BARRIER = LASH_ENTRY_BARRIER,
-    REQUEST_READ = 256, /* no kind of entry */
+    REQUEST_READ = 256, /* no kind of entry, as what follows */
+    REQUEST_TRANSFER = 257,
 };
 
 /* What the requests of a node hold together. Any thread. */
@@ -33,6 +34,7 @@ struct request {
     uint64_t sequence;    /* unique among this node's requests, over restarts too as far as chance can tell */
     lash_term term;       /* the term whose leader may have appended it; 0: it was never sent */
     uint64_t batch;       /* forwarded under this number; 0: not forwarded */
+    lash_id target;       /* of a transfer; 0: the best */
     uint64_t deadline_ms; /* it times out then */
     lash_index index;     /* once being applied: its entry's; at its end, what `done` is told */
     int error;            /* at its end */

@@ -87,6 +87,15 @@ static void world_ended(void *argument, int error, lash_index index) {
 }
 
 /* Give a request to a node that runs. */
+static void world_hand(struct world *world, size_t position, struct request *request) {
+    struct world_node *node = &world->nodes[position];
+    struct list requests;
+    list_init(&requests);
+    list_push(&requests, &request->link);
+    replica_submit(node->replica, &requests);
+    node->deadline_ms = world->now_ms; /* a turn is due */
+}
+
 static void world_submit(struct world *world, size_t position, enum request_kind kind, uint32_t number) {
     struct world_node *node = &world->nodes[position];
     struct request *request;
@@ -98,12 +107,8 @@ static void world_submit(struct world *world, size_t position, enum request_kind
     list_push(&node->calls, &call->link);
     request->done = world_ended;
     request->argument = call;
-    struct list requests;
-    list_init(&requests);
-    list_push(&requests, &request->link);
     world->outstanding++;
-    replica_submit(node->replica, &requests);
-    node->deadline_ms = world->now_ms; /* a turn is due */
+    world_hand(world, position, request);
 }
 
 uint32_t world_propose(struct world *world, size_t position) {
@@ -115,6 +120,22 @@ uint32_t world_propose(struct world *world, size_t position) {
 
 void world_read(struct world *world, size_t position) {
     world_submit(world, position, REQUEST_READ, 0);
+}
+
+static void world_transferred(void *argument, int error, lash_index index) {
+    struct world *world = argument;
+    assert_int_equal(index, 0);
+    world->transfers++;
+    world->transfer_error = error;
+}
+
+void world_transfer(struct world *world, size_t position, size_t target) {
+    struct request *request;
+    assert_int_equal(request_new(&world->nodes[position].gauge, REQUEST_TRANSFER, NULL, 0, &request), 0);
+    request->target = target < world->count ? target + 1 : 0;
+    request->done = world_transferred;
+    request->argument = world;
+    world_hand(world, position, request);
 }
 
 /* ---- The replica's world ------------------------------------------------------------------------- */

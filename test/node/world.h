@@ -63,6 +63,8 @@ struct world {
     lash_index acknowledged;               /* the highest index acknowledged so far */
     uint32_t done, dropped, unsure, reads; /* ends so far */
     uint32_t abandoned;                    /* requests whose node died */
+    uint32_t transfers;                    /* ends of transfers so far */
+    int transfer_error;                    /* of the last one */
 };
 
 /* `count` nodes, running and connected. */
@@ -76,6 +78,9 @@ uint64_t world_random(struct world *world, uint64_t below);
 /* Propose the next command at a node; its number. */
 uint32_t world_propose(struct world *world, size_t position);
 void world_read(struct world *world, size_t position);
+
+/* Ask a node to hand leadership to another one; to the best, when that is world->count. */
+void world_transfer(struct world *world, size_t position, size_t target);
 
 /* ---- What happens -------------------------------------------------------------------------------- */
 

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Leadership handed over: on request, with etcd's errors, and by a leader that is told to end."""
+import threading
+import time
+import unittest
+
+from harness import ETCDCTL, ProcessTest, etcdctl, lashctl, wait_for_leader
+
+ELECTION_MS = 3000  # an election by time-out would take this long at least
+
+
+class Handover(ProcessTest):
+    def setUp(self):
+        self.lash = self.cluster(flags=["--election-timeout", str(ELECTION_MS)])
+        self.leader = self.lash.wait_for_leader()
+
+    def others(self):
+        return [replica for replica in self.lash.replicas if replica is not self.leader]
+
+    @staticmethod
+    def member_id(replica):
+        return format(replica.status()["header"]["member_id"], "x")
+
+    def move(self, client, to):
+        done = client(self.lash.endpoints, "move-leader", self.member_id(to))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout, f"Leadership transferred from {self.member_id(self.leader)} to {self.member_id(to)}\n")
+        self.leader = self.lash.wait_for_leader()
+        self.assertIs(self.leader, to)
+
+    def test_the_leader_moves_where_it_is_told_to(self):
+        for _ in range(3):
+            self.move(lashctl, self.others()[0])
+            if ETCDCTL:
+                self.move(etcdctl, self.others()[0])
+
+    def test_what_cannot_be_is_refused_in_etcds_words(self):
+        done = lashctl(self.lash.endpoints, "move-leader", "abc")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("etcdserver: bad leader transferee", done.stderr)
+        done = lashctl(self.others()[0].endpoint, "move-leader", "abc")
+        self.assertEqual(done.returncode, 128)
+        self.assertIn("no leader endpoint given at", done.stderr)
+        done = lashctl(self.lash.endpoints, "move-leader", "xyz")
+        self.assertEqual(done.returncode, 128)
+        self.assertIn("bad member ID arg (xyz), expecting ID in Hex", done.stderr)
+        self.assertIs(self.lash.wait_for_leader(), self.leader)
+
+    def test_a_leader_told_to_end_hands_over_and_clients_see_no_election(self):
+        writer = self.others()[0]
+        slowest, stop, failed = [0.0], threading.Event(), []
+
+        def write():
+            while not stop.is_set():
+                begin = time.monotonic()
+                done = lashctl(writer.endpoint, "put", "key", "value")
+                slowest[0] = max(slowest[0], time.monotonic() - begin)
+                if done.returncode:
+                    failed.append(done.stderr)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        try:
+            self.assertEqual(self.leader.stop(), 0)
+            self.assertIn("leadership handed over", self.leader.log_text())
+            wait_for_leader(self.others())
+        finally:
+            stop.set()
+            thread.join()
+        self.assertEqual(failed, [])
+        self.assertLess(slowest[0], ELECTION_MS / 1000)
+
+
+if __name__ == "__main__":
+    unittest.main()
