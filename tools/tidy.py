@@ -49,7 +49,7 @@ MAY_INCLUDE = {
     "src/lashctl/": ALL_LAYERS | {"lashctl"},
     "src/linear/": C_AND_BASE | {"linear", "json-c", "popt"},
     "src/sim/": ALL_LAYERS | {"sim"},
-    "src/bench/": ALL_LAYERS | {"bench"},
+    "src/bench/": ALL_LAYERS | {"lashctl", "bench"},
     "examples/": {"lash", "freestanding", "libc"},
     "test/": ALL_LAYERS | {"lashctl", "lashd", "linear", "sim", "cmocka"},
     "fuzz/": ALL_LAYERS | {"lashctl", "lashd", "linear", "sim"},

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""lash-bench as a program: short runs whose figures make sense, wrong flags, and nothing left behind."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "process"))
+# pylint: disable-next=wrong-import-position
+from harness import BUILD, ProcessTest, wait_until  # noqa: E402
+
+PROGRAM = str(BUILD / "lash-bench")
+SECONDS = 60
+BENCHES = ["commit", "disk", "floor"]
+
+
+def bench(*arguments):
+    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)
+
+
+def parents():
+    """The parent of each process that lives."""
+    found = {}
+    for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = status.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue  # it has ended meanwhile
+        if state != "Z":
+            found[int(status.parent.name)] = int(parent)
+    return found
+
+
+def children_of(pid):
+    return [child for child, parent in parents().items() if parent == pid]
+
+
+class BenchTest(ProcessTest):
+    """A test with a directory of its own for the bench's files."""
+
+    def setUp(self):
+        self.directory = self.enter(tempfile.TemporaryDirectory(prefix="lash-bench-test-"))
+
+    def measured(self, *arguments):
+        """The JSON of a run that must succeed."""
+        done = bench(*arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(os.listdir(self.directory), [])
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def check_latency(self, result):
+        self.assertGreater(result["p50_us"], 0)
+        self.assertLessEqual(result["p50_us"], result["p99_us"])
+        self.assertLessEqual(result["p99_us"], result["p999_us"])
+        self.assertLessEqual(result["p999_us"], result["max_us"])
+
+    def check_load(self, result, name, clients, value, seconds):
+        self.assertEqual((result["bench"], result["clients"], result["value"]), (name, clients, value))
+        self.assertGreater(result["operations"], 0)
+        self.assertGreaterEqual(result["seconds"], seconds * 0.9)
+        self.assertAlmostEqual(result["ops_per_second"] * result["seconds"], result["operations"],
+                               delta=result["operations"] * 0.01)
+        self.check_latency(result)
+
+
+class Crews(BenchTest):
+    """commit and floor."""
+
+    def check_crew(self, name, replicas, clients, value):
+        result = self.measured(name, "--replicas", str(replicas), "--clients", str(clients), "--value", str(value),
+                               "--seconds", "1", "--warm-up", "0.2", "--dir", self.directory)
+        self.check_load(result, name, clients, value, 1)
+        self.assertEqual(result["replicas"], replicas)
+        for field in ("cpu_us_per_op", "waits_per_op", "fsyncs_per_second", "max_rss"):
+            self.assertGreater(result[field], 0, field)
+        if result["syscalls_per_op"] is not None:
+            self.assertGreater(result["syscalls_per_op"], 0)
+        if result["bytes_written_per_op"]:  # nothing is counted where files are in memory
+            self.assertGreater(result["bytes_written_per_op"], value)
+        return result
+
+    def test_commit_with_one_client_syncs_on_a_majority_for_each_operation(self):
+        result = self.check_crew("commit", 3, 1, 256)
+        self.assertGreater(result["fsyncs_per_second"], 1.9 * result["ops_per_second"])
+
+    def test_commit_with_many_clients_shares_syncs(self):
+        result = self.check_crew("commit", 3, 256, 16)
+        self.assertLess(result["fsyncs_per_second"], result["ops_per_second"])
+
+    def test_commit_on_a_single_replica(self):
+        self.check_crew("commit", 1, 4, 1000)
+
+    def test_floor_with_one_client_syncs_on_a_majority_for_each_operation(self):
+        result = self.check_crew("floor", 3, 1, 256)
+        self.assertGreater(result["fsyncs_per_second"], 1.9 * result["ops_per_second"])
+
+    def test_floor_with_many_clients_shares_syncs(self):
+        result = self.check_crew("floor", 5, 256, 16)
+        self.assertLess(result["fsyncs_per_second"], result["ops_per_second"])
+
+    def test_floor_on_a_single_member(self):
+        self.check_crew("floor", 1, 4, 1000)
+
+
+class Disk(BenchTest):
+    """disk."""
+
+    def test_each_way_takes_time(self):
+        result = self.measured("disk", "--seconds", "1", "--dir", self.directory)
+        for way in ("append_256", "append_4096", "append_256_fresh", "append_4096_fresh", "round_trip"):
+            self.assertGreater(result[way + "_p50_us"], 0, way)
+            self.assertLessEqual(result[way + "_p50_us"], result[way + "_p99_us"], way)
+
+
+class Ends(BenchTest):
+    """How it ends otherwise."""
+
+    def test_help_says_what_is_counted(self):
+        self.assertEqual(bench("--help").returncode, 0)
+        for name in BENCHES:
+            done = bench(name, "--help")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn("--seconds", done.stdout)
+            self.assertIn("JSON", done.stdout)
+
+    def test_wrong_usage_is_one_line_and_two(self):
+        for arguments in (["nonsense"], ["commit", "--nonsense"], ["commit", "--clients", "0"], ["commit", "word"],
+                          ["floor", "--replicas", "10"], ["floor", "--seconds", "much"], ["disk", "--clients", "1"],
+                          ["disk", "--seconds", "0"], ["commit", "--value"]):
+            done = bench(*arguments)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), arguments)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+
+    def test_a_place_without_room_for_files_is_said(self):
+        for name in BENCHES:
+            done = bench(name, "--seconds", "1", "--dir", self.directory + "/none")
+            self.assertEqual((done.returncode, done.stdout), (1, ""), name)
+            self.assertIn(self.directory + "/none", done.stderr)
+
+    def begin(self, name):
+        """A long run whose processes are all there; it and its children."""
+        # pylint: disable-next=consider-using-with
+        process = subprocess.Popen([PROGRAM, name, "--seconds", "1000", "--dir", self.directory],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.kill)
+        expected = 1 if name == "disk" else 3
+        wait_until(lambda: len(children_of(process.pid)) == expected, SECONDS, "the processes have not started")
+        return process, children_of(process.pid)
+
+    def test_a_signal_leaves_nothing_behind(self):
+        for name, number in (("commit", signal.SIGTERM), ("floor", signal.SIGINT), ("disk", signal.SIGINT)):
+            process, children = self.begin(name)
+            process.send_signal(number)
+            self.assertEqual(process.wait(timeout=SECONDS), 128 + number, name)
+            self.assertEqual(process.stderr.read(), b"", name)
+            self.assertEqual(set(children) & set(parents()), set(), name)
+            self.assertEqual(os.listdir(self.directory), [], name)
+
+    def test_children_end_with_a_parent_that_was_killed(self):
+        process, children = self.begin("commit")
+        process.kill()
+        process.wait()
+        wait_until(lambda: not set(children) & set(parents()), SECONDS, "the children live on")
+
+    def test_a_member_that_ends_ends_the_run(self):
+        process, children = self.begin("commit")
+        os.kill(children[1], signal.SIGKILL)
+        self.assertEqual(process.wait(timeout=SECONDS), 1)
+        self.assertIn(b"ended early", process.stderr.read())
+        self.assertEqual(os.listdir(self.directory), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
