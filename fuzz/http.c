@@ -56,6 +56,11 @@ int lash_node_read(lash_node *of, lash_done_fn done, void *argument) {
     return 0;
 }
 
+int lash_node_transfer(lash_node *to, lash_id target, lash_done_fn done, void *argument) {
+    (void)target;
+    return lash_node_read(to, done, argument);
+}
+
 int lash_node_status(lash_node *of, struct lash_status *status) {
     memset(status, 0, sizeof *status);
     status->raft.id = status->raft.leader = MEMBER;

@@ -130,11 +130,17 @@ int lash_node_read(lash_node *node, lash_done_fn done, void *argument) {
     return double_ask(node, &(struct request){.done = done, .argument = argument});
 }
 
+int lash_node_transfer(lash_node *node, lash_id target, lash_done_fn done, void *argument) {
+    (void)target; /* as its end the test says what became of it */
+    return double_ask(node, &(struct request){.done = done, .argument = argument});
+}
+
 int lash_node_status(lash_node *node, struct lash_status *status) {
     memset(status, 0, sizeof *status);
     pthread_mutex_lock(&node->mutex);
     status->raft.id = DOUBLE_ID;
     status->raft.leader = node->leader;
+    status->raft.role = node->leader == DOUBLE_ID ? LASH_LEADER : LASH_FOLLOWER;
     status->raft.term = DOUBLE_TERM;
     status->raft.commit = status->raft.applied = node->index;
     status->error = node->error;

@@ -16,8 +16,17 @@
 #define PUT "/etcdserverpb.KV/Put"
 #define TXN "/etcdserverpb.KV/Txn"
 #define STATUS "/etcdserverpb.Maintenance/Status"
+#define MOVE_LEADER "/etcdserverpb.Maintenance/MoveLeader"
 
-enum { UNAVAILABLE = 14, INVALID_ARGUMENT = 3, DEADLINE_EXCEEDED = 4, NOT_FOUND = 5, EXHAUSTED = 8, OUT_OF_RANGE = 11 };
+enum {
+    UNAVAILABLE = 14,
+    INVALID_ARGUMENT = 3,
+    DEADLINE_EXCEEDED = 4,
+    NOT_FOUND = 5,
+    EXHAUSTED = 8,
+    FAILED_PRECONDITION = 9,
+    OUT_OF_RANGE = 11
+};
 
 static ProtobufCBinaryData bytes(const char *text) {
     static char room[16][64];
@@ -244,6 +253,33 @@ static void status_tells_of_leader_and_log(void **state) {
     assert_false(answer->islearner);
     assert_string_equal(answer->storageversion, "");
     protobuf_c_message_free_unpacked(&answer->base, NULL);
+}
+
+/* What the end of a transfer is to the client. */
+static void a_transfers_end_is_told_in_etcds_words(void **state) {
+    static const struct {
+        int error;
+        int code;
+        const char *text;
+    } ends[] = {{LASH_NOT_LEADER, FAILED_PRECONDITION, "etcdserver: not leader"},
+                {LASH_INVALID, FAILED_PRECONDITION, "etcdserver: bad leader transferee"},
+                {LASH_TIMEOUT, UNAVAILABLE, "etcdserver: request timed out, leader transfer took too long"},
+                {LASH_NOT_FOUND, UNAVAILABLE, "etcdserver: request timed out, leader transfer took too long"},
+                {LASH_CLOSED, UNAVAILABLE, "etcdserver: server stopped"}};
+    struct fixture *fixture = *state;
+    Etcdserverpb__MoveLeaderRequest request = ETCDSERVERPB__MOVE_LEADER_REQUEST__INIT;
+    peer_rpc_fails(&fixture->peer, MOVE_LEADER, &request.base, FAILED_PRECONDITION,
+                   "etcdserver: bad leader transferee");
+    request.targetid = 5;
+    protobuf_c_message_free_unpacked(
+        peer_rpc(&fixture->peer, MOVE_LEADER, &request.base, &etcdserverpb__move_leader_response__descriptor), NULL);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        double_set_failure(fixture->node, ends[i].error);
+        peer_rpc_fails(&fixture->peer, MOVE_LEADER, &request.base, ends[i].code, ends[i].text);
+    }
+    double_set_failure(fixture->node, 0);
+    double_set_leader(fixture->node, 5);
+    peer_rpc_fails(&fixture->peer, MOVE_LEADER, &request.base, FAILED_PRECONDITION, "etcdserver: not leader");
 }
 
 static Etcdserverpb__MemberListResponse *ask_members(struct peer *peer) {
@@ -498,6 +534,7 @@ int main(void) {
         SCENARIO(a_compacted_revision_is_out_of_range),
         SCENARIO(refusals_of_the_store_have_etcds_texts),
         SCENARIO(status_tells_of_leader_and_log),
+        SCENARIO(a_transfers_end_is_told_in_etcds_words),
         SCENARIO(members_are_listed_with_what_they_published),
         SCENARIO(health_is_serving_until_the_node_stops),
         SCENARIO(a_request_that_the_node_fails_or_refuses_says_why),
