@@ -144,20 +144,25 @@ static struct judge_index *judge_index(struct judge *judge, lash_index index) {
 
 /* ---- Lives ---------------------------------------------------------------------------------------- */
 
-void judge_start(struct judge *judge, lash_id id, const struct judge_log *log, lash_term term, lash_id vote) {
+void judge_restart(struct judge *judge, lash_id id) {
     struct judge_node *node = judge_node(judge, id);
     LASH_ASSERT(!node->running);
-    JUDGE_CHECK(judge, term >= node->sent_term, "E3", "n%llu fell from term %llu to %llu over a restart", LLU id,
-                LLU node->sent_term, LLU term);
-    judge_log_copy(&node->memory, 0, log);
+    JUDGE_CHECK(judge, node->disk_term >= node->sent_term, "E3", "n%llu fell from term %llu to %llu over a restart",
+                LLU id, LLU node->sent_term, LLU node->disk_term);
+    judge_log_copy(&node->memory, 0, &node->disk);
+    node->running = true;
+    node->halted = false;
+    node->term = node->disk_term;
+    node->role = LASH_FOLLOWER;
+    node->commit = 0;
+}
+
+void judge_start(struct judge *judge, lash_id id, const struct judge_log *log, lash_term term, lash_id vote) {
+    struct judge_node *node = judge_node(judge, id);
     judge_log_copy(&node->disk, 0, log);
     node->disk_term = term;
     node->disk_vote = vote;
-    node->running = true;
-    node->halted = false;
-    node->term = term;
-    node->role = LASH_FOLLOWER;
-    node->commit = 0;
+    judge_restart(judge, id);
 }
 
 void judge_stop(struct judge *judge, lash_id id) {
@@ -250,6 +255,20 @@ static void judge_match(struct judge *judge, lash_id id, const struct lash_messa
                 LLU node->disk.count);
 }
 
+/* T2: whoever is asked to take over holds all of the leader's log durably. */
+static void judge_timeout_now(struct judge *judge, lash_id id, const struct lash_message *message) {
+    const struct judge_node *node = judge_node(judge, id);
+    const struct judge_node *target = judge_node(judge, message->to);
+    lash_index last = message->timeout_now.last_index;
+    JUDGE_CHECK(judge, node->memory.count == last, "T2", "n%llu hands over a log up to %llu, and it ends at %llu",
+                LLU id, LLU last, LLU node->memory.count);
+    JUDGE_CHECK(judge,
+                target->disk_term > message->term ||
+                    (target->disk.count >= last &&
+                     judge_log_chain(&target->disk, last) == judge_log_chain(&node->memory, last)),
+                "T2", "n%llu asks n%llu to take over, which lacks entries", LLU id, LLU message->to);
+}
+
 void judge_sent(struct judge *judge, lash_id id, const struct lash_message *message) {
     struct judge_node *node = judge_node(judge, id);
     JUDGE_CHECK(judge, !node->halted, "D4", "n%llu speaks after its sync has failed", LLU id);
@@ -267,6 +286,8 @@ void judge_sent(struct judge *judge, lash_id id, const struct lash_message *mess
         judge_vote(judge, id, message->term, message->to);
     else if (message->type == LASH_MSG_APPEND_REPLY)
         judge_match(judge, id, message);
+    else if (message->type == LASH_MSG_TIMEOUT_NOW)
+        judge_timeout_now(judge, id, message);
 }
 
 void judge_halt(struct judge *judge, lash_id id) {
@@ -411,6 +432,10 @@ void judge_state(struct judge *judge, lash_id id, lash_index index, uint64_t sta
 
 lash_index judge_committed(const struct judge *judge) {
     return judge->committed.count;
+}
+
+uint64_t judge_committed_chain(const struct judge *judge, lash_index index) {
+    return index <= judge->committed.count ? judge_log_chain(&judge->committed, index) : 0;
 }
 
 const struct judge_log *judge_memory(const struct judge *judge, lash_id id) {

@@ -61,6 +61,9 @@ _Noreturn void judge_fail(struct judge *judge, const char *invariant, const char
 /* E3, D2: it starts with a log that is `log`, and with this term and vote; all is durable. */
 void judge_start(struct judge *judge, lash_id id, const struct judge_log *log, lash_term term, lash_id vote);
 
+/* E3: it starts with what is durable of it. */
+void judge_restart(struct judge *judge, lash_id id);
+
 /* It is gone; its disk stays. */
 void judge_stop(struct judge *judge, lash_id id);
 
@@ -76,7 +79,7 @@ void judge_append(struct judge *judge, lash_id id, lash_index index, lash_term t
 void judge_durable(struct judge *judge, lash_id id, uint64_t kept, const struct judge_log *suffix);
 void judge_durable_vote(struct judge *judge, lash_id id, lash_term term, lash_id vote);
 
-/* E2, E3, D4: it sends a message. */
+/* E2, E3, L7, D4, T2: it sends a message. */
 void judge_sent(struct judge *judge, lash_id id, const struct lash_message *message);
 
 /* D4: its last sync has failed: it must not say anything any more. */
@@ -95,6 +98,9 @@ void judge_state(struct judge *judge, lash_id id, lash_index index, uint64_t sta
 
 /* The highest index that any leader has committed. */
 lash_index judge_committed(const struct judge *judge);
+
+/* The hash of what was committed up to `index`; 0 when that much was not. */
+uint64_t judge_committed_chain(const struct judge *judge, lash_index index);
 const struct judge_log *judge_memory(const struct judge *judge, lash_id id);
 const struct judge_log *judge_disk(const struct judge *judge, lash_id id);
 void judge_disk_vote(const struct judge *judge, lash_id id, lash_term *term, lash_id *vote);

@@ -16,6 +16,9 @@ static const struct {
 } verbs[] = {
     {"run", run_main, "one seed"},
     {"replay", replay_main, "one seed again, with an account of every event"},
+    {"soak", soak_main, "new seeds, for as long as wanted"},
+    {"shrink", shrink_main, "the fewest faults and events with which a seed still fails"},
+    {"bench", bench_main, "how fast it is"},
 };
 
 static void help(FILE *out) {

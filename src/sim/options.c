@@ -11,14 +11,14 @@
 #include "sim/memory.h"
 #include "sim/world.h"
 
-bool options_read(const char *verb, int argc, const char **argv, const struct poptOption *allowed) {
+bool options_read(const char *verb, int argc, const char **argv, const struct poptOption *allowed,
+                  struct options *options) {
     char name[32];
     (void)snprintf(name, sizeof name, "lash-sim %s", verb);
     poptContext context = poptGetContext(name, argc, argv, allowed, 0);
     int rc;
-    do
-        rc = poptGetNextOpt(context);
-    while (rc > 0);
+    while ((rc = poptGetNextOpt(context)) > 0)
+        options->seed_given |= rc == 's';
     const char *extra = poptPeekArg(context);
     if (rc < -1)
         (void)fprintf(stderr, "lash-sim: %s: %s\n", poptBadOption(context, 0), poptStrerror(rc));

@@ -30,7 +30,8 @@ struct options {
 
 /* Read the arguments behind the verb, of which those in `allowed`, popt's tables for `options`, are known. False after a
  * line that says what is wrong. --help ends the process. */
-bool options_read(const char *verb, int argc, const char **argv, const struct poptOption *allowed);
+bool options_read(const char *verb, int argc, const char **argv, const struct poptOption *allowed,
+                  struct options *options);
 
 /* Make settings of them. False after a line that says what is wrong. The settings hold memory until options_free. */
 bool options_settings(const struct options *options, struct run_settings *settings);
@@ -40,7 +41,7 @@ void options_free(struct options *options, struct run_settings *settings);
 #define OPTIONS_RUN(options)                                                                                           \
     {"events", 'e', POPT_ARG_LONGLONG, &(options).events, 0, "events before the healing", "N"},                        \
         {"nodes", 'n', POPT_ARG_INT, &(options).nodes, 0, "nodes of the cluster, 1 to 9 [3]", "K"},                    \
-        {"profile", 'p', POPT_ARG_STRING, &(options).profile, 0, "node, swarm or calm [node]", "NAME"}, {              \
+        {"profile", 'p', POPT_ARG_STRING, &(options).profile, 0, "node, swarm, calm or core [node]", "NAME"}, {        \
         "without", 0, POPT_ARG_STRING, &(options).without, 0, "kinds of faults that do not happen", "KIND,..."         \
     }
 #define OPTIONS_SEED(options)                                                                                          \

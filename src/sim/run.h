@@ -36,7 +36,7 @@ struct run_result {
     uint64_t starts;
     uint64_t violations;
     uint64_t hash;
-    uint64_t wall_us;
+    uint64_t cpu_us;
     uint64_t faults[FAULT_KINDS];
     char invariant[16]; /* the one that was broken, or "" */
     char what[240];
@@ -65,6 +65,7 @@ void run_print_json(const struct run_settings *settings, const struct run_result
 /* Add up. */
 void run_add(struct run_result *sum, const struct run_result *result);
 
+/* What this process has worked so far. */
 uint64_t run_clock_us(void);
 
 #endif

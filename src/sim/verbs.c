@@ -53,7 +53,7 @@ int run_main(int argc, const char **argv) {
         OPTIONS_RUN(options),
         {"twice", 0, POPT_ARG_NONE, &options.twice, 0, "run it twice and compare the hashes (P1)", NULL},
         POPT_AUTOHELP POPT_TABLEEND};
-    return options_read("run", argc, argv, allowed) ? verb_run(&options) : OPTIONS_USAGE;
+    return options_read("run", argc, argv, allowed, &options) ? verb_run(&options) : OPTIONS_USAGE;
 }
 
 int replay_main(int argc, const char **argv) {
@@ -63,5 +63,5 @@ int replay_main(int argc, const char **argv) {
         OPTIONS_RUN(options),
         {"trace", 't', POPT_ARG_NONE, &options.trace, 0, "an account of every event", NULL},
         POPT_AUTOHELP POPT_TABLEEND};
-    return options_read("replay", argc, argv, allowed) ? verb_run(&options) : OPTIONS_USAGE;
+    return options_read("replay", argc, argv, allowed, &options) ? verb_run(&options) : OPTIONS_USAGE;
 }

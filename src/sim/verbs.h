@@ -9,5 +9,8 @@
 
 int run_main(int argc, const char **argv);
 int replay_main(int argc, const char **argv);
+int soak_main(int argc, const char **argv);
+int shrink_main(int argc, const char **argv);
+int bench_main(int argc, const char **argv);
 
 #endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Clusters of bare cores: logs in memory, disks that write when they are told to,
+ * and no bytes anywhere. Millions of events a second, each judged. A random schedule
+ * decides what happens next, with weights that change now and then.
+ */
+#ifndef LASH_SIM_CORE_H
+#define LASH_SIM_CORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lash/raft.h"
+#include "sim/judge.h"
+#include "sim/run.h"
+
+enum {
+    CORE_ENTRIES_MAX = 8,    /* in one message or write */
+    CORE_PACKETS_MAX = 1024, /* on their way; what is beyond is lost */
+    CORE_WRITES_MAX = 64,    /* under way at one node; beyond, the oldest one is done at once */
+    CORE_HELD_MAX = 128,     /* messages that wait for a write; what is beyond is lost */
+    CORE_READS_MAX = 16,     /* open at one node */
+    CORE_ASIDE_MAX = 32,     /* packets that come much later */
+    CORE_ENTRY_BYTES = 100,  /* what an entry weighs on the wire */
+};
+
+struct core_entry {
+    lash_term term;
+    uint64_t digest;
+    uint32_t kind;
+};
+
+/* A log from index 1 on: the entry at index i is entries[i - 1]. */
+struct core_log {
+    struct core_entry *entries;
+    uint64_t count;
+    uint64_t capacity;
+};
+
+struct core_packet {
+    struct lash_message message;
+    lash_index first; /* of entries */
+    uint32_t count;
+    struct core_entry entries[CORE_ENTRIES_MAX];
+};
+
+/* What one step wants on disk. */
+struct core_write {
+    uint64_t number;
+    bool save_vote;
+    lash_term term;
+    lash_id vote;
+    lash_index first; /* of entries */
+    uint32_t count;
+    struct core_entry entries[CORE_ENTRIES_MAX];
+};
+
+struct core_read {
+    uint64_t context;
+    lash_index floor; /* committed when it was asked: it must see at least this */
+};
+
+struct core_node {
+    lash_id id;
+    bool up;
+    struct lash_raft_options options;
+    void *block;
+    struct lash_raft *raft;
+    uint64_t deadline_ms;
+    struct lash_raft_status status; /* after the latest step */
+    lash_index first_index;         /* what is before was compacted */
+    struct core_log log;
+    struct core_log disk;
+    lash_term disk_term;
+    lash_id disk_vote;
+    struct core_write writes[CORE_WRITES_MAX]; /* under way, oldest first */
+    uint32_t write_count;
+    uint64_t held_after[CORE_HELD_MAX];
+    struct lash_message held[CORE_HELD_MAX];
+    uint32_t held_count;
+    struct core_read reads[CORE_READS_MAX];
+    uint32_t read_count;
+};
+
+struct core {
+    uint32_t count;
+    struct core_node nodes[JUDGE_NODES_MAX + 1]; /* by id */
+    struct judge *judge;
+    struct lash_configuration configuration;
+    uint64_t now_ms;
+    uint64_t seed;
+    uint64_t starts;
+    uint64_t digests;                                   /* given out so far */
+    uint64_t contexts;                                  /* given out so far */
+    bool cut[JUDGE_NODES_MAX + 1][JUDGE_NODES_MAX + 1]; /* from, to: what is sent is lost */
+    struct core_packet packets[CORE_PACKETS_MAX];       /* a ring, in the order of sending */
+    uint32_t packet_head;
+    uint32_t packet_count;
+    struct judge_log suffix; /* of a write that becomes durable */
+    uint64_t hash;
+    uint64_t steps;
+    uint64_t sent;
+    uint64_t reads_ok;
+    /* How much of a message's entries to send: first - 1 for nothing. */
+    lash_index (*send_some)(struct core *core, const struct lash_message *message);
+    uint64_t random; /* the schedule's */
+};
+
+/* A cluster of voters, all down. */
+struct core *core_new(uint32_t count, const struct lash_raft_options *options, uint64_t seed, judge_failed_fn failed,
+                      void *context);
+void core_free(struct core *core);
+
+/* Start a node from its disk; `floor` is what it knows to be committed. */
+void core_start(struct core *core, struct core_node *node, lash_index floor);
+
+/* It dies; of its writes under way the first `survive` have reached the disk all the same. */
+void core_crash(struct core *core, struct core_node *node, uint32_t survive);
+
+/* One event at a node, with all that follows at once. Returns lash_raft_step's result. */
+int core_step(struct core *core, struct core_node *node, struct lash_event *event);
+int core_tick(struct core *core, struct core_node *node);
+int core_propose(struct core *core, struct core_node *node, uint32_t count);
+int core_read(struct core *core, struct core_node *node);
+void core_compact(struct core *core, struct core_node *node);
+
+/* Let the first `count` writes under way of a node reach its disk, as one. */
+void core_write(struct core *core, struct core_node *node, uint32_t count);
+
+/* The packet at a position behind the oldest, which takes the oldest one's place. */
+struct core_packet *core_pick(struct core *core, uint32_t position);
+
+/* The oldest packet is no longer on its way. */
+void core_drop(struct core *core);
+void core_push(struct core *core, const struct core_packet *packet);
+void core_hand(struct core *core, const struct core_packet *packet);
+
+/* Let time pass, with disks and network at work and all deadlines met. */
+void core_pass(struct core *core, uint64_t ms);
+
+/* The node that leads the highest term among those up; NULL: none does. */
+struct core_node *core_leader(struct core *core);
+
+/* core_run.c: the profile `core`. */
+void core_run(const struct run_settings *settings, struct run_result *result, judge_failed_fn failed);
+
+#endif
