@@ -195,7 +195,11 @@ void replication_append(struct lash_raft *raft, const struct lash_message *messa
     /* §5.1, Figure 2, AppendEntries RPC 1: reply false if term < currentTerm. The term in the answer makes the sender step
      * down, so that a node that got ahead of its group's term alone cannot stay outside for ever. */
     if (message->term < raft->term) {
-        replication_answer(raft, message, 0, outputs)->append_reply.rejected = message->append.prev_index;
+        struct lash_message *reply = replication_answer(raft, message, 0, outputs);
+        reply->append_reply.rejected = message->append.prev_index;
+        /* Rounds count from the begin of a leadership (D§6.4). That of an earlier one says nothing of the present leader,
+         * who may be the same node and have begun a round of that number since. */
+        reply->append_reply.round = 0;
         return;
     }
     /* A term has one leader (E1): a second can only be one that lost its disk, and is not heard. */

@@ -530,6 +530,22 @@ static void a_delayed_answer_of_an_older_round_confirms_nothing(void **state) {
     assert_int_equal(solo.out.reads_done[0].context, 6);
 }
 
+/* n1 leads term 1 and, later, term 3. A heartbeat of term 1 arrives at n2 once that is in term 3; were its round echoed, the
+ * answer would be taken for one to the round of that number in term 3, whenever that begins. */
+static void a_round_of_an_earlier_leadership_is_not_echoed(void **state) {
+    (void)state;
+    begin((struct solo_start){.term = 3, .vote = 2, .log = SOLO_LOG(1, 1)});
+    struct lash_message late = solo_append(&solo, 2, 1, 2, 1, 2, NULL);
+    late.append.round = 1;
+    solo_message(&solo, late);
+    assert_false(append_reply()->append_reply.success);
+    assert_int_equal(append_reply()->term, 3);
+    assert_int_equal(append_reply()->append_reply.round, 0);
+    late.term = 3;
+    solo_message(&solo, late);
+    assert_int_equal(append_reply()->append_reply.round, 1);
+}
+
 static void a_read_that_comes_during_a_round_waits_for_the_next(void **state) {
     (void)state;
     begin((struct solo_start){.term = 0});
@@ -711,6 +727,7 @@ int main(void) {
         CASE(whoever_votes_for_another_stops_asking_for_itself),
         CASE(no_read_is_served_before_the_terms_first_commit),
         CASE(a_delayed_answer_of_an_older_round_confirms_nothing),
+        CASE(a_round_of_an_earlier_leadership_is_not_echoed),
         CASE(a_read_that_comes_during_a_round_waits_for_the_next),
         CASE(a_late_answer_does_not_release_a_later_batch),
         CASE(contexts_of_an_earlier_life_do_not_come_back),
