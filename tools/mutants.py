@@ -220,9 +220,18 @@ def test_parts(scratch, pattern):
     return parts
 
 
+def expand(text):
+    """`run {1..3}` are the three commands run 1, run 2 and run 3."""
+    found = re.search(r"\{(\d+)\.\.(\d+)\}", text)
+    if not found:
+        return [text]
+    numbers = range(int(found.group(1)), int(found.group(2)) + 1)
+    return [text[:found.start()] + str(number) + text[found.end():] for number in numbers]
+
+
 def tier_parts(scratch, definition):
     parts = [part for pattern in definition.get("tests", []) for part in test_parts(scratch, pattern)]
-    for command in definition.get("commands", []):
+    for command in (one for commands in definition.get("commands", []) for one in expand(commands)):
         program, *arguments = command.split()
         parts.append(Part(command, ("{build}/" + program, *arguments), (), (program,), False, False))
     return parts
@@ -478,7 +487,7 @@ def plan(mutants, definitions, arguments):
     allowed = set(arguments.tiers.split(",")) if arguments.tiers else None
     work, wanted = [], []
     for mutant in mutants:
-        unknown = [tier for tier in mutant.tiers if mutant.layer not in definitions.get(tier, {})]
+        unknown = [tier for tier in mutant.tiers if mutant.layer not in definitions.get(tier, {}) and allowed is None]
         if unknown:
             raise Trouble(f"{mutant.name}: layer {mutant.layer} has no tier {', '.join(unknown)} in tiers.json")
         chosen = tuple(tier for tier in mutant.tiers if allowed is None or tier in allowed)
