@@ -50,10 +50,9 @@ static void forge(struct forgery *forgery, lash_term term, lash_index prev_index
     forgery->head.message.append.commit = commit;
 }
 
-static void forge_frame(struct forgery *forgery, lash_index first, lash_term term, uint32_t kind, uint32_t count) {
-    struct frame_input inputs[8] = {{0}};
+static void forge_inputs(struct forgery *forgery, lash_index first, lash_term term, uint32_t kind,
+                         const struct frame_input *inputs, uint32_t count) {
     struct buf *frame;
-    assert_in_range(count, 1, 8);
     assert_int_equal(frame_encode(0, first, term, kind, inputs, count, &frame), 0);
     if (forgery->size + frame->size > forgery->capacity) {
         forgery->capacity = 2 * (forgery->size + frame->size);
@@ -63,6 +62,12 @@ static void forge_frame(struct forgery *forgery, lash_index first, lash_term ter
     memcpy(forgery->tail + forgery->size, frame->data, frame->size);
     forgery->size += frame->size;
     buf_unref(frame);
+}
+
+static void forge_frame(struct forgery *forgery, lash_index first, lash_term term, uint32_t kind, uint32_t count) {
+    struct frame_input inputs[8] = {{0}};
+    assert_in_range(count, 1, 8);
+    forge_inputs(forgery, first, term, kind, inputs, count);
 }
 
 /* Give it to a node as coming from `from`; what the node says to it. */
@@ -124,6 +129,115 @@ static void entries_in_the_place_of_committed_ones_are_ignored(void **state) {
     assert_int_equal(status_of(world, 0).last_index, 3);
     assert_int_equal(status_of(world, 0).last_term, 5);
     assert_int_equal(status_of(world, 0).commit, 3);
+    free_world(world);
+}
+
+/* The node's jobs are done as they come; no packet arrives and no time passes. */
+static void work_off(struct world *world, size_t position) {
+    bool some = true;
+    while (some) {
+        world_turn(world, position);
+        some = false;
+        for (size_t i = 0; i < REPLICA_EXECUTORS; i++)
+            some |= world_work(world, position, i) | world_finish(world, position, i);
+    }
+}
+
+static void what_is_committed_of_a_frame_is_applied_once_and_no_more_than_that(void **state) {
+    (void)state;
+    struct world *world = new_world(3, 6);
+    uint32_t numbers[3];
+    struct frame_input inputs[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        numbers[i] = ++world->commands;
+        inputs[i] = (struct frame_input){.origin = 2, .sequence = i, .data = &numbers[i], .size = sizeof numbers[i]};
+    }
+    struct forgery forgery;
+    forge(&forgery, 5, 0, 0, 2);
+    forge_inputs(&forgery, 1, 5, LASH_ENTRY_COMMAND, inputs, 3);
+    assert_int_equal(give(world, 0, 2, &forgery), 0);
+    work_off(world, 0);
+    assert_int_equal(world->nodes[0].applied, 2);
+    forge(&forgery, 5, 3, 5, 3);
+    assert_int_equal(give(world, 0, 2, &forgery), 0);
+    work_off(world, 0);
+    assert_int_equal(world->nodes[0].applied, 3);
+    assert_int_equal(world->nodes[0].apply_count, 3);
+    free_world(world);
+}
+
+/* The sequence of the one command in the last packet from one node to another. */
+static uint64_t forwarded_sequence(const struct world *world, size_t from, size_t to) {
+    const struct world_packet *packet = list_entry(world->nodes[to].incoming[from].prev, struct world_packet, link);
+    struct wire_head head;
+    struct frame frame;
+    struct frame_entry entry;
+    size_t used;
+    size_t offset = 0;
+    assert_int_equal(wire_decode(packet->data, packet->head_size, &head), 0);
+    assert_int_equal(head.kind, WIRE_FORWARD);
+    const uint8_t *tail = packet->data + packet->head_size;
+    assert_int_equal(frame_check(tail, packet->tail_size, &frame, &used), 0);
+    assert_true(frame_next(tail, &frame, &offset, &entry));
+    return entry.sequence;
+}
+
+static void anothers_entry_with_the_number_of_a_request_does_not_answer_it(void **state) {
+    (void)state;
+    struct world *world = misled_world(0);
+    uint32_t number = world_propose(world, 0);
+    world_turn(world, 0);
+    struct frame_input input = {
+        .origin = 3, .sequence = forwarded_sequence(world, 0, 1), .data = &number, .size = sizeof number};
+    struct forgery forgery;
+    forge(&forgery, 5, 3, 5, 4);
+    forge_inputs(&forgery, 4, 5, LASH_ENTRY_COMMAND, &input, 1);
+    assert_int_equal(give(world, 0, 2, &forgery), 0);
+    work_off(world, 0);
+    assert_int_equal(world->nodes[0].applied, 4);
+    assert_int_equal(world->fates[number], WORLD_OPEN);
+    input.origin = 1;
+    forge(&forgery, 5, 4, 5, 5);
+    forge_inputs(&forgery, 5, 5, LASH_ENTRY_COMMAND, &input, 1);
+    assert_int_equal(give(world, 0, 2, &forgery), 0);
+    work_off(world, 0);
+    assert_int_equal(world->fates[number], WORLD_DONE);
+    free_world(world);
+}
+
+static void each_answer_waits_for_its_own_write(void **state) {
+    (void)state;
+    struct world *world = new_world(3, 7);
+    struct forgery forgery;
+    for (lash_index i = 1; i <= 2; i++) {
+        forge(&forgery, 5, i - 1, i == 1 ? 0 : 5, 0);
+        forge_frame(&forgery, i, 5, LASH_ENTRY_BARRIER, 1);
+        assert_int_equal(give(world, 0, 2, &forgery), 0);
+        world_turn(world, 0);
+    }
+    /* The first is being written, the second comes next. */
+    uint64_t sent = world->nodes[0].packets_sent;
+    for (uint64_t done = 1; done <= 2; done++) {
+        assert_true(world_work(world, 0, REPLICA_LOG));
+        assert_true(world_finish(world, 0, REPLICA_LOG));
+        world_turn(world, 0);
+        assert_int_equal(world->nodes[0].packets_sent, sent + done);
+    }
+    free_world(world);
+}
+
+static void a_read_that_was_lost_with_its_connection_is_asked_again_at_once(void **state) {
+    (void)state;
+    struct world *world = misled_world(0);
+    work_off(world, 0);
+    world_read(world, 0);
+    world_turn(world, 0);
+    uint64_t sent = world->nodes[0].packets_sent;
+    world_disconnect(world, 0, 1);
+    world_connect(world, 0, 1);
+    world->now_ms += 20;
+    world_turn(world, 0);
+    assert_int_equal(world->nodes[0].packets_sent, sent + 1);
     free_world(world);
 }
 
@@ -232,6 +346,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entries_that_cut_through_a_frame_are_refused),
         cmocka_unit_test(entries_in_the_place_of_committed_ones_are_ignored),
+        cmocka_unit_test(what_is_committed_of_a_frame_is_applied_once_and_no_more_than_that),
+        cmocka_unit_test(anothers_entry_with_the_number_of_a_request_does_not_answer_it),
+        cmocka_unit_test(each_answer_waits_for_its_own_write),
+        cmocka_unit_test(a_read_that_was_lost_with_its_connection_is_asked_again_at_once),
         cmocka_unit_test(more_changes_of_term_than_twice_the_room_are_taken),
         cmocka_unit_test(entries_of_an_unknown_kind_are_not_taken),
         cmocka_unit_test(a_node_stops_before_an_entry_of_an_unknown_kind_in_its_log),

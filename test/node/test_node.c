@@ -74,6 +74,25 @@ static void everything_acknowledged_is_applied_again_after_reopening(void **stat
     fixture_tear_down(&fixture);
 }
 
+static void an_entry_of_an_earlier_life_answers_no_request_of_this_one(void **state) {
+    (void)state;
+    struct fixture fixture;
+    struct fixture_wait wait;
+    uint64_t result = 0;
+    fixture_set_up(&fixture, 1);
+    fixture_open(&fixture, 0);
+    fixture_propose_many(fixture.nodes[0].node, 10);
+    fixture_close(&fixture, 0);
+    fixture_open(&fixture, 0);
+    fixture_wait_init(&wait);
+    fixture_wait_add(&wait);
+    /* It waits while the ten are applied again. */
+    assert_int_equal(lash_node_propose(fixture.nodes[0].node, NULL, 0, &result, fixture_done, &wait), 0);
+    fixture_wait_for(&wait, 0);
+    assert_int_equal(result, 11);
+    fixture_tear_down(&fixture);
+}
+
 static void a_state_machine_that_kept_its_state_is_not_given_it_again(void **state) {
     (void)state;
     struct fixture fixture;
@@ -344,6 +363,7 @@ int main(void) {
         cmocka_unit_test(a_single_node_applies_what_is_proposed_and_reads_it),
         cmocka_unit_test(the_result_of_a_command_reaches_its_proposer),
         cmocka_unit_test(everything_acknowledged_is_applied_again_after_reopening),
+        cmocka_unit_test(an_entry_of_an_earlier_life_answers_no_request_of_this_one),
         cmocka_unit_test(a_state_machine_that_kept_its_state_is_not_given_it_again),
         cmocka_unit_test(a_command_beyond_the_limit_is_refused),
         cmocka_unit_test(a_command_larger_than_a_segment_is_written_and_read_back),
