@@ -28,14 +28,17 @@ struct bench_options {
 bool bench_commit(const struct bench_options *options);
 bool bench_floor(const struct bench_options *options);
 bool bench_disk(const struct bench_options *options);
+bool bench_put(const struct bench_options *options);
+bool bench_get(const struct bench_options *options);
+bool bench_txn(const struct bench_options *options);
 
 /* Print what a crew of `options->replicas` did. */
 void bench_report(const char *name, const struct bench_options *options, const struct crew_result *result);
 
+/* Print the latency part of a JSON object, from a comma on. */
+void bench_report_latency(const struct histogram *latency);
+
 /* Nanoseconds as microseconds, for printing. */
 double bench_us(uint64_t ns);
-
-/* Fill `size` bytes that no disk can compress, the same in each run. */
-void bench_fill(void *data, size_t size);
 
 #endif

@@ -15,6 +15,7 @@
 #include "lash/log.h"
 #include "lash/node.h"
 #include "lashctl/clock.h"
+#include "lashctl/kv_load.h"
 
 #define COMMIT_HOST "127.0.0.1"
 
@@ -103,7 +104,7 @@ static bool commit_open(void *context, size_t number, struct crew_result *result
         (void)fprintf(stderr, "lash-bench: out of memory\n");
         return false;
     }
-    bench_fill(commit->value, (size_t)commit->options->value);
+    kv_load_fill(commit->value, (size_t)commit->options->value);
     for (size_t i = 0; i < clients; i++)
         commit->clients[i].commit = commit;
     return commit_open_node(commit, number);

@@ -14,6 +14,7 @@
 #include "bench/bench.h"
 #include "bench/scratch.h"
 #include "lashctl/clock.h"
+#include "lashctl/kv_load.h"
 
 enum { DISK_FILE_BYTES = 32 << 20, DISK_SECTOR = 512, DISK_WRITE_MAX = 4096, TRIP_BYTES = 64 };
 
@@ -38,7 +39,7 @@ enum { DISK_WAYS = sizeof disk_ways / sizeof disk_ways[0] };
 static bool disk_measure(const struct scratch *scratch, const struct disk_way *way, double seconds,
                          struct histogram *latency) {
     static uint8_t data[DISK_WRITE_MAX];
-    bench_fill(data, sizeof data);
+    kv_load_fill(data, sizeof data);
     int file = scratch_file(scratch, way->name, DISK_FILE_BYTES, way->zeroed);
     if (file < 0)
         return false;

@@ -19,6 +19,7 @@
 #include "base/bytes.h"
 #include "bench/floor.h"
 #include "lashctl/clock.h"
+#include "lashctl/kv_load.h"
 
 #define LEADER_RING_MIN ((uint64_t)32 << 20) /* so far may the slowest stay behind */
 
@@ -317,7 +318,7 @@ static struct floor_leader *leader_new(const struct bench_options *options) {
         leader_free(leader);
         return NULL;
     }
-    bench_fill(leader->value, leader->value_size);
+    kv_load_fill(leader->value, leader->value_size);
     return leader;
 }
 

@@ -12,8 +12,14 @@
 
 enum { EXIT_MEASURED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SIGNAL = 128 };
 
-static struct bench_options options = {
-    .replicas = 3, .clients = 1024, .value = 256, .keys = 10000, .connections = 8, .seconds = 10, .warm_up = 1};
+static struct bench_options options = {.replicas = 3,
+                                       .clients = 1024,
+                                       .value = 256,
+                                       .keys = 10000,
+                                       .connections = 8,
+                                       .seconds = 10,
+                                       .warm_up = 1,
+                                       .endpoints = "127.0.0.1:2379"};
 
 #define FLAG_REPLICAS                                                                                                  \
     { "replicas", '\0', POPT_ARG_INT, &options.replicas, 0, "processes, 1 to 9 [3]", "N" }
@@ -30,11 +36,23 @@ static struct bench_options options = {
         "dir", '\0', POPT_ARG_STRING, &options.directory, 0,                                                           \
             "where to make a directory for the files [$TMPDIR, /var/tmp]", "DIR"                                       \
     }
+#define FLAG_ENDPOINTS                                                                                                 \
+    {                                                                                                                  \
+        "endpoints", '\0', POPT_ARG_STRING, &options.endpoints, 0, "servers, separated by commas [127.0.0.1:2379]",    \
+            "LIST"                                                                                                     \
+    }
+#define FLAG_CONNECTIONS                                                                                               \
+    { "connections", '\0', POPT_ARG_INT, &options.connections, 0, "to the servers in turn [8]", "N" }
+#define FLAG_KEYS                                                                                                      \
+    { "keys", '\0', POPT_ARG_INT, &options.keys, 0, "how many keys there are [10000]", "N" }
 #define FLAG_HELP                                                                                                      \
     { "help", 'h', POPT_ARG_NONE, NULL, 'h', "show this", NULL }
 
 static const struct poptOption crew_flags[] = {FLAG_REPLICAS, FLAG_CLIENTS, FLAG_VALUE, FLAG_SECONDS,
                                                FLAG_WARM_UP,  FLAG_DIR,     FLAG_HELP,  POPT_TABLEEND};
+static const struct poptOption server_flags[] = {FLAG_ENDPOINTS, FLAG_CONNECTIONS, FLAG_CLIENTS,
+                                                 FLAG_VALUE,     FLAG_KEYS,        FLAG_SECONDS,
+                                                 FLAG_WARM_UP,   FLAG_HELP,        POPT_TABLEEND};
 static const struct poptOption disk_flags[] = {FLAG_SECONDS, FLAG_DIR, FLAG_HELP, POPT_TABLEEND};
 
 #define COUNTED                                                                                                        \
@@ -51,6 +69,20 @@ static const struct poptOption disk_flags[] = {FLAG_SECONDS, FLAG_DIR, FLAG_HELP
     "  bytes_written_per_op  bytes sent to the disk, whole pages (/proc/PID/io: write_bytes)\n"                        \
     "  max_rss               bytes in memory, of the largest process since its start\n"                                \
     "Where /proc/PID/io cannot be read, null stands for what would come from it.\n"
+
+#define SERVED                                                                                                         \
+    "Works against Lash, etcd, and what else speaks the etcd v3 API without TLS. One thread with several "             \
+    "connections;\n"                                                                                                   \
+    "each client has one call outstanding and begins the next when it is answered. Keys are bench/0000000000 and so "  \
+    "on,\n"                                                                                                            \
+    "chosen evenly by a generator with a fixed seed.\n\n"                                                              \
+    "The last line is a JSON object. Counted between warm-up and end, as the clients see it:\n"                        \
+    "  ops_per_second        calls answered in that time\n"                                                            \
+    "  p50_us, p99_us, ...   from a call's submission to the end of its answer, in microseconds\n"                     \
+    "  generator_busy        share of one processor that this program itself used from begin to end; near 1 it is "    \
+    "the\n"                                                                                                            \
+    "                        generator that is measured\n"                                                             \
+    "A call that fails ends in exit code 1.\n"
 
 struct bench {
     const char *name;
@@ -82,6 +114,12 @@ static const struct bench benches[] = {
      "a follower writes, syncs and answers; what a majority has on disk is answered. No checksums, no terms, no\n"
      "elections, nothing to recover from. Its files were written once before.\n\n" COUNTED,
      crew_flags, bench_floor},
+    {"get", "linearizable reads from a server",
+     "Each call reads one key. All keys are put first, which is not measured.\n\n" SERVED, server_flags, bench_get},
+    {"put", "puts to a server", "Each call puts one key.\n\n" SERVED, server_flags, bench_put},
+    {"txn", "transactions on a server",
+     "Each call is one transaction: if the key exists, put it and get it, else put it.\n\n" SERVED, server_flags,
+     bench_txn},
 };
 enum { BENCHES = sizeof benches / sizeof benches[0] };
 

@@ -12,15 +12,10 @@ double bench_us(uint64_t ns) {
     return (double)ns / 1e3;
 }
 
-void bench_fill(void *data, size_t size) {
-    uint64_t state = 0x9e3779b97f4a7c15u;
-    uint8_t *at = data;
-    for (size_t i = 0; i < size; i++) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        at[i] = (uint8_t)(state >> 32);
-    }
+void bench_report_latency(const struct histogram *latency) {
+    printf(", \"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f",
+           bench_us(histogram_quantile(latency, 0.5)), bench_us(histogram_quantile(latency, 0.99)),
+           bench_us(histogram_quantile(latency, 0.999)), bench_us(latency->max));
 }
 
 /* A number that the kernel may not tell. */
@@ -39,9 +34,7 @@ static void print_json(const char *name, const struct bench_options *options, co
            options->clients, options->value);
     printf(", \"seconds\": %.3f, \"operations\": %" PRIu64 ", \"ops_per_second\": %.1f", seconds, load->operations,
            (double)load->operations / seconds);
-    printf(", \"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f",
-           bench_us(histogram_quantile(&load->latency, 0.5)), bench_us(histogram_quantile(&load->latency, 0.99)),
-           bench_us(histogram_quantile(&load->latency, 0.999)), bench_us(load->latency.max));
+    bench_report_latency(&load->latency);
     printf(", \"cpu_us_per_op\": %.3f", bench_us(used->cpu_ns) / operations);
     print_known("syscalls_per_op", used->io_known, (double)(used->transfers + used->syncs) / operations);
     printf(", \"waits_per_op\": %.3f", (double)used->waits / operations);

@@ -17,9 +17,9 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "lashctl/clock.h"
+#include "lashctl/grpc_header.h"
 #include "lashctl/grpc_socket.h"
 
-#define PREFIX_BYTES 5 /* of a gRPC message: compressed flag and a big-endian length */
 #define WINDOW_BYTES (16 << 20)
 #define RESPONSE_BYTES_MAX (1u << 30)
 #define READ_BYTES (64 << 10)
@@ -66,41 +66,6 @@ static void client_break(struct grpc_client *client, const char *why) {
 
 /* ---- What nghttp2 reports ------------------------------------------------------------------------ */
 
-static int hex_digit(uint8_t c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (uint8_t)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* grpc-message is percent-encoded; what is malformed stays as it is. */
-static void percent_decode(const uint8_t *from, size_t size, char *to, size_t room) {
-    size_t used = 0;
-    for (size_t at = 0; at < size && used + 1 < room; at++) {
-        if (from[at] == '%' && at + 2 < size && hex_digit(from[at + 1]) >= 0 && hex_digit(from[at + 2]) >= 0) {
-            to[used++] = (char)(hex_digit(from[at + 1]) << 4 | hex_digit(from[at + 2]));
-            at += 2;
-        } else {
-            to[used++] = (char)from[at];
-        }
-    }
-    to[used] = '\0';
-}
-
-static int small_number(const uint8_t *digits, size_t size) {
-    int number = 0;
-    for (size_t at = 0; at < size; at++) {
-        if (digits[at] < '0' || digits[at] > '9' || at >= 4)
-            return GRPC_UNKNOWN;
-        number = number * 10 + (digits[at] - '0');
-    }
-    return number;
-}
-
-static bool name_is(const uint8_t *name, size_t size, const char *expected) {
-    return size == strlen(expected) && memcmp(name, expected, size) == 0;
-}
-
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_size,
                      const uint8_t *value, size_t value_size, uint8_t flags, void *context) {
     (void)session, (void)flags;
@@ -108,12 +73,12 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     struct call *call = &client->call;
     if (frame->hd.stream_id != call->stream)
         return 0;
-    if (name_is(name, name_size, ":status"))
-        call->http_status = small_number(value, value_size);
-    else if (name_is(name, name_size, "grpc-status"))
-        call->grpc_status = small_number(value, value_size);
-    else if (name_is(name, name_size, "grpc-message"))
-        percent_decode(value, value_size, call->message, sizeof call->message);
+    if (grpc_header_is(name, name_size, ":status"))
+        call->http_status = grpc_header_number(value, value_size);
+    else if (grpc_header_is(name, name_size, "grpc-status"))
+        call->grpc_status = grpc_header_number(value, value_size);
+    else if (grpc_header_is(name, name_size, "grpc-message"))
+        grpc_header_text(value, value_size, call->message, sizeof call->message);
     return 0;
 }
 
@@ -352,28 +317,20 @@ void grpc_message_free(ProtobufCMessage *message) {
         protobuf_c_message_free_unpacked(message, &allocator);
 }
 
-static nghttp2_nv header(const char *name, const char *value) {
-    union {
-        const char *text;
-        uint8_t *bytes; /* nghttp2 only reads them */
-    } n = {.text = name}, v = {.text = value};
-    return (nghttp2_nv){n.bytes, v.bytes, strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE};
-}
-
 static bool call_submit(struct grpc_client *client, const char *path, uint64_t deadline) {
     char timeout[24];
     uint64_t left = clock_ms_left(deadline);
     (void)snprintf(timeout, sizeof timeout, left > 99999999 ? "%lluS" : "%llum",
                    (unsigned long long)(left > 99999999 ? (left / 1000 > 99999999 ? 99999999 : left / 1000) : left));
     const nghttp2_nv headers[] = {
-        header(":method", "POST"),
-        header(":scheme", "http"),
-        header(":path", path),
-        header(":authority", client->address.authority),
-        header("content-type", "application/grpc"),
-        header("user-agent", "lash"),
-        header("te", "trailers"),
-        header("grpc-timeout", timeout),
+        grpc_header(":method", "POST"),
+        grpc_header(":scheme", "http"),
+        grpc_header(":path", path),
+        grpc_header(":authority", client->address.authority),
+        grpc_header("content-type", "application/grpc"),
+        grpc_header("user-agent", "lash"),
+        grpc_header("te", "trailers"),
+        grpc_header("grpc-timeout", timeout),
     };
     nghttp2_data_provider provider = {.source = {.ptr = NULL}, .read_callback = on_body};
     int32_t stream =
@@ -389,13 +346,13 @@ static bool call_submit(struct grpc_client *client, const char *path, uint64_t d
 static ProtobufCMessage *call_decode(const struct call *call, const ProtobufCMessageDescriptor *type,
                                      struct grpc_status *status) {
     status_set(status, GRPC_INTERNAL, true, "the server's answer is not a whole gRPC message");
-    if (call->size < PREFIX_BYTES)
+    if (call->size < GRPC_PREFIX_BYTES)
         return NULL;
     size_t size =
         (size_t)call->data[1] << 24 | (size_t)call->data[2] << 16 | (size_t)call->data[3] << 8 | call->data[4];
-    if (call->data[0] != 0 || call->size - PREFIX_BYTES != size)
+    if (call->data[0] != 0 || call->size - GRPC_PREFIX_BYTES != size)
         return NULL;
-    ProtobufCMessage *message = protobuf_c_message_unpack(type, &allocator, size, call->data + PREFIX_BYTES);
+    ProtobufCMessage *message = protobuf_c_message_unpack(type, &allocator, size, call->data + GRPC_PREFIX_BYTES);
     if (!message)
         status_set(status, GRPC_INTERNAL, true, "the server's answer cannot be decoded");
     else
@@ -456,17 +413,15 @@ ProtobufCMessage *grpc_client_call(struct grpc_client *client, const char *path,
         return NULL;
     }
     size_t size = protobuf_c_message_get_packed_size(request);
-    uint8_t *body = size <= UINT32_MAX ? mem_alloc(PREFIX_BYTES + size) : NULL;
+    uint8_t *body = size <= UINT32_MAX ? mem_alloc(GRPC_PREFIX_BYTES + size) : NULL;
     if (!body) {
         status_set(status, GRPC_RESOURCE_EXHAUSTED, false, "out of memory");
         return NULL;
     }
-    body[0] = 0;
-    for (int byte = 0; byte < 4; byte++)
-        body[1 + byte] = (uint8_t)(size >> (24 - 8 * byte));
-    (void)protobuf_c_message_pack(request, body + PREFIX_BYTES);
+    grpc_prefix_put(body, size);
+    (void)protobuf_c_message_pack(request, body + GRPC_PREFIX_BYTES);
 
-    client->call = (struct call){.body = body, .body_size = PREFIX_BYTES + size, .grpc_status = -1};
+    client->call = (struct call){.body = body, .body_size = GRPC_PREFIX_BYTES + size, .grpc_status = -1};
     bool sent = false;
     bool in_time = true;
     if (call_submit(client, path, deadline))

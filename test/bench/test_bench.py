@@ -11,11 +11,12 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "process"))
 # pylint: disable-next=wrong-import-position
-from harness import BUILD, ProcessTest, wait_until  # noqa: E402
+from harness import BUILD, HOST, ProcessTest, free_ports, lashctl, wait_until  # noqa: E402
 
 PROGRAM = str(BUILD / "lash-bench")
 SECONDS = 60
-BENCHES = ["commit", "disk", "floor"]
+CREWS_AND_DISK = ["commit", "disk", "floor"]
+SERVERS = ["get", "put", "txn"]
 
 
 def bench(*arguments):
@@ -106,6 +107,66 @@ class Crews(BenchTest):
         self.check_crew("floor", 1, 4, 1000)
 
 
+class Servers(BenchTest):
+    """put, get and txn."""
+
+    FLAGS = ["--clients", "32", "--connections", "3", "--keys", "50", "--value", "100", "--seconds", "1",
+             "--warm-up", "0.2"]
+
+    def test_each_kind_against_one_lashd(self):
+        cluster = self.cluster(size=1)
+        for name in SERVERS:
+            result = self.measured(name, "--endpoints", cluster.endpoints, *self.FLAGS)
+            self.check_load(result, name, 32, 100, 1)
+            self.assertGreater(result["generator_busy"], 0)
+            count = lashctl(cluster.endpoints, "get", "bench/", "--prefix", "--count-only", "-w", "fields").stdout
+            self.assertIn('"Count" : 50\n', count)
+        value = lashctl(cluster.endpoints, "get", "bench/0000000007", "--print-value-only", "--hex").stdout
+        self.assertEqual(value.count("\\x"), 100)
+
+    def test_connections_spread_over_the_endpoints(self):
+        cluster = self.cluster(size=3)
+        result = self.measured("put", "--endpoints", cluster.endpoints, *self.FLAGS)
+        self.check_load(result, "put", 32, 100, 1)
+
+    def test_a_server_that_is_not_there_is_named(self):
+        endpoint = f"{HOST}:{free_ports(1)[0]}"
+        done = bench("put", "--endpoints", endpoint, *self.FLAGS)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn(endpoint, done.stderr)
+        self.assertEqual(bench("put", "--endpoints", ",", *self.FLAGS).stderr, "lash-bench: --endpoints names none\n")
+
+    def test_a_server_that_goes_away_ends_the_run(self):
+        cluster = self.cluster(size=1)
+        with subprocess.Popen([PROGRAM, "put", "--endpoints", cluster.endpoints, "--seconds", "1000"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            self.addCleanup(process.kill)
+            wait_until(lambda: lashctl(cluster.endpoints, "get", "bench/", "--prefix", "--keys-only").stdout.strip(),
+                       SECONDS, "nothing was put")
+            cluster.replicas[0].kill()
+            output, errors = process.communicate(timeout=SECONDS)
+        self.assertEqual((process.returncode, output), (1, ""))
+        self.assertIn(cluster.endpoints, errors)
+        self.assertEqual(errors.count("\n"), 1)
+
+    def test_calls_that_fail_are_counted_and_their_text_said(self):
+        cluster = self.cluster(size=1, flags=["--max-request-bytes", "1024"])
+        done = bench("put", "--endpoints", cluster.endpoints, *self.FLAGS, "--value", "5000")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertRegex(done.stderr, r"lash-bench: \d+ operations failed: etcdserver: request is too large\n")
+
+    def test_a_signal_ends_it_at_once(self):
+        cluster = self.cluster(size=1)
+        with subprocess.Popen([PROGRAM, "get", "--endpoints", cluster.endpoints, "--keys", "10", "--seconds", "1000"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            self.addCleanup(process.kill)
+            wait_until(lambda: lashctl(cluster.endpoints, "get", "bench/", "--prefix", "--keys-only").stdout.strip(),
+                       SECONDS, "nothing was put")
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.communicate(timeout=SECONDS), ("", ""))
+        self.assertEqual(process.returncode, 130)
+
+
 class Disk(BenchTest):
     """disk."""
 
@@ -121,7 +182,7 @@ class Ends(BenchTest):
 
     def test_help_says_what_is_counted(self):
         self.assertEqual(bench("--help").returncode, 0)
-        for name in BENCHES:
+        for name in CREWS_AND_DISK + SERVERS:
             done = bench(name, "--help")
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertIn("--seconds", done.stdout)
@@ -130,13 +191,14 @@ class Ends(BenchTest):
     def test_wrong_usage_is_one_line_and_two(self):
         for arguments in (["nonsense"], ["commit", "--nonsense"], ["commit", "--clients", "0"], ["commit", "word"],
                           ["floor", "--replicas", "10"], ["floor", "--seconds", "much"], ["disk", "--clients", "1"],
-                          ["disk", "--seconds", "0"], ["commit", "--value"]):
+                          ["disk", "--seconds", "0"], ["commit", "--value"], ["put", "--keys", "0"], ["get", "--dir", "."],
+                          ["txn", "--connections", "x"]):
             done = bench(*arguments)
             self.assertEqual((done.returncode, done.stdout), (2, ""), arguments)
             self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
 
     def test_a_place_without_room_for_files_is_said(self):
-        for name in BENCHES:
+        for name in CREWS_AND_DISK:
             done = bench(name, "--seconds", "1", "--dir", self.directory + "/none")
             self.assertEqual((done.returncode, done.stdout), (1, ""), name)
             self.assertIn(self.directory + "/none", done.stderr)

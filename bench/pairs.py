@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Two programs measured in turn, A B A B, so that what drifts on the machine drifts for both; medians and their ratios.
+
+usage: pairs.py floor [--pairs N] [--seconds S]     commits through liblash over the floor, by clients and bytes
+       pairs.py latency [--pairs N] [--seconds S]   one client's commit over one fdatasync and one round trip
+       pairs.py server [--pairs N] [--seconds S]    puts and gets, Lash over etcd, three members each on loopback
+
+Needs build/lash-bench, and for `server` build/lashd, build/lashctl and an etcd. Ratios go to standard output as rows of
+a table.
+"""
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "test/process"))
+# pylint: disable-next=wrong-import-position
+from harness import BUILD, ETCD, HOST, Cluster, free_ports, lashctl, wait_until  # noqa: E402
+
+ETCD_READY_SECONDS = 60
+
+
+def bench(name, *flags, seconds):
+    """The JSON of one run of lash-bench."""
+    command = [str(BUILD / "lash-bench"), name, *flags, "--seconds", str(seconds)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)}: {done.stderr.strip()}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure_pairs(pairs, first, second):
+    """Run both in turn; the results of each."""
+    results = [(first(), second()) for _ in range(pairs)]
+    return [result[0] for result in results], [result[1] for result in results]
+
+
+def median(results, field):
+    return statistics.median(result[field] for result in results)
+
+
+def ratio(ours, theirs, field):
+    """The median of the pairs' ratios, and the least and the greatest."""
+    ratios = sorted(a[field] / b[field] for a, b in zip(ours, theirs))
+    return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+
+
+def floor(arguments):
+    print("| clients | bytes | commits/s | floor/s | commit/floor | CPU per commit, us | floor's |")
+    print("|---|---|---|---|---|---|---|")
+    for clients, value in ((1, 256), (64, 256), (1024, 256), (8192, 16)):
+        flags = ["--clients", str(clients), "--value", str(value)]
+        ours, theirs = measure_pairs(arguments.pairs, lambda: bench("commit", *flags, seconds=arguments.seconds),
+                                     lambda: bench("floor", *flags, seconds=arguments.seconds))
+        print(f"| {clients} | {value} | {median(ours, 'ops_per_second'):.0f} | {median(theirs, 'ops_per_second'):.0f} | "
+              f"{ratio(ours, theirs, 'ops_per_second')} | {median(ours, 'cpu_us_per_op'):.2f} | "
+              f"{median(theirs, 'cpu_us_per_op'):.2f} |", flush=True)
+
+
+def latency(arguments):
+    def disk():
+        result = bench("disk", seconds=arguments.seconds)
+        # one client's commit writes two sectors or three, to a fresh file
+        result["p50_us"] = result["append_256_fresh_p50_us"] + result["round_trip_p50_us"]
+        return result
+
+    ours, theirs = measure_pairs(arguments.pairs,
+                                 lambda: bench("commit", "--clients", "1", seconds=arguments.seconds), disk)
+    print("| one client's p50, us | one fdatasync + one round trip, us | ratio |")
+    print("|---|---|---|")
+    print(f"| {median(ours, 'p50_us'):.0f} | {median(theirs, 'p50_us'):.0f} | {ratio(ours, theirs, 'p50_us')} |")
+
+
+class EtcdCluster:
+    """Three members of etcd on loopback."""
+
+    def __init__(self):
+        self.directory = tempfile.TemporaryDirectory(prefix="lash-bench-etcd-")
+        ports = free_ports(6)
+        self.client_urls = [f"http://{HOST}:{port}" for port in ports[:3]]
+        self.peer_urls = [f"http://{HOST}:{port}" for port in ports[3:]]
+        self.endpoints = ",".join(f"{HOST}:{port}" for port in ports[:3])
+        self.processes = []
+
+    def __enter__(self):
+        members = ",".join(f"n{i}={url}" for i, url in enumerate(self.peer_urls))
+        for i, (client, peer) in enumerate(zip(self.client_urls, self.peer_urls)):
+            place = pathlib.Path(self.directory.name) / f"n{i}"
+            with open(f"{place}.log", "wb") as log:
+                # pylint: disable-next=consider-using-with
+                self.processes.append(subprocess.Popen(
+                    [ETCD, "--name", f"n{i}", "--data-dir", str(place), "--listen-client-urls", client,
+                     "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls",
+                     peer, "--initial-cluster", members], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    start_new_session=True))
+        try:
+            wait_until(lambda: lashctl(self.endpoints, "endpoint", "health").returncode == 0, ETCD_READY_SECONDS,
+                       "etcd does not answer")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        self.directory.cleanup()
+
+
+def server(arguments):
+    print("| what | clients | Lash/s | etcd/s | Lash/etcd | Lash p99, us | etcd p99, us | Lash/etcd |")
+    print("|---|---|---|---|---|---|---|---|")
+    with Cluster() as lash, EtcdCluster() as etcd:
+        for name, clients in (("put", 1), ("put", 64), ("put", 1024), ("get", 64), ("get", 1024)):
+            def run(endpoints, name=name, clients=clients):
+                return bench(name, "--endpoints", endpoints, "--clients", str(clients), seconds=arguments.seconds)
+            ours, theirs = measure_pairs(arguments.pairs, lambda: run(lash.endpoints), lambda: run(etcd.endpoints))
+            print(f"| {name} | {clients} | {median(ours, 'ops_per_second'):.0f} | "
+                  f"{median(theirs, 'ops_per_second'):.0f} | {ratio(ours, theirs, 'ops_per_second')} | "
+                  f"{median(ours, 'p99_us'):.0f} | {median(theirs, 'p99_us'):.0f} | {ratio(ours, theirs, 'p99_us')} |",
+                  flush=True)
+
+
+def main():
+    kinds = {"floor": floor, "latency": latency, "server": server}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=kinds)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3)
+    arguments = parser.parse_args()
+    kinds[arguments.kind](arguments)
+
+
+if __name__ == "__main__":
+    main()
