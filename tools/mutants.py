@@ -45,6 +45,7 @@ BUILD_SECONDS_MAX = 600
 PART_SECONDS_MIN = 20  # before a part counts as hung, however quick it was on the unmutated sources
 PART_SLOWDOWN_MAX = 10
 TESTS_SKIPPED = 77
+DATA_BYTES_MAX = 4 << 30  # a mutant may lose a bound
 OUTPUT_KEPT = 200000
 
 
@@ -98,9 +99,11 @@ def read_mutants(root):
 
 
 def run_session(command, timeout, **options):
-    """Run in a session of its own, all of which ends with it. Returns status and output; None as status: timed out."""
+    """Run in a session of its own, all of which ends with it, and which cannot take the machine's memory.
+
+    Returns status and output; None as status: timed out."""
     # pylint: disable-next=consider-using-with
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    process = subprocess.Popen(["prlimit", f"--data={DATA_BYTES_MAX}", *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                start_new_session=True, **options)
     try:
         output, _ = process.communicate(timeout=timeout)
