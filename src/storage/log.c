@@ -67,26 +67,6 @@ static struct log *make(const struct log_options *options) {
     return log;
 }
 
-/* The directory that holds `path`, the caller's; NULL when memory ran out. */
-static char *parent_of(const char *path) {
-    char *parent = mem_strdup(path);
-    if (!parent)
-        return NULL;
-    size_t end = strlen(parent);
-    while (end > 1 && parent[end - 1] == '/')
-        end--;
-    while (end && parent[end - 1] != '/')
-        end--;
-    while (end > 1 && parent[end - 1] == '/')
-        end--;
-    parent[end] = '\0';
-    if (!end) {
-        mem_free(parent);
-        return mem_strdup(".");
-    }
-    return parent;
-}
-
 static int failed_on(const struct log *log, const char *what, const char *path, int result) {
     int rc = log_error_of(result);
     log_error("cannot open the log", F_STR("what", what), F_STR("path", path), F_STR("error", strerror(-result)),
@@ -94,24 +74,21 @@ static int failed_on(const struct log *log, const char *what, const char *path, 
     return rc;
 }
 
-/* Make `path` and the directories above it that are missing, each durable in the one above. */
-static int make_directories(struct log *log, const char *path) {
+/* Make `path` and the directories above it that are missing. They become durable before the log's first segment is
+ * made; until then there is nothing to lose. */
+static int make_directories(const struct log *log, const char *path) {
     const struct vfs *vfs = log->vfs;
     int result = vfs->mkdir(vfs->context, path);
-    if (result < 0 && result != -ENOENT)
-        return failed_on(log, "directory", path, result);
-    char *parent = parent_of(path);
+    if (result != -ENOENT)
+        return result < 0 ? failed_on(log, "directory", path, result) : LASH_OK;
+    char *parent = log_parent(path);
     if (!parent)
         return LASH_NOMEM;
-    int rc = LASH_OK;
-    if (result == -ENOENT) {
-        rc = strcmp(parent, path) != 0 ? make_directories(log, parent) : LASH_IO;
-        result = rc ? 0 : vfs->mkdir(vfs->context, path);
-        if (result < 0)
-            rc = failed_on(log, "directory", path, result);
+    int rc = strcmp(parent, path) != 0 ? make_directories(log, parent) : LASH_IO;
+    if (!rc) {
+        result = vfs->mkdir(vfs->context, path);
+        rc = result < 0 ? failed_on(log, "directory", path, result) : LASH_OK;
     }
-    if (!rc)
-        rc = log_sync_dir(log, parent);
     mem_free(parent);
     return rc;
 }

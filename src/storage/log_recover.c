@@ -8,7 +8,7 @@
  *
  * The decisions:
  *
- *  A  no segments, no recycled files               a new log begins
+ *  A  no segments, no recycled files               a new log begins, once the directories above are durable
  *  B  no segments, but recycled files              LASH_CORRUPT: somebody took the segments away
  *  C  a number is missing between two segments     LASH_CORRUPT: likewise; trimming syncs the directory file by file
  *  D  a segment's first record is not valid, or    LASH_CORRUPT: both were durable before the file got its name
@@ -511,8 +511,10 @@ int log_recover(struct log *log, uint64_t *torn_bytes) {
         rc = fail(log, LASH_CORRUPT, 0, 0, "all segments are missing"); /* B */
     if (!rc)
         tidy_files(&recovery);
+    if (!rc && !recovery.sequence_count) /* A */
+        rc = log_sync_parents(log);
     if (!rc && !recovery.sequence_count)
-        rc = log_roll(log, 0); /* A */
+        rc = log_roll(log, 0);
     *torn_bytes = recovery.torn_bytes;
     log_reader_free(&recovery.reader);
     mem_free(recovery.sequences);

@@ -45,6 +45,25 @@ char *log_path(const char *dir, const char *name) {
     return path;
 }
 
+char *log_parent(const char *path) {
+    char *parent = mem_strdup(path);
+    if (!parent)
+        return NULL;
+    size_t end = strlen(parent);
+    while (end > 1 && parent[end - 1] == '/')
+        end--;
+    while (end && parent[end - 1] != '/')
+        end--;
+    while (end > 1 && parent[end - 1] == '/')
+        end--;
+    parent[end] = '\0';
+    if (!end) {
+        mem_free(parent);
+        return mem_strdup(".");
+    }
+    return parent;
+}
+
 int log_error_of(ssize_t result) {
     if (result == -ENOSPC || result == -EDQUOT)
         return LASH_FULL;
@@ -111,6 +130,23 @@ int log_sync_dir(struct log *log, const char *path) {
     if (result < 0 && log_error_of(result) == LASH_NOMEM)
         return LASH_NOMEM;
     return result < 0 ? sync_failed(log, "directory", result) : LASH_OK;
+}
+
+int log_sync_parents(struct log *log) {
+    char *path = log_parent(log->dir);
+    int rc = path ? log_sync_dir(log, path) : LASH_NOMEM;
+    while (!rc && strcmp(path, ".") != 0 && strcmp(path, "/") != 0) {
+        char *parent = log_parent(path);
+        mem_free(path);
+        path = parent;
+        int result = path ? log->vfs->sync_dir(log->vfs->context, path) : -ENOMEM;
+        if (result < 0 && log_error_of(result) == LASH_NOMEM)
+            rc = LASH_NOMEM;
+        else if (result < 0 && result != -EACCES)
+            rc = sync_failed(log, "directory", result);
+    }
+    mem_free(path);
+    return rc;
 }
 
 struct log_segment *log_current(const struct log *log) {

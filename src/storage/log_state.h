@@ -88,6 +88,9 @@ uint64_t log_segment_number(const char *name, const char *prefix);
 /* "dir/name", the caller's (mem_free); NULL when memory ran out. */
 char *log_path(const char *dir, const char *name);
 
+/* The directory that holds `path`, the caller's (mem_free); NULL when memory ran out. */
+char *log_parent(const char *path);
+
 /* The lash_error for a VFS result below 0. */
 int log_error_of(ssize_t result);
 
@@ -101,6 +104,10 @@ int log_write_zeros(const struct vfs *vfs, int file, uint64_t from, uint64_t to)
  * nothing could be tried for want of memory or files, which is no reason to die. */
 int log_sync_file(struct log *log, int file);
 int log_sync_dir(struct log *log, const char *path);
+
+/* Make the log's directory durable in the one above, that one in the next, and so on: whichever of them a process that
+ * was killed may have made. One far above that may not be read was not made by us. Errors: as log_sync_dir. */
+int log_sync_parents(struct log *log);
 
 /* The segment that is written to. */
 struct log_segment *log_current(const struct log *log);
