@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sim/crash.h"
 #include "sim/options.h"
 #include "sim/verbs.h"
 
@@ -19,6 +20,7 @@ static const struct {
     {"soak", soak_main, "new seeds, for as long as wanted"},
     {"shrink", shrink_main, "the fewest faults and events with which a seed still fails"},
     {"bench", bench_main, "how fast it is"},
+    {"crash", crash_main, "the log alone, stopped everywhere and in every way"},
 };
 
 static void help(FILE *out) {

@@ -31,6 +31,7 @@ struct memfs {
     memfs_hook hook;
     void *hook_context;
     uint64_t operations;
+    uint64_t changes;
     uint64_t fail_at; /* 0: nothing fails */
     uint64_t fail_count;
     enum memfs_fault fault;
@@ -107,10 +108,15 @@ static struct inode *find_file(const struct memfs *fs, const char *path) {
 
 /* ---- The table ------------------------------------------------------------------------------------ */
 
+static void change_names(struct memfs *fs, const char *remove, const char *add, struct inode *inode) {
+    fs->changes++;
+    names_change(&fs->names, remove, add, inode);
+}
+
 static struct inode *create(struct memfs *fs, const char *path) {
     struct inode *inode = inode_new(++fs->inode_number, path);
     list_push(&fs->inodes, &inode->link);
-    names_change(&fs->names, NULL, path, inode);
+    change_names(fs, NULL, path, inode);
     return inode;
 }
 
@@ -202,6 +208,7 @@ static ssize_t memfs_pwritev(void *context, int file, const struct iovec *parts,
     size = fitting(fs, handle->inode, size, offset);
     if (!size && total)
         return -ENOSPC;
+    fs->changes++;
     if (fault == MEMFS_ASTRAY)
         go_astray(fs, handle->inode, parts, size, offset);
     else
@@ -217,6 +224,7 @@ static int memfs_fdatasync(void *context, int file) {
     fs->cost += fs->costs.sync + (uint64_t)inode->dirty_count * fs->costs.sector_sync;
     if (fault == MEMFS_POWER_OFF)
         return -EIO;
+    fs->changes += inode->dirty_count || inode->size != inode->disk_size;
     if (fails(fault)) {
         inode_lose(inode, fault == MEMFS_EIO_SOME ? &fs->random : NULL);
         return -EIO;
@@ -233,6 +241,7 @@ static int memfs_fallocate(void *context, int file, uint64_t size) {
         return -EIO;
     if (lacks_room(fs, fault) || fitting(fs, inode, size, 0) < size)
         return -ENOSPC;
+    fs->changes++;
     inode_extend(inode, size);
     return outcome(fault);
 }
@@ -260,7 +269,7 @@ static int memfs_rename(void *context, const char *from, const char *to) {
     if (!entry || !names_has_parent(&fs->names.seen, to))
         return -ENOENT;
     struct inode *inode = entry->inode;
-    names_change(&fs->names, from, to, inode);
+    change_names(fs, from, to, inode);
     if (inode)
         set_path(inode, to);
     return outcome(fault);
@@ -273,7 +282,7 @@ static int memfs_unlink(void *context, const char *path) {
         return -EIO;
     if (!names_find(&fs->names.seen, path))
         return -ENOENT;
-    names_change(&fs->names, path, NULL, NULL);
+    change_names(fs, path, NULL, NULL);
     return outcome(fault);
 }
 
@@ -290,7 +299,7 @@ static int memfs_mkdir(void *context, const char *path) {
         return -EEXIST;
     if (!names_has_parent(&fs->names.seen, path))
         return -ENOENT;
-    names_change(&fs->names, NULL, path, NULL);
+    change_names(fs, NULL, path, NULL);
     return outcome(fault);
 }
 
@@ -298,6 +307,7 @@ static int memfs_sync_dir(void *context, const char *path) {
     struct memfs *fs = context;
     enum memfs_fault fault = meet(fs, MEMFS_SYNC_DIR, path);
     fs->cost += fs->costs.sync;
+    fs->changes += fault != MEMFS_POWER_OFF && !list_empty(&fs->names.changes);
     if (fault == MEMFS_EIO_SOME)
         names_sync_some(&fs->names, path, &fs->random);
     if (fails(fault))
@@ -340,6 +350,7 @@ static int memfs_drop_cache(void *context, int file) {
     struct inode *inode = handle_of(fs, file)->inode;
     if (fails(meet(fs, MEMFS_DROP_CACHE, inode->path)))
         return -EIO;
+    fs->changes += inode->differs;
     inode_drop_cache(inode);
     return 0;
 }
@@ -452,6 +463,10 @@ void memfs_set_hook(struct memfs *fs, memfs_hook hook, void *context) {
 
 uint64_t memfs_operations(const struct memfs *fs) {
     return fs->operations;
+}
+
+uint64_t memfs_changes(const struct memfs *fs) {
+    return fs->changes;
 }
 
 void memfs_fail(struct memfs *fs, uint64_t n, enum memfs_fault fault) {

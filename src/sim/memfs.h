@@ -85,6 +85,9 @@ void memfs_set_hook(struct memfs *fs, memfs_hook hook, void *context);
 /* Operations so far since the last memfs_fail, memfs_power_on or creation. */
 uint64_t memfs_operations(const struct memfs *fs);
 
+/* Grows with each change to the disk, or to what waits to be written. */
+uint64_t memfs_changes(const struct memfs *fs);
+
 /* Count anew, and let the n-th operation from now on (1: the next) meet with `fault`; 0: none. */
 void memfs_fail(struct memfs *fs, uint64_t n, enum memfs_fault fault);
 

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "kit.h"
+#include "sim/kit.h"
 #include "sim/memfs.h"
 #include "storage/log_record.h"
 #include "storage/log_state.h"

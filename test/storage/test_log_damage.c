@@ -17,8 +17,8 @@
 #include <string.h>
 
 #include "base/crc32c.h"
-#include "kit.h"
 #include "lash/log.h"
+#include "sim/kit.h"
 #include "sim/memfs.h"
 #include "storage/log_record.h"
 #include "storage/log_state.h"

@@ -2,7 +2,7 @@
  *
  * Frames with contents that tell where they come from.
  */
-#include "kit.h"
+#include "sim/kit.h"
 
 #include <string.h>
 
@@ -89,59 +89,70 @@ void kit_state_trim(struct kit_state *state, lash_index index) {
     state->first = index + 1;
 }
 
-/* Take from a frame what counts: what lies from `next` on. */
-static void take(struct kit_state *state, const struct buf *buf, lash_index *next, lash_index last) {
+/* Take from a frame what counts: what lies from `next` on. False when it is not as kit_frame makes them. */
+static bool take(struct kit_state *state, const struct buf *buf, lash_index *next) {
     struct frame frame;
     size_t used;
-    int rc = frame_check(buf->data, buf->size, &frame, &used);
-    LASH_ASSERT(rc == 0 && used == buf->size);
-    LASH_ASSERT(frame.first <= *next);
+    if (frame_check(buf->data, buf->size, &frame, &used) || used != buf->size || frame.first > *next)
+        return false;
     struct frame_entry entry;
     size_t offset = 0;
     while (frame_next(buf->data, &frame, &offset, &entry)) {
-        LASH_ASSERT(entry.index <= last);
+        if (entry.index > state->last || (entry.index == *next && !is_filled(entry.data, entry.size)))
+            return false;
         if (entry.index != *next)
             continue;
-        LASH_ASSERT(is_filled(entry.data, entry.size));
         state->terms[entry.index] = frame.term;
         state->values[entry.index] = le64_get(entry.data);
         ++*next;
     }
+    return true;
 }
 
-static void check_runs(const struct log_recovered *recovered, const struct kit_state *state) {
+static bool runs_match(const struct log_recovered *recovered, const struct kit_state *state) {
     lash_index next = recovered->first_index;
     for (size_t i = 0; i < recovered->run_count; i++) {
         const struct lash_run *run = &recovered->runs[i];
-        LASH_ASSERT(run->first == next && run->count >= 1);
-        for (uint32_t j = 0; j < run->count; j++)
-            LASH_ASSERT(state->terms[next++] == run->term);
+        if (run->first != next || run->count < 1)
+            return false;
+        for (uint32_t j = 0; j < run->count; j++, next++)
+            if (next > state->last || state->terms[next] != run->term)
+                return false;
     }
-    LASH_ASSERT(next == recovered->last_index + 1);
+    return next == recovered->last_index + 1;
+}
+
+/* Read from *next on as many frames as come at once. */
+static int read_some(struct log *log, struct kit_state *state, lash_index *next) {
+    struct buf **frames;
+    size_t count;
+    int rc = log_read(log, *next, state->last, 1500, &frames, &count);
+    if (rc)
+        return rc;
+    lash_index before = *next;
+    for (size_t i = 0; i < count; i++) {
+        if (!take(state, frames[i], next))
+            rc = LASH_UNKNOWN;
+        buf_unref(frames[i]);
+    }
+    mem_free(frames);
+    return *next == before ? LASH_UNKNOWN : rc;
 }
 
 int kit_read(struct log *log, const struct log_recovered *recovered, struct kit_state *state) {
-    memset(state, 0, sizeof *state);
     state->term = recovered->term;
     state->vote = recovered->vote;
     state->first = recovered->first_index;
     state->last = recovered->last_index;
+    if (state->last >= KIT_ENTRIES_MAX || state->first > state->last + 1)
+        return LASH_UNKNOWN;
     lash_index next = state->first;
     while (next <= state->last) {
-        struct buf **frames;
-        size_t count;
-        int rc = log_read(log, next, state->last, 1500, &frames, &count);
+        int rc = read_some(log, state, &next);
         if (rc)
             return rc;
-        LASH_ASSERT(count);
-        for (size_t i = 0; i < count; i++) {
-            take(state, frames[i], &next, state->last);
-            buf_unref(frames[i]);
-        }
-        mem_free(frames);
     }
-    check_runs(recovered, state);
-    return LASH_OK;
+    return runs_match(recovered, state) ? LASH_OK : LASH_UNKNOWN;
 }
 
 bool kit_equal(const struct kit_state *a, const struct kit_state *b) {

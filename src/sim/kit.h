@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the tests of the log have in common: making frames, appending, and
- * reading a whole log back into something that can be compared.
+ * What the crash enumerator and the tests of the log have in common: making frames,
+ * appending, and reading a whole log back into something that can be compared.
  */
-#ifndef LASH_TEST_STORAGE_KIT_H
-#define LASH_TEST_STORAGE_KIT_H
+#ifndef LASH_SIM_KIT_H
+#define LASH_SIM_KIT_H
 
 #include "storage/log.h"
 
@@ -38,8 +38,8 @@ int kit_vote(struct log *log, lash_term term, lash_id vote);
 void kit_state_append(struct kit_state *state, lash_index first, uint32_t count, lash_term term, uint64_t salt);
 void kit_state_trim(struct kit_state *state, lash_index index);
 
-/* Read everything back: recovered gives term, vote and bounds, log_read the entries. Checks that the frames are
- * valid, without gaps, and match the runs. Returns log_read's error. */
+/* Read everything back: recovered gives term, vote and bounds, log_read the entries. Returns log_read's error, or
+ * LASH_UNKNOWN unless the frames are valid, without gaps, as they were made, and match the runs. */
 int kit_read(struct log *log, const struct log_recovered *recovered, struct kit_state *state);
 
 bool kit_equal(const struct kit_state *a, const struct kit_state *b);
