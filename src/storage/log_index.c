@@ -84,16 +84,25 @@ static void uncache(struct log_index *index, struct log_span *span) {
     span->frame = NULL;
 }
 
-/* Drop the last spans so that nothing from `first` on is left. */
-static void drop_suffix(struct log_index *index, lash_index first) {
-    while (index->count && index->spans[index->count - 1].first >= first)
-        uncache(index, &index->spans[--index->count]);
+static void drop_last(struct log_index *index) {
+    uncache(index, &index->spans[--index->count]);
     if (index->cached_from > index->count)
         index->cached_from = index->count;
-    if (index->count && log_index_last(index) >= first) {
-        struct log_span *last = &index->spans[index->count - 1];
-        last->count = (uint32_t)(first - last->first);
+}
+
+/* Drop the last spans so that nothing from `first` on is left. A span of which only trimmed entries would be left holds
+ * nothing that counts. */
+static void drop_suffix(struct log_index *index, lash_index first) {
+    while (index->count && index->spans[index->count - 1].first >= first)
+        drop_last(index);
+    if (!index->count || log_index_last(index) < first)
+        return;
+    if (first <= index->first_index) {
+        drop_last(index);
+        return;
     }
+    struct log_span *last = &index->spans[index->count - 1];
+    last->count = (uint32_t)(first - last->first);
 }
 
 void log_index_push(struct log_index *index, const struct log_span *span) {

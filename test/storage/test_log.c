@@ -267,6 +267,20 @@ static void trimming_recycles_segments_and_keeps_term_and_vote(void **state) {
     expect_same(fixture);
 }
 
+/* Of the frame that held the first entry only trimmed ones are left. */
+static void replacing_all_that_trimming_left_of_a_frame_leaves_no_empty_run(void **state) {
+    struct fixture *fixture = *state;
+    append(fixture, 1, 4, 1, 16);
+    trim(fixture, 3);
+    append(fixture, 4, 2, 2, 16);
+    sync_log(fixture);
+    reopen(fixture);
+    expect_same(fixture);
+    assert_int_equal(fixture->recovered.run_count, 1);
+    assert_int_equal(fixture->recovered.runs[0].first, 4);
+    assert_int_equal(fixture->recovered.runs[0].count, 2);
+}
+
 static void trimming_in_the_middle_of_a_frame_keeps_its_rest(void **state) {
     struct fixture *fixture = *state;
     append(fixture, 1, 10, 1, 16);
@@ -596,6 +610,7 @@ int main(void) {
         SCENARIO(segments_roll_over_and_keep_the_chain),
         SCENARIO(a_record_larger_than_a_segment_gets_one_of_its_own_size),
         SCENARIO(trimming_recycles_segments_and_keeps_term_and_vote),
+        SCENARIO(replacing_all_that_trimming_left_of_a_frame_leaves_no_empty_run),
         SCENARIO(trimming_in_the_middle_of_a_frame_keeps_its_rest),
         SCENARIO(a_reader_keeps_its_segment_from_being_recycled),
         SCENARIO(readers_and_the_writer_do_not_disturb_each_other),
