@@ -175,12 +175,15 @@ static int32_t next_pick(void *context, struct memfs_point point) {
 }
 
 static void try_picks(struct outcomes *outcomes) {
+    uint64_t number = outcomes->number++;
+    if (outcomes->crash->counts->violations >= VIOLATIONS_MAX)
+        return;
     struct memfs *fs = memfs_clone(outcomes->fs);
     memfs_seed(fs, random_next(&outcomes->crash->random));
     outcomes->next = 0;
     memfs_power_on_as(fs, next_pick, outcomes);
     outcomes->crash->counts->outcomes++;
-    outcomes->each(outcomes->crash, fs, outcomes->range, outcomes->number++);
+    outcomes->each(outcomes->crash, fs, outcomes->range, number);
 }
 
 static void pick_all(struct outcomes *outcomes, bool newest) {
@@ -326,7 +329,7 @@ static int go_on(struct crash *crash, struct process *process, const struct kit_
     lash_index first = now->last > now->first ? now->last : now->last + 1;
     uint64_t chance = random_next(&crash->random);
     after[0] = *now;
-    for (lash_index i = now->first; i <= now->last; i++)
+    for (lash_index i = now->first - 1; i <= now->last; i++)
         term = term > now->terms[i] ? term : now->terms[i] + 1;
     after[1] = after[0];
     after[1].term = term;
