@@ -75,8 +75,7 @@ static void client_next(struct world *world, uint32_t client) {
         return;
     world->clients[client].call = 0;
     if (!world->healed)
-        world_plan(world, 1 + world_random(world, DOMAIN_CLIENT, world->profile.think_span_us), EVENT_CLIENT, client,
-                   0);
+        world_plan(world, 1 + world_draw(world, DOMAIN_CLIENT, world->profile.think_span_us), EVENT_CLIENT, client, 0);
 }
 
 static void client_read_ended(struct world *world, const struct client_call *call, int error, lash_index index) {
@@ -149,6 +148,14 @@ void client_abandon(struct world_node *node) {
 
 /* ---- Begins ------------------------------------------------------------------------------------------------- */
 
+static void client_hand(struct world_node *node, struct request *request) {
+    struct list requests;
+    list_init(&requests);
+    list_push(&requests, &request->link);
+    replica_submit(node->replica, &requests);
+    world_turn_soon(node);
+}
+
 /* Give a request to a node that runs. */
 static void client_submit(struct world *world, size_t position, enum request_kind kind, uint64_t number,
                           uint32_t client) {
@@ -159,7 +166,7 @@ static void client_submit(struct world *world, size_t position, enum request_kin
         size = sizeof number;
         memcpy(data, &number, sizeof number);
         if (world->profile.data_max)
-            size += world_random(world, DOMAIN_CLIENT, world->profile.data_max);
+            size += world_draw(world, DOMAIN_CLIENT, world->profile.data_max);
         memset(data + sizeof number, (int)(number & 0xff), size - sizeof number);
     }
     struct request *request;
@@ -174,15 +181,11 @@ static void client_submit(struct world *world, size_t position, enum request_kin
     request->argument = call;
     if (client != WORLD_NO_CLIENT)
         world->clients[client].call = call->call;
-    struct list requests;
-    list_init(&requests);
-    list_push(&requests, &request->link);
     world->outstanding++;
-    replica_submit(node->replica, &requests);
-    world_turn_soon(node);
+    client_hand(node, request);
 }
 
-uint64_t world_propose(struct world *world, size_t position, uint32_t client) {
+static uint64_t client_propose(struct world *world, size_t position, uint32_t client) {
     world->commands =
         memory_room(world->commands, &world->commands_capacity, world->command_count + 1, sizeof *world->commands);
     uint64_t number = ++world->command_count;
@@ -191,16 +194,49 @@ uint64_t world_propose(struct world *world, size_t position, uint32_t client) {
     return number;
 }
 
-void world_read(struct world *world, size_t position, uint32_t client) {
+static void client_read(struct world *world, size_t position, uint32_t client) {
     TRACE(world, "n%zu is asked for read %llu", position + 1, (unsigned long long)world->calls + 1);
     client_submit(world, position, REQUEST_READ, 0, client);
+}
+
+uint64_t world_propose(struct world *world, size_t position) {
+    return client_propose(world, position, WORLD_NO_CLIENT);
+}
+
+void world_read(struct world *world, size_t position) {
+    client_read(world, position, WORLD_NO_CLIENT);
+}
+
+enum world_fate world_fate(const struct world *world, uint64_t number) {
+    LASH_ASSERT(number >= 1 && number <= world->command_count);
+    return (enum world_fate)world->commands[number - 1].fate;
+}
+
+static void client_transferred(void *argument, int error, lash_index index) {
+    struct world *world = argument;
+    if (index != 0)
+        world_fail(world, "contract", "a transfer ends with index %llu", (unsigned long long)index);
+    TRACE(world, "a transfer ends: %s", lash_strerror(error));
+    world->tally.transfers++;
+    world->transfer_error = error;
+}
+
+void world_transfer(struct world *world, size_t position, size_t target) {
+    struct world_node *node = &world->nodes[position];
+    struct request *request;
+    int error = request_new(&node->gauge, REQUEST_TRANSFER, NULL, 0, &request);
+    LASH_ASSERT(!error);
+    request->target = target < world->count ? target + 1 : 0;
+    request->done = client_transferred;
+    request->argument = world;
+    client_hand(node, request);
 }
 
 /* Ask a node that runs; when the one chosen does not, later. */
 void client_event(struct world *world, const struct event *event) {
     struct world_client *client = &world->clients[event->subject];
-    size_t position = (size_t)world_random(world, DOMAIN_CLIENT, world->count);
-    bool read = world_random(world, DOMAIN_CLIENT, 100) < world->profile.read_percent;
+    size_t position = (size_t)world_draw(world, DOMAIN_CLIENT, world->count);
+    bool read = world_draw(world, DOMAIN_CLIENT, 100) < world->profile.read_percent;
     const struct world_node *node = &world->nodes[position];
     if (world->healed || client->call)
         return;
@@ -211,8 +247,8 @@ void client_event(struct world *world, const struct event *event) {
     if (client->again || !read) {
         client->retries += client->again != 0;
         client->again = 0;
-        world_propose(world, position, event->subject);
+        (void)client_propose(world, position, event->subject);
     } else {
-        world_read(world, position, event->subject);
+        client_read(world, position, event->subject);
     }
 }

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "node/replica_state.h"
 #include "sim/world.h"
+#include "storage/log_state.h"
 
 enum { FAULT_OPERATIONS = 40 /* a fault of a disk hits one of so many next operations */ };
 
@@ -138,7 +139,8 @@ static bool fault_crash_at(struct world *world, const struct fault_draw *draw) {
 }
 
 static bool fault_eio(struct world *world, const struct fault_draw *draw) {
-    return fault_disk(world, draw, draw->flag ? MEMFS_EIO : MEMFS_EIO_DONE, "eio");
+    static const enum memfs_fault kinds[] = {MEMFS_EIO, MEMFS_EIO_DONE, MEMFS_EIO_SOME, MEMFS_EIO};
+    return fault_disk(world, draw, kinds[draw->number / FAULT_OPERATIONS % 4], "eio");
 }
 
 static bool fault_short(struct world *world, const struct fault_draw *draw) {
@@ -172,10 +174,32 @@ static bool fault_lose(struct world *world, const struct fault_draw *draw) {
     return true;
 }
 
+/* A segment that is not written to any more holds only what was durable before the next one began. */
 static bool fault_rot(struct world *world, const struct fault_draw *draw) {
-    (void)world;
-    (void)draw;
-    return false;
+    struct world_node *node = &world->nodes[draw->a];
+    char path[sizeof "log/" + LOG_NAME_SIZE] = "log/";
+    if (!node->replica || node->log->segment_count < 2 || (!node->damaged && !world_may_damage(world)))
+        return false;
+    const struct log_segment *segment = node->log->segments[draw->number % (node->log->segment_count - 1)];
+    uint64_t offset = draw->lasting_us * 7919 % segment->size;
+    log_segment_name(path + sizeof "log/" - 1, segment->sequence);
+    if (!memfs_rot(node->disk, path, offset, (uint8_t)(1U << draw->number % 8)))
+        return false;
+    TRACE(world, "FAULT rot: n%zu's %s at %llu", draw->a + 1, path, (unsigned long long)offset);
+    node->damaged = true;
+    return true;
+}
+
+static bool fault_transfer(struct world *world, const struct fault_draw *draw) {
+    const struct world_node *node = &world->nodes[draw->a];
+    size_t leader = world_known_leader(world);
+    size_t asked = leader < world->count && draw->flag ? leader : draw->a;
+    node = &world->nodes[asked];
+    if (!node->replica || node->paused_us > world->now_us)
+        return false;
+    TRACE(world, "FAULT transfer: n%zu is asked to hand over to n%zu", asked + 1, draw->b + 1);
+    world_transfer(world, asked, draw->number % 4 == 0 ? world->count : draw->b);
+    return true;
 }
 
 /* ---- Clocks --------------------------------------------------------------------------------------------------- */
@@ -204,13 +228,13 @@ static bool (*const fault_handlers[FAULT_PACKET])(struct world *world, const str
     [FAULT_STALL] = fault_stall,       [FAULT_EIO] = fault_eio,
     [FAULT_SHORT] = fault_short,       [FAULT_FULL] = fault_full,
     [FAULT_MEMORY] = fault_memory,     [FAULT_STEP] = fault_step,
-    [FAULT_DRIFT] = fault_drift,       [FAULT_LOSE] = fault_lose,
-    [FAULT_ROT] = fault_rot,
+    [FAULT_DRIFT] = fault_drift,       [FAULT_TRANSFER] = fault_transfer,
+    [FAULT_LOSE] = fault_lose,         [FAULT_ROT] = fault_rot,
 };
 
 static void fault_plan(struct world *world, unsigned kind, uint64_t count) {
     uint64_t every = world->profile.every[kind];
-    world_plan(world, every / 4 + world_random(world, DOMAIN_FAULTS + kind, every * 3 / 2), EVENT_FAULT, kind, count);
+    world_plan(world, every / 4 + world_draw(world, DOMAIN_FAULTS + kind, every * 3 / 2), EVENT_FAULT, kind, count);
 }
 
 void fault_begin(struct world *world) {
@@ -232,11 +256,11 @@ static bool fault_wanted(const struct world *world, uint64_t number) {
 void fault_event(struct world *world, const struct event *event) {
     unsigned kind = event->subject;
     enum world_domain domain = DOMAIN_FAULTS + kind;
-    struct fault_draw draw = {.a = (size_t)world_random(world, domain, world->count),
-                              .b = (size_t)world_random(world, domain, world->count),
-                              .lasting_us = world_random(world, domain, world->profile.lasting_us),
-                              .number = world_random(world, domain, UINT32_MAX),
-                              .flag = world_random(world, domain, 2) != 0};
+    struct fault_draw draw = {.a = (size_t)world_draw(world, domain, world->count),
+                              .b = (size_t)world_draw(world, domain, world->count),
+                              .lasting_us = world_draw(world, domain, world->profile.lasting_us),
+                              .number = world_draw(world, domain, UINT32_MAX),
+                              .flag = world_draw(world, domain, 2) != 0};
     if (world->healed)
         return;
     fault_plan(world, kind, event->argument + 1);
@@ -250,7 +274,7 @@ void fault_event(struct world *world, const struct event *event) {
 
 bool fault_of_packet(struct world *world, enum fault kind) {
     uint64_t every = world->profile.every[kind];
-    if (!every || world->healed || world_random(world, DOMAIN_FAULTS + kind, 1000000) >= every)
+    if (!every || world->healed || world_draw(world, DOMAIN_FAULTS + kind, 1000000) >= every)
         return false;
     world->tally.faults[kind]++;
     return true;

@@ -42,9 +42,11 @@ static bool heal_converged(const struct world *world) {
     return true;
 }
 
-static void heal_wait(struct world *world, const char *what) {
+/* Steps until `reached`, looked for after every so many events, or P2 is broken. */
+static void heal_wait(struct world *world, bool (*reached)(const struct world *world), uint64_t every,
+                      const char *what) {
     uint64_t end_us = world->now_us + world->profile.heartbeat_ms * 10000 * HEAL_ELECTIONS_MAX;
-    for (uint64_t i = 0; i % HEAL_LOOK_EVERY != 0 || !heal_converged(world); i++) {
+    for (uint64_t i = 0; i % every != 0 || !reached(world); i++) {
         if (world->now_us > end_us || !world_step(world))
             world_fail(world, "P2", "%s within %d election timeouts", what, HEAL_ELECTIONS_MAX);
     }
@@ -59,19 +61,18 @@ static void heal_start(struct world *world) {
             network_up(world, i);
 }
 
-/* Every node takes a command and a read. */
-static void heal_ask(struct world *world) {
+void world_ask_all(struct world *world) {
     uint64_t done = world->tally.done;
     uint64_t reads = world->tally.reads;
     size_t asked = 0;
     for (size_t i = 0; i < world->count; i++) {
         if (!world->nodes[i].replica)
             continue;
-        (void)world_propose(world, i, WORLD_NO_CLIENT);
-        world_read(world, i, WORLD_NO_CLIENT);
+        (void)world_propose(world, i);
+        world_read(world, i);
         asked++;
     }
-    heal_wait(world, "healed nodes did not carry out what they were asked for");
+    heal_wait(world, heal_converged, HEAL_LOOK_EVERY, "healed nodes did not carry out what they were asked for");
     if (world->tally.done != done + asked || world->tally.reads != reads + asked)
         world_fail(world, "P2", "of %zu commands and reads at healed nodes %llu and %llu were carried out", asked,
                    (unsigned long long)(world->tally.done - done), (unsigned long long)(world->tally.reads - reads));
@@ -81,10 +82,26 @@ void world_heal(struct world *world) {
     TRACE(world, "HEAL");
     fault_end(world);
     heal_start(world);
-    heal_wait(world, "the cluster did not come together");
+    heal_wait(world, heal_converged, HEAL_LOOK_EVERY, "the cluster did not come together");
     for (size_t i = 0; i < world->count; i++)
         if (world->nodes[i].replica && world->nodes[i].machine.applied < world->acknowledged)
             world_fail(world, "D1", "n%zu has applied %llu, and %llu was acknowledged", i + 1,
                        (unsigned long long)world->nodes[i].machine.applied, (unsigned long long)world->acknowledged);
-    heal_ask(world);
+}
+
+static bool heal_quiet(const struct world *world) {
+    return world->outstanding == 0;
+}
+
+static bool heal_led(const struct world *world) {
+    return world_known_leader(world) < world->count;
+}
+
+void world_quiet(struct world *world) {
+    heal_wait(world, heal_quiet, 1, "requests did not end");
+}
+
+size_t world_leader(struct world *world) {
+    heal_wait(world, heal_led, 1, "no leader was known to all");
+    return world_known_leader(world);
 }

@@ -35,6 +35,12 @@ struct judge_term {
     lash_id votes[JUDGE_NODES_MAX + 1]; /* by voter */
 };
 
+/* Up to where leaders of up to this term have committed. */
+struct judge_mark {
+    lash_term term;
+    lash_index commit;
+};
+
 struct judge_node {
     struct judge_log memory; /* its core's, while it runs */
     struct judge_log disk;   /* what is durable */
@@ -59,6 +65,9 @@ struct judge {
     struct judge_index *indexes; /* of index i at i - 1 */
     uint64_t indexes_capacity;
     struct judge_log committed;
+    struct judge_mark *marks; /* terms and indexes rise */
+    uint64_t mark_count;
+    uint64_t marks_capacity;
 };
 
 /* ---- Logs ----------------------------------------------------------------------------------------- */
@@ -113,6 +122,7 @@ void judge_free(struct judge *judge) {
     memory_free(judge->indexes);
     memory_free(judge->terms);
     judge_log_free(&judge->committed);
+    memory_free(judge->marks);
     memory_free(judge);
 }
 
@@ -296,6 +306,26 @@ void judge_halt(struct judge *judge, lash_id id) {
 
 /* ---- Observation ---------------------------------------------------------------------------------- */
 
+/* What leaders of terms before this one have committed. */
+static uint64_t judge_committed_before(const struct judge *judge, lash_term term) {
+    uint64_t i = judge->mark_count;
+    while (i > 0 && judge->marks[i - 1].term >= term)
+        i--;
+    return i ? judge->marks[i - 1].commit : 0;
+}
+
+static void judge_mark(struct judge *judge, lash_term term, lash_index commit) {
+    struct judge_mark *last = judge->mark_count ? &judge->marks[judge->mark_count - 1] : NULL;
+    JUDGE_CHECK(judge, !last || last->term <= term, "L3",
+                "a leader of term %llu commits %llu behind what one of term %llu has committed", LLU term, LLU commit,
+                LLU last->term);
+    if (!last || last->term < term) {
+        judge->marks = memory_room(judge->marks, &judge->marks_capacity, judge->mark_count + 1, sizeof judge->marks[0]);
+        last = &judge->marks[judge->mark_count++];
+    }
+    *last = (struct judge_mark){term, commit};
+}
+
 static void judge_leader(struct judge *judge, lash_id id, lash_term term) {
     struct judge_node *node = judge_node(judge, id);
     struct judge_term *record = judge_term(judge, term);
@@ -303,7 +333,7 @@ static void judge_leader(struct judge *judge, lash_id id, lash_term term) {
                 LLU term, LLU record->leader, LLU id);
     record->leader = id;
     memset(node->matches, 0, sizeof node->matches);
-    uint64_t count = judge->committed.count;
+    uint64_t count = judge_committed_before(judge, term);
     JUDGE_CHECK(judge,
                 count <= node->memory.count &&
                     judge_log_chain(&node->memory, count) == judge_log_chain(&judge->committed, count),
@@ -327,6 +357,7 @@ static void judge_commit(struct judge *judge, lash_id id, lash_term term, lash_i
     JUDGE_CHECK(judge, judge_log_chain(log, known) == judge_log_chain(&judge->committed, known), "L4",
                 "n%llu commits %llu behind another log than what was committed up to %llu", LLU id, LLU commit,
                 LLU known);
+    judge_mark(judge, term, commit);
     struct judge_log added = {.entries = log->entries + known, .count = commit - known};
     judge_log_copy(&judge->committed, known, &added);
 }

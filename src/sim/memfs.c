@@ -13,7 +13,7 @@
 #include "raft/random.h"
 #include "sim/memfs_names.h"
 
-enum { HANDLES_MAX = 256 };
+enum { HANDLES_MAX = 1024 };
 
 struct handle {
     struct inode *inode; /* NULL: not open */

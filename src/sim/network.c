@@ -70,9 +70,9 @@ static struct world_packet *network_packet(struct world *world, const void *head
 static void network_push(struct world *world, size_t from, size_t to, struct world_packet *packet) {
     struct world_link *link = network_link(world, from, to);
     const struct profile *profile = &world->profile;
-    uint64_t us = profile->packet_us + world_random(world, DOMAIN_NETWORK, profile->packet_span_us);
+    uint64_t us = profile->packet_us + world_draw(world, DOMAIN_NETWORK, profile->packet_span_us);
     if (fault_of_packet(world, FAULT_DELAY))
-        us += world_random(world, DOMAIN_NETWORK, profile->heartbeat_ms * 20000);
+        us += world_draw(world, DOMAIN_NETWORK, profile->heartbeat_ms * 20000);
     if (world->now_us + us < link->last_us)
         us = link->last_us - world->now_us;
     link->last_us = world->now_us + us;
@@ -158,7 +158,7 @@ static void network_hand(struct world *world, size_t position, struct world_pack
     size_t size;
     const uint8_t *tail = network_tail(world, packet, &size);
     if (packet->flipped) {
-        uint64_t bit = world_random(world, DOMAIN_NETWORK, size * 8);
+        uint64_t bit = world_draw(world, DOMAIN_NETWORK, size * 8);
         world->scratch[bit / 8] ^= (uint8_t)(1U << bit % 8);
     }
     if (world->options.trace)
@@ -237,7 +237,7 @@ static void network_reconnect(struct world *world, size_t from, size_t to) {
     if (link->waiting || link->open || from == to)
         return;
     link->waiting = true;
-    world_plan(world, 1 + world_random(world, DOMAIN_NETWORK, world->profile.packet_span_us * 4), EVENT_CONNECT,
+    world_plan(world, 1 + world_draw(world, DOMAIN_NETWORK, world->profile.packet_span_us * 4), EVENT_CONNECT,
                (uint64_t)(link - world->links), 0);
 }
 
@@ -247,7 +247,7 @@ void network_break(struct world *world, size_t from, size_t to) {
         return;
     network_clear(world, link);
     link->broken = true;
-    world_plan(world, 1 + world_random(world, DOMAIN_NETWORK, world->profile.heartbeat_ms * 3000), EVENT_NOTICE,
+    world_plan(world, 1 + world_draw(world, DOMAIN_NETWORK, world->profile.heartbeat_ms * 3000), EVENT_NOTICE,
                (uint64_t)(link - world->links), link->generation);
 }
 
@@ -285,6 +285,8 @@ void network_up(struct world *world, size_t position) {
     for (size_t i = 0; i < world->count; i++) {
         if (i == position || !world->nodes[i].replica)
             continue;
+        if (world->options.manual)
+            world_connect(world, position, i);
         network_reconnect(world, position, i);
         network_reconnect(world, i, position);
     }
@@ -298,6 +300,8 @@ void network_down(struct world *world, size_t position) {
         network_clear(world, link);
         link->open = false;
         link->broken = false;
+        if (world->options.manual)
+            network_close(world, i, position);
         network_break(world, i, position);
     }
 }

@@ -13,7 +13,7 @@
 #include "sim/memory.h"
 #include "sim/world.h"
 
-enum { PROCESS_READ_BYTES = 1 << 20 };
+enum { PROCESS_READ_BYTES = 1 << 16 };
 
 /* ---- What a start finds ------------------------------------------------------------------------------ */
 
@@ -85,7 +85,7 @@ static void process_judge(struct world_node *node, const struct log_recovered *r
 /* ---- Starting ----------------------------------------------------------------------------------------- */
 
 static void process_start_later(struct world *world, size_t position) {
-    world_plan(world, 1 + world_random(world, DOMAIN_PROCESS, world->profile.lasting_us), EVENT_START, position, 0);
+    world_plan(world, 1 + world_draw(world, DOMAIN_PROCESS, world->profile.lasting_us), EVENT_START, position, 0);
 }
 
 /* The log could not be opened. */
@@ -96,7 +96,7 @@ static void process_failed(struct world_node *node, int error) {
     if (world->options.manual)
         world_fail(world, "contract", "n%u does not start: %s", (unsigned)node->id, lash_strerror(error));
     if (node->armed && memfs_failed(node->disk)) {
-        memfs_power_on(node->disk, MEMFS_GARBAGE, world_random(world, DOMAIN_DISK, UINT32_MAX));
+        memfs_power_on(node->disk, MEMFS_GARBAGE, world_draw(world, DOMAIN_DISK, UINT32_MAX));
         node->armed = false;
     } else if (error == LASH_CORRUPT) {
         if (!node->damaged)
@@ -116,13 +116,13 @@ static struct replica_options process_options(struct world_node *node) {
                                       .cluster_id = 1,
                                       .heartbeat_ms = profile->heartbeat_ms,
                                       .election_ms = profile->heartbeat_ms * 10,
-                                      .seed = world_random(world, DOMAIN_PROCESS, UINT32_MAX) + 1,
+                                      .seed = world_draw(world, DOMAIN_PROCESS, UINT32_MAX) + 1,
                                       .applied = node->machine.applied,
                                       .request_timeout_ms = profile->heartbeat_ms * 200,
                                       .recent_bytes_max = profile->recent_bytes_max,
                                       .machine = {.context = node, .apply = machine_apply},
                                       .gauge = &node->gauge};
-    options.sequence = (world_random(world, DOMAIN_PROCESS, UINT32_MAX) << 20) + 1;
+    options.sequence = (world_draw(world, DOMAIN_PROCESS, UINT32_MAX) << 20) + 1;
     options.configuration.count = (uint32_t)world->count;
     for (uint32_t i = 0; i < world->count; i++)
         options.configuration.members[i] = (struct lash_member){.id = i + 1, .flags = LASH_MEMBER_VOTER};
@@ -220,10 +220,10 @@ void world_power_off(struct world *world, size_t position) {
     struct world_node *node = &world->nodes[position];
     TRACE(world, "n%u's machine loses power", (unsigned)node->id);
     process_stop(world, position);
-    memfs_power_on(node->disk, (enum memfs_survival)world_random(world, DOMAIN_DISK, MEMFS_GARBAGE + 1),
-                   world_random(world, DOMAIN_DISK, UINT32_MAX));
+    memfs_power_on(node->disk, (enum memfs_survival)world_draw(world, DOMAIN_DISK, MEMFS_GARBAGE + 1),
+                   world_draw(world, DOMAIN_DISK, UINT32_MAX));
     node->machine = (struct world_machine){0};
-    node->clock = (struct world_clock){1000000 + world_random(world, DOMAIN_PROCESS, 1000000), world->now_us, 1000000};
+    node->clock = (struct world_clock){1000000 + world_draw(world, DOMAIN_PROCESS, 1000000), world->now_us, 1000000};
 }
 
 bool world_may_damage(const struct world *world) {

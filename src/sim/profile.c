@@ -10,39 +10,28 @@
 #include "raft/random.h"
 
 const char *const fault_names[FAULT_KINDS] = {
-    [FAULT_RESET] = "reset",
-    [FAULT_CLOG] = "clog",
-    [FAULT_ISOLATE] = "isolate",
-    [FAULT_PARTITION] = "partition",
-    [FAULT_KILL] = "kill",
-    [FAULT_POWER] = "power",
-    [FAULT_CRASH_AT] = "crash-at",
-    [FAULT_PAUSE] = "pause",
-    [FAULT_STALL] = "stall",
-    [FAULT_EIO] = "eio",
-    [FAULT_SHORT] = "short",
-    [FAULT_FULL] = "full",
-    [FAULT_MEMORY] = "memory",
-    [FAULT_STEP] = "step",
-    [FAULT_DRIFT] = "drift",
-    [FAULT_LOSE] = "lose",
-    [FAULT_ROT] = "rot",
-    [FAULT_DROP] = "drop",
-    [FAULT_DUPLICATE] = "duplicate",
-    [FAULT_REORDER] = "reorder",
-    [FAULT_DELAY] = "delay",
-    [FAULT_REFUSE] = "refuse",
-    [FAULT_FLIP] = "flip",
+    [FAULT_RESET] = "reset",       [FAULT_CLOG] = "clog",
+    [FAULT_ISOLATE] = "isolate",   [FAULT_PARTITION] = "partition",
+    [FAULT_KILL] = "kill",         [FAULT_POWER] = "power",
+    [FAULT_CRASH_AT] = "crash-at", [FAULT_PAUSE] = "pause",
+    [FAULT_STALL] = "stall",       [FAULT_EIO] = "eio",
+    [FAULT_SHORT] = "short",       [FAULT_FULL] = "full",
+    [FAULT_MEMORY] = "memory",     [FAULT_STEP] = "step",
+    [FAULT_DRIFT] = "drift",       [FAULT_LOSE] = "lose",
+    [FAULT_ROT] = "rot",           [FAULT_TRANSFER] = "transfer",
+    [FAULT_DROP] = "drop",         [FAULT_DUPLICATE] = "duplicate",
+    [FAULT_REORDER] = "reorder",   [FAULT_DELAY] = "delay",
+    [FAULT_REFUSE] = "refuse",     [FAULT_FLIP] = "flip",
 };
 
-/* The most that a seed gets of each: faults in two hundred election timeouts, or of a million packets. */
+/* The most that a seed gets of each: faults in sixty election timeouts, or of a million packets. */
 static const uint64_t profile_most[FAULT_KINDS] = {
-    [FAULT_RESET] = 120,   [FAULT_CLOG] = 60,     [FAULT_ISOLATE] = 60,      [FAULT_PARTITION] = 40,
-    [FAULT_KILL] = 40,     [FAULT_POWER] = 40,    [FAULT_CRASH_AT] = 40,     [FAULT_PAUSE] = 40,
-    [FAULT_STALL] = 40,    [FAULT_EIO] = 20,      [FAULT_SHORT] = 40,        [FAULT_FULL] = 15,
-    [FAULT_MEMORY] = 40,   [FAULT_STEP] = 20,     [FAULT_DRIFT] = 20,        [FAULT_LOSE] = 1,
-    [FAULT_ROT] = 4,       [FAULT_DROP] = 20000,  [FAULT_DUPLICATE] = 20000, [FAULT_REORDER] = 20000,
-    [FAULT_DELAY] = 20000, [FAULT_REFUSE] = 5000, [FAULT_FLIP] = 2000,
+    [FAULT_RESET] = 120,     [FAULT_CLOG] = 60,     [FAULT_ISOLATE] = 60,  [FAULT_PARTITION] = 40,
+    [FAULT_KILL] = 40,       [FAULT_POWER] = 40,    [FAULT_CRASH_AT] = 40, [FAULT_PAUSE] = 40,
+    [FAULT_STALL] = 40,      [FAULT_EIO] = 20,      [FAULT_SHORT] = 40,    [FAULT_FULL] = 15,
+    [FAULT_MEMORY] = 40,     [FAULT_STEP] = 20,     [FAULT_DRIFT] = 20,    [FAULT_LOSE] = 1,
+    [FAULT_ROT] = 4,         [FAULT_TRANSFER] = 40, [FAULT_DROP] = 20000,  [FAULT_DUPLICATE] = 20000,
+    [FAULT_REORDER] = 20000, [FAULT_DELAY] = 20000, [FAULT_REFUSE] = 5000, [FAULT_FLIP] = 2000,
 };
 
 enum fault fault_named(const char *name, unsigned size) {
@@ -100,7 +89,7 @@ static void profile_faults(struct profile *profile, uint64_t *random, uint64_t k
         if (!on)
             continue;
         profile->every[kind] =
-            kind >= FAULT_PACKET ? some / 1000 + 1 : 200 * profile_election_us(profile) * 1000 / (some ? some : 1);
+            kind >= FAULT_PACKET ? some / 1000 + 1 : 60 * profile_election_us(profile) * 1000 / (some ? some : 1);
     }
 }
 

@@ -27,6 +27,7 @@ enum fault {
     FAULT_STEP,      /* a clock leaps forward */
     FAULT_DRIFT,     /* a clock runs faster or slower from now on */
     FAULT_LOSE,      /* a machine is lost, with its disk */
+    FAULT_TRANSFER,  /* an operator has leadership handed over */
     FAULT_ROT,       /* a bit of a log's older part flips on disk */
     /* Those of single packets: how many of a million. */
     FAULT_DROP,      /* a packet is lost */

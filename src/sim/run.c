@@ -109,6 +109,7 @@ static void run_world(const struct run_settings *settings) {
     while (run_now.world->tally.events < settings->events && world_step(run_now.world))
         continue;
     world_heal(run_now.world);
+    world_ask_all(run_now.world);
     run_collect();
     world_free(run_now.world);
     run_now.world = NULL;

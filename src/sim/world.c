@@ -15,8 +15,16 @@
 
 enum { WORLD_TURNS_OF_8 = 6 /* turns that follow an event at once, of eight */, WORLD_TURN_SPAN_US = 200 };
 
-uint64_t world_random(struct world *world, enum world_domain domain, uint64_t below) {
+uint64_t world_draw(struct world *world, enum world_domain domain, uint64_t below) {
     return random_next(&world->random[domain]) % below;
+}
+
+uint64_t world_random(struct world *world, uint64_t below) {
+    return world_draw(world, DOMAIN_TEST, below);
+}
+
+uint64_t world_ms(const struct world *world) {
+    return world->now_us / 1000;
 }
 
 void world_plan(struct world *world, uint64_t in_us, enum world_event kind, uint64_t subject, uint64_t argument) {
@@ -97,6 +105,8 @@ static void world_judge_journal(struct world_node *node, const struct journal_ba
 
 void world_observe(struct world_node *node) {
     const struct lash_raft_status *status = &node->replica->status;
+    if (replica_error(node->replica))
+        return; /* it takes no part, and an entry that it had no memory for may be missing */
     world_judge_journal(node, &node->replica->journal.queued, status->role == LASH_LEADER);
     judge_observe(node->world->judge, node->id, status);
 }
@@ -177,9 +187,9 @@ static void world_env_submit(void *context, enum replica_executor executor, stru
             world_judge_journal(node, &journal->writing, node->replica->status.role == LASH_LEADER);
             node->journal_seen = 0;
         }
-        us = profile->disk_us + world_random(world, DOMAIN_DISK, profile->disk_span_us);
+        us = profile->disk_us + world_draw(world, DOMAIN_DISK, profile->disk_span_us);
     } else {
-        us = profile->apply_us + world_random(world, DOMAIN_PROCESS, profile->apply_span_us); /* reading, too */
+        us = profile->apply_us + world_draw(world, DOMAIN_PROCESS, profile->apply_span_us); /* reading, too */
     }
     world_plan(world, us, EVENT_WORK, node->id - 1, node->life * WORLD_EXECUTORS + executor);
 }
@@ -196,9 +206,18 @@ bool world_work(struct world *world, size_t position, enum replica_executor exec
     if (executor == REPLICA_LOG)
         world_written(node);
     list_push(&node->worked[executor], &job->link);
-    world_plan(world, 1 + world_random(world, DOMAIN_PROCESS, WORLD_TURN_SPAN_US), EVENT_DONE, position,
+    world_plan(world, 1 + world_draw(world, DOMAIN_PROCESS, WORLD_TURN_SPAN_US), EVENT_DONE, position,
                node->life * WORLD_EXECUTORS + executor);
     return true;
+}
+
+void world_release(struct world *world, size_t position, enum replica_executor executor, struct list *held) {
+    struct world_node *node = &world->nodes[position];
+    if (list_empty(held))
+        return;
+    list_splice(&node->queued[executor], held);
+    world_plan(world, 1, EVENT_WORK, position, node->life * WORLD_EXECUTORS + executor);
+    world_plan(world, 2, EVENT_DONE, position, node->life * WORLD_EXECUTORS + executor);
 }
 
 bool world_finish(struct world *world, size_t position, enum replica_executor executor) {
@@ -245,20 +264,22 @@ void world_turn(struct world *world, size_t position) {
         return;
     replica_turn(node->replica);
     world_observe(node);
-    replica_deliver(node->replica);
+    /* Where a process stops at once it tells nobody anything. */
+    if (!node->halted || world->options.manual)
+        replica_deliver(node->replica);
 }
 
 void world_turn_soon(struct world_node *node) {
     if (node->turn_planned)
         return;
     node->turn_planned = true;
-    world_plan(node->world, 1 + world_random(node->world, DOMAIN_PROCESS, WORLD_TURN_SPAN_US), EVENT_TURN, node->id - 1,
+    world_plan(node->world, 1 + world_draw(node->world, DOMAIN_PROCESS, WORLD_TURN_SPAN_US), EVENT_TURN, node->id - 1,
                node->life);
 }
 
 /* After an event the loop goes round at once, or after some more. */
 static void world_turn_mostly(struct world_node *node) {
-    if (world_random(node->world, DOMAIN_PROCESS, 8) < WORLD_TURNS_OF_8)
+    if (world_draw(node->world, DOMAIN_PROCESS, 8) < WORLD_TURNS_OF_8)
         world_turn(node->world, node->id - 1);
     else
         world_turn_soon(node);
@@ -328,8 +349,8 @@ static void world_kill_event(struct world *world, const struct event *event) {
     if (corrupt)
         world_lose(world, event->subject);
     else
-        world_plan(world, 1 + world_random(world, DOMAIN_PROCESS, world->profile.lasting_us), EVENT_START,
-                   event->subject, 0);
+        world_plan(world, 1 + world_draw(world, DOMAIN_PROCESS, world->profile.lasting_us), EVENT_START, event->subject,
+                   0);
 }
 
 static void world_room_event(struct world *world, const struct event *event) {
@@ -371,17 +392,17 @@ static void world_see_to(struct world_node *node) {
         return;
     if (node->armed && memfs_failed(node->disk)) {
         world_power_off(world, position);
-        world_plan(world, 1 + world_random(world, DOMAIN_PROCESS, world->profile.lasting_us), EVENT_START, position, 0);
+        world_plan(world, 1 + world_draw(world, DOMAIN_PROCESS, world->profile.lasting_us), EVENT_START, position, 0);
     } else if (node->halted) {
         world_kill(world, position);
-        world_plan(world, 1 + world_random(world, DOMAIN_PROCESS, world->profile.lasting_us), EVENT_START, position, 0);
+        world_plan(world, 1 + world_draw(world, DOMAIN_PROCESS, world->profile.lasting_us), EVENT_START, position, 0);
     } else if (replica_error(node->replica) && !node->ending) {
         int error = replica_error(node->replica);
         if (error == LASH_CORRUPT ? !node->damaged : !node->ailing && !node->full)
             world_fail(world, error == LASH_CORRUPT ? "D3" : "contract", "n%u stops taking part without a reason: %s",
                        (unsigned)node->id, lash_strerror(error));
         node->ending = true;
-        world_plan(world, 1 + world_random(world, DOMAIN_PROCESS, world->profile.lasting_us), EVENT_KILL, position,
+        world_plan(world, 1 + world_draw(world, DOMAIN_PROCESS, world->profile.lasting_us), EVENT_KILL, position,
                    node->life);
     }
 }
@@ -438,7 +459,7 @@ static void world_add_node(struct world *world, size_t position) {
     node->env.context = node;
     node->deadline_us = UINT64_MAX;
     node->timer_us = UINT64_MAX;
-    node->clock = (struct world_clock){1000000 + world_random(world, DOMAIN_PROCESS, 1000000), 0, 1000000};
+    node->clock = (struct world_clock){1000000 + world_draw(world, DOMAIN_PROCESS, 1000000), 0, 1000000};
     list_init(&node->calls);
     for (size_t i = 0; i < WORLD_EXECUTORS; i++) {
         list_init(&node->queued[i]);
@@ -464,7 +485,7 @@ struct world *world_new(const struct world_options *options) {
         (void)world_start(world, i);
     world->clients = memory_new(world->profile.clients, sizeof *world->clients);
     for (uint32_t i = 0; i < world->profile.clients; i++)
-        world_plan(world, world_random(world, DOMAIN_CLIENT, world->profile.think_span_us), EVENT_CLIENT, i, 0);
+        world_plan(world, world_draw(world, DOMAIN_CLIENT, world->profile.think_span_us), EVENT_CLIENT, i, 0);
     fault_begin(world);
     return world;
 }

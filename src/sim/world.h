@@ -157,6 +157,7 @@ struct world_tally {
     uint64_t events;
     uint64_t done, dropped, unsure, abandoned; /* commands */
     uint64_t reads, reads_failed;
+    uint64_t transfers; /* ends of them */
     uint64_t packets;
     uint64_t starts;
     uint64_t faults[FAULT_KINDS];
@@ -192,9 +193,10 @@ struct world {
     uint64_t outstanding;
     lash_index acknowledged; /* the highest index that a request ended with */
     struct world_client *clients;
-    bool healed;       /* no faults, no clients any more */
-    uint64_t fault_at; /* faults planned so far, by which each has its number */
-    uint64_t hash;     /* of all that happened */
+    int transfer_error; /* of the last transfer */
+    bool healed;        /* no faults, no clients any more */
+    uint64_t fault_at;  /* faults planned so far, by which each has its number */
+    uint64_t hash;      /* of all that happened */
     struct list free_packets;
     uint8_t *scratch;
     uint64_t scratch_capacity;
@@ -206,7 +208,9 @@ struct world *world_new(const struct world_options *options);
 /* Stop all that runs in order, and free it. */
 void world_free(struct world *world);
 
-uint64_t world_random(struct world *world, enum world_domain domain, uint64_t below);
+/* A number below `below` from a domain's stream, or from the tests' own. */
+uint64_t world_draw(struct world *world, enum world_domain domain, uint64_t below);
+uint64_t world_random(struct world *world, uint64_t below);
 void world_plan(struct world *world, uint64_t in_us, enum world_event kind, uint64_t subject, uint64_t argument);
 _Noreturn void world_fail(struct world *world, const char *invariant, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -227,6 +231,11 @@ void world_turn_soon(struct world_node *node);
 bool world_work(struct world *world, size_t position, enum replica_executor executor);
 bool world_finish(struct world *world, size_t position, enum replica_executor executor);
 
+/* Jobs that were held back, as by a disk that stands still, go on. */
+void world_release(struct world *world, size_t position, enum replica_executor executor, struct list *held);
+
+/* True time, and what a node's clock shows. */
+uint64_t world_ms(const struct world *world);
 uint64_t world_node_ms(const struct world_node *node);
 void world_clock_set(struct world_node *node, uint64_t step_us, uint64_t rate_ppm);
 
@@ -247,9 +256,14 @@ bool world_may_damage(const struct world *world);
 
 /* ---- Requests (client.c) ---------------------------------------------------------------------------- */
 
-/* Propose the next command at a node that runs; its number. */
-uint64_t world_propose(struct world *world, size_t position, uint32_t client);
-void world_read(struct world *world, size_t position, uint32_t client);
+/* At a node that runs. A command is the next one; its number. */
+uint64_t world_propose(struct world *world, size_t position);
+void world_read(struct world *world, size_t position);
+
+/* Ask a node to hand leadership to another one; to the best, when that is world->count. */
+void world_transfer(struct world *world, size_t position, size_t target);
+
+enum world_fate world_fate(const struct world *world, uint64_t number);
 void client_event(struct world *world, const struct event *event);
 void client_abandon(struct world_node *node);
 int machine_apply(void *context, const struct lash_command *commands, size_t count, lash_index last);
@@ -292,8 +306,15 @@ bool fault_of_packet(struct world *world, enum fault kind);
 size_t world_known_leader(const struct world *world);
 
 /* End faults and clients, start and connect everything that can be; then all must come to have applied the same within
- * a bounded time, and take requests again (P2). */
+ * a bounded time (P2). */
 void world_heal(struct world *world);
+
+/* Healed, it takes requests everywhere again (P2). */
+void world_ask_all(struct world *world);
+
+/* Steps until no request is outstanding, or until a node leads and all that run know it; its position (P2). */
+void world_quiet(struct world *world);
+size_t world_leader(struct world *world);
 
 /* ---- The account (trace.c) ------------------------------------------------------------------------------ */
 
