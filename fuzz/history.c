@@ -18,8 +18,8 @@ static const struct linear_limits limits = {.deadline = 0, .cache_bytes = 1 << 2
 
 static void check_op(const struct history *history, size_t at) {
     const struct history_op *op = &history->ops[at];
-    LASH_ASSERT(op->key < history->key_count && op->value < history->value_count);
-    LASH_ASSERT(op->expected < history->value_count && op->start <= op->end && op->line >= 1);
+    LASH_ASSERT(op->key < history->keys.count && op->value < history->values.count);
+    LASH_ASSERT(op->expected < history->values.count && op->start <= op->end && op->line >= 1);
     if (at == 0)
         return;
     const struct history_op *before = &history->ops[at - 1];

@@ -11,7 +11,7 @@
 struct cache_entry {
     struct cache_entry *next;
     uint64_t hash;
-    uint32_t value;
+    struct cache_state state;
     uint32_t first; /* words before this are all ones */
     uint32_t size;  /* words kept; those behind are all zero */
     uint64_t bits[];
@@ -44,7 +44,7 @@ static bool cache_grow(struct cache *cache) {
     return true;
 }
 
-enum cache_result cache_insert(struct cache *cache, const uint64_t *bits, size_t words, uint32_t value) {
+enum cache_result cache_insert(struct cache *cache, const uint64_t *bits, size_t words, struct cache_state state) {
     if (cache->count >= cache->capacity && !cache_grow(cache))
         return CACHE_FULL;
     size_t first = 0;
@@ -53,14 +53,15 @@ enum cache_result cache_insert(struct cache *cache, const uint64_t *bits, size_t
     size_t end = words;
     while (end > first && bits[end - 1] == 0)
         end--;
-    uint64_t hash = mix(mix(0x243f6a8885a308d3u, first), (uint64_t)value << 32 | (end - first));
+    uint64_t hash = mix(mix(0x243f6a8885a308d3u, first), end - first);
+    hash = mix(mix(hash, state.words[0]), state.words[1]);
     for (size_t word = first; word < end; word++)
         hash = mix(hash, bits[word]);
     struct cache_entry **bucket = &cache->buckets[hash & (cache->capacity - 1)];
     size_t bytes = (end - first) * sizeof *bits;
     for (const struct cache_entry *entry = *bucket; entry; entry = entry->next)
-        if (entry->hash == hash && entry->value == value && entry->first == first && entry->size == end - first &&
-            memcmp(entry->bits, bits + first, bytes) == 0)
+        if (entry->hash == hash && memcmp(&entry->state, &state, sizeof state) == 0 && entry->first == first &&
+            entry->size == end - first && memcmp(entry->bits, bits + first, bytes) == 0)
             return CACHE_KNOWN;
 
     struct cache_entry *entry = NULL;
@@ -68,7 +69,7 @@ enum cache_result cache_insert(struct cache *cache, const uint64_t *bits, size_t
         entry = mem_alloc(sizeof *entry + bytes);
     if (!entry)
         return CACHE_FULL;
-    *entry = (struct cache_entry){*bucket, hash, value, (uint32_t)first, (uint32_t)(end - first)};
+    *entry = (struct cache_entry){*bucket, hash, state, (uint32_t)first, (uint32_t)(end - first)};
     memcpy(entry->bits, bits + first, bytes);
     *bucket = entry;
     cache->count++;

@@ -15,66 +15,6 @@
 #define LINE_BYTES_MAX (1u << 20)
 #define OPS_MAX UINT32_MAX
 
-/* ---- Numbering texts ------------------------------------------------------------------------------ */
-
-/* An open hash table from texts to their numbers; 0 marks an empty slot, so numbers are kept raised by one. */
-struct table {
-    uint32_t *slots;
-    size_t capacity; /* a power of two, or 0 */
-};
-
-struct history_index {
-    struct table keys;
-    struct table values;
-};
-
-static uint64_t text_hash(const char *text) {
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (; *text; text++)
-        hash = (hash ^ (uint8_t)*text) * 0x100000001b3u;
-    return hash;
-}
-
-static uint32_t *table_slot(const struct table *table, char *const *texts, const char *text) {
-    size_t at = text_hash(text) & (table->capacity - 1);
-    while (table->slots[at] != 0 && strcmp(texts[table->slots[at] - 1], text) != 0)
-        at = (at + 1) & (table->capacity - 1);
-    return &table->slots[at];
-}
-
-static bool table_grow(struct table *table, char *const *texts, size_t count) {
-    struct table bigger = {.capacity = table->capacity ? table->capacity * 2 : 64};
-    bigger.slots = mem_calloc(bigger.capacity, sizeof *bigger.slots);
-    if (!bigger.slots)
-        return false;
-    for (size_t at = 0; at < count; at++)
-        *table_slot(&bigger, texts, texts[at]) = (uint32_t)at + 1;
-    mem_free(table->slots);
-    *table = bigger;
-    return true;
-}
-
-/* The number of `text`, new or old, in *number. False when memory ran out. */
-static bool intern(struct table *table, char ***texts, size_t *count, const char *text, uint32_t *number) {
-    if (*count * 2 >= table->capacity && !table_grow(table, *texts, *count))
-        return false;
-    uint32_t *slot = table_slot(table, *texts, text);
-    if (*slot == 0) {
-        /* Room is doubled whenever the count is a power of two. */
-        bool full = (*count & (*count - 1)) == 0;
-        char **more = full ? mem_realloc(*texts, (*count ? *count * 2 : 1) * sizeof *more) : *texts;
-        if (!more)
-            return false;
-        *texts = more;
-        more[*count] = mem_strdup(text);
-        if (!more[*count])
-            return false;
-        *slot = (uint32_t)++ * count;
-    }
-    *number = *slot - 1;
-    return true;
-}
-
 /* ---- One line ------------------------------------------------------------------------------------- */
 
 static const char out_of_memory[] = "out of memory";
@@ -112,9 +52,7 @@ static const char *get_value(struct history *history, struct json_object *object
     if (!json_object_is_type(value, json_type_string))
         return complaint;
     /* Values are numbered from 1; the absent one has the text that no line can spell. */
-    bool room =
-        intern(&history->index->values, &history->values, &history->value_count, json_object_get_string(value), number);
-    return room ? NULL : out_of_memory;
+    return texts_number(&history->values, json_object_get_string(value), number) ? NULL : out_of_memory;
 }
 
 static const char *parse_op(struct history *history, struct json_object *object, struct history_op *op) {
@@ -152,8 +90,7 @@ static const char *parse_op(struct history *history, struct json_object *object,
         wrong = get_value(history, object, "expected", "\"expected\" is missing or not a string", &op->expected);
     if (!wrong && !reads && op->value == HISTORY_ABSENT)
         wrong = "a write has no value";
-    if (!wrong &&
-        !intern(&history->index->keys, &history->keys, &history->key_count, json_object_get_string(key), &op->key))
+    if (!wrong && !texts_number(&history->keys, json_object_get_string(key), &op->key))
         wrong = out_of_memory;
     return wrong;
 }
@@ -199,10 +136,8 @@ static const char *read_line(struct history *history, const char *text, uint32_t
 
 static bool history_init(struct history *history) {
     uint32_t absent = 0;
-    *history = (struct history){.index = mem_calloc(1, sizeof(struct history_index))};
-    return history->index &&
-           intern(&history->index->values, &history->values, &history->value_count, "\x01", &absent) &&
-           absent == HISTORY_ABSENT;
+    *history = (struct history){.ops = NULL};
+    return texts_number(&history->values, "\x01", &absent) && absent == HISTORY_ABSENT;
 }
 
 bool history_read(FILE *file, struct history *history, char *problem, size_t room) {
@@ -231,21 +166,10 @@ bool history_read(FILE *file, struct history *history, char *problem, size_t roo
     return true;
 }
 
-static void texts_free(char **texts, size_t count) {
-    for (size_t at = 0; at < count; at++)
-        mem_free(texts[at]);
-    mem_free(texts);
-}
-
 void history_free(struct history *history) {
-    texts_free(history->keys, history->key_count);
-    texts_free(history->values, history->value_count);
+    texts_free(&history->keys);
+    texts_free(&history->values);
     mem_free(history->ops);
-    if (history->index) {
-        mem_free(history->index->keys.slots);
-        mem_free(history->index->values.slots);
-        mem_free(history->index);
-    }
     *history = (struct history){.ops = NULL};
 }
 
@@ -260,7 +184,7 @@ size_t history_key_end(const struct history *history, size_t first) {
 /* ---- Printing ------------------------------------------------------------------------------------- */
 
 static const char *value_text(const struct history *history, uint32_t value) {
-    return value == HISTORY_ABSENT ? "(absent)" : history->values[value];
+    return value == HISTORY_ABSENT ? "(absent)" : history->values.list[value];
 }
 
 void history_print(const struct history *history, const struct history_op *op, uint64_t zero, FILE *out) {

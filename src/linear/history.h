@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "linear/texts.h"
+
 enum history_kind { HISTORY_PUT, HISTORY_GET, HISTORY_CAS };
 
 enum history_outcome {
@@ -39,11 +41,8 @@ struct history_op {
 struct history {
     struct history_op *ops; /* sorted by key, then start, then line */
     size_t count;
-    char **keys;
-    size_t key_count;
-    char **values; /* the first stands for absence */
-    size_t value_count;
-    struct history_index *index; /* of keys and values, by text */
+    struct texts keys;
+    struct texts values; /* the first stands for absence */
 };
 
 /* Read a history. On failure returns false, and `problem` says what is wrong and in which line; the history is empty

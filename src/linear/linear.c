@@ -11,22 +11,15 @@
  */
 #include "linear/linear.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/assert.h"
 #include "base/buf.h"
 #include "linear/cache.h"
+#include "linear/order.h"
 
-#define NONE UINT32_MAX
 #define STEPS_BETWEEN_CLOCKS 4096
-
-/* A place in the list: the start or the end of an operation. Events 2i and 2i + 1 are operation i's. */
-struct event {
-    uint64_t time;
-    uint32_t next, prev; /* NONE at the ends; the list's head is in the search */
-};
 
 struct choice {
     uint32_t op;
@@ -36,10 +29,7 @@ struct choice {
 struct search {
     struct history_op *ops; /* a copy, without what cannot matter */
     size_t count;
-    struct event *events;
-    uint32_t *order; /* events by time, for building the list */
-    uint32_t head;
-    size_t ends_left; /* in the list */
+    struct order order;
     struct choice *choices;
     size_t depth;
     uint64_t *linearized; /* a bit for each operation */
@@ -146,114 +136,41 @@ static bool copy_relevant(struct search *search, const struct history_op *ops, s
     return true;
 }
 
-/* ---- The list ------------------------------------------------------------------------------------- */
-
-static const struct event *sorted_events; /* for qsort, which hands nothing on; the checker has one thread */
-
-static int event_order(const void *left, const void *right) {
-    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-    uint64_t at = sorted_events[a].time, bt = sorted_events[b].time;
-    if (at != bt)
-        return at < bt ? -1 : 1;
-    /* At one instant, starts come first: the operations are taken for concurrent. */
-    if ((a & 1) != (b & 1))
-        return (a & 1) ? 1 : -1;
-    return a < b ? -1 : a > b;
-}
-
-static void list_build(struct search *search) {
-    size_t used = 0;
-    for (uint32_t op = 0; op < search->count; op++) {
-        search->events[(size_t)2 * op].time = search->ops[op].start;
-        search->order[used++] = 2 * op;
-        if (search->ops[op].outcome == HISTORY_OK) {
-            search->events[(size_t)2 * op + 1].time = search->ops[op].end;
-            search->order[used++] = 2 * op + 1;
-            search->ends_left++;
-        }
-    }
-    sorted_events = search->events;
-    qsort(search->order, used, sizeof *search->order, event_order);
-    search->head = used > 0 ? search->order[0] : NONE;
-    for (size_t at = 0; at < used; at++) {
-        struct event *event = &search->events[search->order[at]];
-        event->prev = at > 0 ? search->order[at - 1] : NONE;
-        event->next = at + 1 < used ? search->order[at + 1] : NONE;
-    }
-}
-
-static void event_remove(struct search *search, uint32_t at) {
-    const struct event *event = &search->events[at];
-    if (event->prev == NONE)
-        search->head = event->next;
-    else
-        search->events[event->prev].next = event->next;
-    if (event->next != NONE)
-        search->events[event->next].prev = event->prev;
-}
-
-/* Undoes the latest event_remove that is not undone. */
-static void event_restore(struct search *search, uint32_t at) {
-    const struct event *event = &search->events[at];
-    if (event->prev == NONE)
-        search->head = at;
-    else
-        search->events[event->prev].next = at;
-    if (event->next != NONE)
-        search->events[event->next].prev = at;
-}
-
-static void op_lift(struct search *search, uint32_t op) {
-    event_remove(search, 2 * op);
-    if (search->ops[op].outcome == HISTORY_OK) {
-        event_remove(search, 2 * op + 1);
-        search->ends_left--;
-    }
-}
-
-static void op_unlift(struct search *search, uint32_t op) {
-    if (search->ops[op].outcome == HISTORY_OK) {
-        event_restore(search, 2 * op + 1);
-        search->ends_left++;
-    }
-    event_restore(search, 2 * op);
-}
-
 /* ---- The search ----------------------------------------------------------------------------------- */
 
 static void bit_flip(struct search *search, uint32_t op) {
     search->linearized[op / 64] ^= (uint64_t)1 << op % 64;
 }
 
-static bool out_of_time(struct search *search) {
-    if (search->deadline == 0 || ++search->steps % STEPS_BETWEEN_CLOCKS != 0)
+bool linear_out_of_time(uint64_t deadline, uint64_t *steps) {
+    if (deadline == 0 || ++*steps % STEPS_BETWEEN_CLOCKS != 0)
         return false;
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec >= search->deadline;
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec >= deadline;
 }
 
 static enum linear_verdict search_run(struct search *search, uint32_t value) {
-    uint32_t at = search->head;
-    while (search->ends_left > 0) {
-        LASH_ASSERT(at != NONE);
+    uint32_t at = search->order.head;
+    while (search->order.ends_left > 0) {
+        LASH_ASSERT(at != ORDER_NONE);
         uint32_t op = at / 2, after = 0;
-        if (out_of_time(search))
+        if (linear_out_of_time(search->deadline, &search->steps))
             return LINEAR_UNDECIDED;
-        if (at & 1) { /* an end */
+        if (order_is_end(at)) {
             if (search->depth == 0)
                 return LINEAR_NO;
             const struct choice *undone = &search->choices[--search->depth];
             value = undone->value;
             bit_flip(search, undone->op);
-            op_unlift(search, undone->op);
-            at = search->events[(size_t)2 * undone->op].next;
+            order_unlift(&search->order, undone->op);
+            at = search->order.events[(size_t)2 * undone->op].next;
             continue;
         }
         enum cache_result seen = CACHE_KNOWN;
         if (register_step(&search->ops[op], value, &after)) {
             bit_flip(search, op);
-            seen = cache_insert(&search->cache, search->linearized, search->words, after);
+            seen = cache_insert(&search->cache, search->linearized, search->words, (struct cache_state){{after}});
             if (seen != CACHE_NEW)
                 bit_flip(search, op);
         }
@@ -262,35 +179,41 @@ static enum linear_verdict search_run(struct search *search, uint32_t value) {
         if (seen == CACHE_NEW) {
             search->choices[search->depth++] = (struct choice){op, value};
             value = after;
-            op_lift(search, op);
-            at = search->head;
+            order_lift(&search->order, op);
+            at = search->order.head;
         } else {
-            at = search->events[at].next;
+            at = search->order.events[at].next;
         }
     }
     return LINEAR_YES;
+}
+
+/* The list of the operations' starts and ends. */
+static bool search_order(struct search *search) {
+    struct order_span *spans = mem_calloc(search->count + 1, sizeof *spans);
+    for (size_t at = 0; at < search->count && spans; at++) {
+        const struct history_op *op = &search->ops[at];
+        spans[at] = (struct order_span){op->start, op->end, op->outcome == HISTORY_OK};
+    }
+    bool built = spans && order_build(&search->order, spans, search->count);
+    mem_free(spans);
+    return built;
 }
 
 enum linear_verdict linear_check(const struct history_op *ops, size_t count, uint32_t initial,
                                  const struct linear_limits *limits) {
     struct search search = {.deadline = limits->deadline, .cache = {.bytes_max = limits->cache_bytes}};
     enum linear_verdict verdict = LINEAR_UNDECIDED;
-    if (copy_relevant(&search, ops, count, initial)) {
-        LASH_ASSERT(search.count < NONE / 2);
+    if (copy_relevant(&search, ops, count, initial) && search_order(&search)) {
         search.words = search.count / 64 + 1;
-        search.events = mem_calloc(2 * search.count + 1, sizeof *search.events);
-        search.order = mem_calloc(2 * search.count + 1, sizeof *search.order);
         search.choices = mem_calloc(search.count + 1, sizeof *search.choices);
         search.linearized = mem_calloc(search.words, sizeof *search.linearized);
-        if (search.events && search.order && search.choices && search.linearized) {
-            list_build(&search);
+        if (search.choices && search.linearized)
             verdict = search_run(&search, initial);
-        }
     }
     cache_free(&search.cache);
+    order_free(&search.order);
     mem_free(search.ops);
-    mem_free(search.events);
-    mem_free(search.order);
     mem_free(search.choices);
     mem_free(search.linearized);
     return verdict;

@@ -28,6 +28,9 @@ struct linear_limits {
     size_t cache_bytes; /* for states seen before */
 };
 
+/* Whether the deadline (as in the limits) has passed; looks at the clock once in a few thousand calls, which *steps counts. */
+bool linear_out_of_time(uint64_t deadline, uint64_t *steps);
+
 /* Judge `count` operations on one key, sorted by start. */
 enum linear_verdict linear_check(const struct history_op *ops, size_t count, uint32_t initial,
                                  const struct linear_limits *limits);

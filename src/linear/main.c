@@ -29,7 +29,7 @@ static struct linear_limits limits_now(int seconds, int megabytes) {
 }
 
 static void explain(const struct history *history, size_t first, size_t count, const struct linear_limits *limits) {
-    const char *key = history->keys[history->ops[first].key];
+    const char *key = history->keys.list[history->ops[first].key];
     struct history_op *window = mem_alloc(count * sizeof *window);
     if (!window) {
         printf("key \"%s\": NOT linearizable\n", key);
@@ -59,11 +59,11 @@ static int judge(const struct history *history, int seconds, int megabytes) {
             wrong++;
         } else if (verdict == LINEAR_UNDECIDED) {
             printf("key \"%s\": unknown: time or memory ran out over its %zu operations\n",
-                   history->keys[history->ops[first].key], end - first);
+                   history->keys.list[history->ops[first].key], end - first);
             undecided++;
         }
     }
-    printf("%zu operations on %zu keys: ", history->count, history->key_count);
+    printf("%zu operations on %zu keys: ", history->count, history->keys.count);
     if (wrong > 0)
         printf("NOT linearizable (%zu keys)\n", wrong);
     else if (undecided > 0)

@@ -257,13 +257,13 @@ static void the_cache_knows_exactly_what_was_put_into_it(void **state) {
     const uint64_t other[3] = {UINT64_MAX, UINT64_MAX, 4};
     const uint64_t zero[3] = {0, 0, 0};
     const uint64_t shifted[3] = {UINT64_MAX, 5, 0};
-    assert_int_equal(cache_insert(&cache, full, 3, 1), CACHE_NEW);
-    assert_int_equal(cache_insert(&cache, full, 3, 1), CACHE_KNOWN);
-    assert_int_equal(cache_insert(&cache, full, 3, 2), CACHE_NEW);
-    assert_int_equal(cache_insert(&cache, other, 3, 1), CACHE_NEW);
-    assert_int_equal(cache_insert(&cache, zero, 3, 1), CACHE_NEW);
-    assert_int_equal(cache_insert(&cache, shifted, 3, 1), CACHE_NEW);
-    assert_int_equal(cache_insert(&cache, shifted, 3, 1), CACHE_KNOWN);
+    assert_int_equal(cache_insert(&cache, full, 3, (struct cache_state){{1}}), CACHE_NEW);
+    assert_int_equal(cache_insert(&cache, full, 3, (struct cache_state){{1}}), CACHE_KNOWN);
+    assert_int_equal(cache_insert(&cache, full, 3, (struct cache_state){{2}}), CACHE_NEW);
+    assert_int_equal(cache_insert(&cache, other, 3, (struct cache_state){{1}}), CACHE_NEW);
+    assert_int_equal(cache_insert(&cache, zero, 3, (struct cache_state){{1}}), CACHE_NEW);
+    assert_int_equal(cache_insert(&cache, shifted, 3, (struct cache_state){{1}}), CACHE_NEW);
+    assert_int_equal(cache_insert(&cache, shifted, 3, (struct cache_state){{1}}), CACHE_KNOWN);
     cache_free(&cache);
 }
 
@@ -293,12 +293,12 @@ static void a_history_is_read_key_by_key_in_the_order_of_starts(void **state) {
         "{\"client\":2,\"op\":\"get\",\"key\":\"b\",\"start_ns\":3,\"end_ns\":4,\"outcome\":\"unknown\"}\n";
     assert_true(read_text(text, &history, problem));
     assert_int_equal(history.count, 4);
-    assert_int_equal(history.key_count, 2);
+    assert_int_equal(history.keys.count, 2);
     assert_int_equal(history_key_end(&history, 0), 2);
     assert_int_equal(history_key_end(&history, 2), 4);
     assert_int_equal(history.ops[0].line, 4);
     assert_int_equal(history.ops[0].kind, HISTORY_CAS);
-    assert_string_equal(history.values[history.ops[0].value], "x");
+    assert_string_equal(history.values.list[history.ops[0].value], "x");
     assert_int_equal(history.ops[0].expected, HISTORY_ABSENT);
     assert_int_equal(history.ops[1].revision, 2);
     assert_int_equal(history.ops[2].value, HISTORY_ABSENT);

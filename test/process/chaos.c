@@ -212,9 +212,9 @@ static uint64_t verify_endpoint(const struct history *history, const char *const
         if (!is_acknowledged_write(op))
             continue;
         struct chaos_op get = {.kind = HISTORY_GET};
-        (void)snprintf(get.key, sizeof get.key, "%s", history->keys[op->key]);
+        (void)snprintf(get.key, sizeof get.key, "%s", history->keys.list[op->key]);
         chaos_client_get_at(&client, &get, op->revision, clock_after_ms(VERIFY_TIMEOUT_MS));
-        const char *value = history->values[op->value];
+        const char *value = history->values.list[op->value];
         if (get.outcome != HISTORY_OK) {
             (void)fprintf(stderr, "lash-chaos: %s: %s\n", *endpoint, get.problem);
             missing = UINT64_MAX;

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Texts by number; see texts.h. An open hash table leads from a text to its number; 0
+ * marks an empty slot, so numbers are kept raised by one.
+ */
+#include "linear/texts.h"
+
+#include <string.h>
+
+#include "base/buf.h"
+
+static uint64_t text_hash(const char *text) {
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (; *text; text++)
+        hash = (hash ^ (uint8_t)*text) * 0x100000001b3u;
+    return hash;
+}
+
+static uint32_t *texts_slot(const struct texts *texts, const char *text) {
+    size_t at = text_hash(text) & (texts->capacity - 1);
+    while (texts->slots[at] != 0 && strcmp(texts->list[texts->slots[at] - 1], text) != 0)
+        at = (at + 1) & (texts->capacity - 1);
+    return &texts->slots[at];
+}
+
+static bool texts_grow(struct texts *texts) {
+    size_t capacity = texts->capacity ? texts->capacity * 2 : 64;
+    uint32_t *slots = mem_calloc(capacity, sizeof *slots);
+    if (!slots)
+        return false;
+    mem_free(texts->slots);
+    texts->slots = slots;
+    texts->capacity = capacity;
+    for (size_t at = 0; at < texts->count; at++)
+        *texts_slot(texts, texts->list[at]) = (uint32_t)at + 1;
+    return true;
+}
+
+bool texts_number(struct texts *texts, const char *text, uint32_t *number) {
+    if (texts->count * 2 >= texts->capacity && !texts_grow(texts))
+        return false;
+    uint32_t *slot = texts_slot(texts, text);
+    if (*slot == 0) {
+        /* Room is doubled whenever the count is a power of two. */
+        bool full = (texts->count & (texts->count - 1)) == 0;
+        char **more =
+            full ? mem_realloc(texts->list, (texts->count ? texts->count * 2 : 1) * sizeof *more) : texts->list;
+        if (!more)
+            return false;
+        texts->list = more;
+        more[texts->count] = mem_strdup(text);
+        if (!more[texts->count])
+            return false;
+        *slot = (uint32_t)++texts->count;
+    }
+    *number = *slot - 1;
+    return true;
+}
+
+void texts_free(struct texts *texts) {
+    for (size_t at = 0; at < texts->count; at++)
+        mem_free(texts->list[at]);
+    mem_free(texts->list);
+    mem_free(texts->slots);
+    *texts = (struct texts){.list = NULL};
+}
