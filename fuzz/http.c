@@ -133,9 +133,13 @@ struct client {
     uint8_t *output;
 };
 
+/* Each time from another address, as a port that was used waits for a while. */
 static int dial(void) {
     int file = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    LASH_ASSERT(file >= 0 && connect(file, (const struct sockaddr *)&address, sizeof address) == 0);
+    uint32_t host = INADDR_LOOPBACK + (1 + uses % UINT16_MAX) * 16;
+    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr = {.s_addr = htonl(host)}};
+    LASH_ASSERT(file >= 0 && bind(file, (const struct sockaddr *)&from, sizeof from) == 0);
+    LASH_ASSERT(connect(file, (const struct sockaddr *)&address, sizeof address) == 0);
     LASH_ASSERT(fcntl(file, F_SETFL, O_NONBLOCK) == 0);
     /* Closing resets, so that no port waits for anything. */
     struct linger linger = {.l_onoff = 1, .l_linger = 0};

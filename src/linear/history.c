@@ -117,6 +117,13 @@ static int op_order(const void *left, const void *right) {
     return a->line < b->line ? -1 : a->line > b->line;
 }
 
+/* Whether the operation is one of the store's model alone, which has no place in a register's history. */
+static bool is_store_op(struct json_object *object) {
+    static const char *const kinds[] = {"delete", "range", "txn"};
+    int kind = 0;
+    return get_choice(object, "op", kinds, 3, &kind);
+}
+
 /* Returns what is wrong with the line, or NULL. */
 static const char *read_line(struct history *history, const char *text, uint32_t line) {
     if (history->count == OPS_MAX)
@@ -125,6 +132,11 @@ static const char *read_line(struct history *history, const char *text, uint32_t
     if (!object || !json_object_is_type(object, json_type_object)) {
         (void)json_object_put(object);
         return "it is not a JSON object";
+    }
+    if (is_store_op(object)) {
+        (void)json_object_put(object);
+        history->left_out++;
+        return NULL;
     }
     struct history_op op = {.line = line};
     const char *wrong = parse_op(history, object, &op);

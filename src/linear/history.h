@@ -41,6 +41,7 @@ struct history_op {
 struct history {
     struct history_op *ops; /* sorted by key, then start, then line */
     size_t count;
+    size_t left_out; /* lines of operations that only the store's model knows: delete, range and txn */
     struct texts keys;
     struct texts values; /* the first stands for absence */
 };

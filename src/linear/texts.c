@@ -5,6 +5,7 @@
  */
 #include "linear/texts.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -23,6 +24,14 @@ static uint32_t *texts_slot(const struct texts *texts, const char *text) {
     return &texts->slots[at];
 }
 
+/* Fill the slots. */
+static void texts_index(struct texts *texts) {
+    if (texts->capacity > 0)
+        memset(texts->slots, 0, texts->capacity * sizeof *texts->slots);
+    for (size_t at = 0; at < texts->count; at++)
+        *texts_slot(texts, texts->list[at]) = (uint32_t)at + 1;
+}
+
 static bool texts_grow(struct texts *texts) {
     size_t capacity = texts->capacity ? texts->capacity * 2 : 64;
     uint32_t *slots = mem_calloc(capacity, sizeof *slots);
@@ -31,8 +40,7 @@ static bool texts_grow(struct texts *texts) {
     mem_free(texts->slots);
     texts->slots = slots;
     texts->capacity = capacity;
-    for (size_t at = 0; at < texts->count; at++)
-        *texts_slot(texts, texts->list[at]) = (uint32_t)at + 1;
+    texts_index(texts);
     return true;
 }
 
@@ -54,6 +62,32 @@ bool texts_number(struct texts *texts, const char *text, uint32_t *number) {
         *slot = (uint32_t)++texts->count;
     }
     *number = *slot - 1;
+    return true;
+}
+
+struct ranking {
+    char *text;
+    uint32_t number;
+};
+
+static int ranking_order(const void *left, const void *right) {
+    return strcmp(((const struct ranking *)left)->text, ((const struct ranking *)right)->text);
+}
+
+bool texts_sort(struct texts *texts, uint32_t *ranks) {
+    struct ranking *sorted = mem_calloc(texts->count + 1, sizeof *sorted);
+    if (!sorted)
+        return false;
+    for (size_t at = 0; at < texts->count; at++)
+        sorted[at] = (struct ranking){texts->list[at], (uint32_t)at};
+    if (texts->count > 0)
+        qsort(sorted, texts->count, sizeof *sorted, ranking_order);
+    for (size_t at = 0; at < texts->count; at++) {
+        ranks[sorted[at].number] = (uint32_t)at;
+        texts->list[at] = sorted[at].text;
+    }
+    texts_index(texts);
+    mem_free(sorted);
     return true;
 }
 

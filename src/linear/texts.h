@@ -20,6 +20,9 @@ struct texts {
 /* The number of `text`, new or old, in *number. False when memory ran out. */
 bool texts_number(struct texts *texts, const char *text, uint32_t *number);
 
+/* Number all texts anew, by their bytes; ranks[old number] is the new one. False when memory ran out. */
+bool texts_sort(struct texts *texts, uint32_t *ranks);
+
 void texts_free(struct texts *texts);
 
 #endif

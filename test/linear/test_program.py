@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """lash-linear as a program: its exit codes, and what it prints of a history that is wrong. Its path is the first argument."""
 import json
+import pathlib
 import subprocess
 import sys
 import unittest
 
 PROGRAM = sys.argv[1]
+HISTORIES = pathlib.Path(__file__).parent / "histories"
 
 
 def line(client, operation, start, end, outcome="ok", key="k", **fields):
@@ -49,13 +51,79 @@ class ExitCodes(unittest.TestCase):
         reads = line(0, "get", 2000, 2001, value="v1") + line(0, "get", 2002, 2003, value="v2")
         self.assertEqual(judge(writes + reads, "--timeout", "1").returncode, 2)
 
-    def test_two_for_wrong_usage_and_input(self):
-        for arguments in ([], ["--nope"], ["/nonexistent"], ["a", "b"], ["-t", "0", "-"]):
+    def test_three_for_wrong_usage_and_input(self):
+        for arguments in ([], ["--nope"], ["/nonexistent"], ["a", "b"], ["-t", "0", "-"], ["--model", "no", "-"],
+                          ["--revision", "-1", "-"]):
             result = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, input="", check=False)
-            self.assertEqual(result.returncode, 2, arguments)
+            self.assertEqual(result.returncode, 3, arguments)
             self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
-        self.assertEqual(judge("{}\n").returncode, 2)
+        self.assertEqual(judge("{}\n").returncode, 3)
         self.assertIn("line 2", judge(GOOD.splitlines()[0] + "\ngarbage\n").stderr)
+
+
+class Store(unittest.TestCase):
+    """Histories of the whole store, written by hand: each bad one breaks one rule."""
+
+    def judge(self, path, *flags):
+        return subprocess.run([PROGRAM, "--model", "store", *flags, str(path)], capture_output=True, text=True, check=False)
+
+    def test_good_histories_are_linearizable(self):
+        paths = sorted(HISTORIES.glob("good-*.jsonl"))
+        self.assertGreaterEqual(len(paths), 9)
+        for path in paths:
+            with self.subTest(path.name):
+                result = self.judge(path)
+                self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+                self.assertTrue(result.stdout.endswith(" operations on the store: linearizable\n"), result.stdout)
+
+    def test_bad_histories_are_not(self):
+        paths = sorted(HISTORIES.glob("bad-*.jsonl"))
+        self.assertGreaterEqual(len(paths), 27)
+        for path in paths:
+            with self.subTest(path.name):
+                result = self.judge(path)
+                self.assertEqual(result.returncode, 1, result.stdout + result.stderr)
+                self.assertTrue(result.stdout.endswith(" operations on the store: NOT linearizable\n"), result.stdout)
+
+    def test_what_shows_it_is_told(self):
+        output = self.judge(HISTORIES / "bad-stale-read.jsonl").stdout
+        self.assertIn("at most 1 of 3 operations judged together find a place, up to revision 2; then", output)
+        self.assertIn("client 1    put a=y -> at revision 3\n      but then this could not have answered at its revision:\n",
+                      output)
+        self.assertIn("client 2    range a -> a=x@2 at revision 2\n", output)
+        output = self.judge(HISTORIES / "bad-deletion-of-more-than-there-was.jsonl").stdout
+        self.assertIn("but another number of keys is deleted\n", output)
+
+    def test_the_store_need_not_begin_at_revision_one(self):
+        text = line(1, "put", 0, 1, value="x", revision=102)
+        self.assertEqual(judge(text, "--model", "store").returncode, 1)
+        self.assertEqual(judge(text, "--model", "store", "--revision", "101").returncode, 0)
+
+    def test_two_when_time_or_memory_runs_out(self):
+        # Nobody tells revisions: a thousand concurrent writes, then reads that no order gives.
+        writes = "".join(line(i, "put", 0, 1000, value=f"v{i}") for i in range(1000))
+        reads = line(0, "get", 2000, 2001, value="v1") + line(0, "get", 2002, 2003, value="v2")
+        for flags in (["--memory", "1"], ["--timeout", "1"]):
+            result = judge(writes + reads, "--model", "store", *flags)
+            self.assertEqual(result.returncode, 2, result.stdout)
+            self.assertTrue(result.stdout.endswith("unknown: time or memory ran out\n"), result.stdout)
+
+    def test_the_registers_leave_out_what_they_do_not_know(self):
+        text = GOOD + line(1, "delete", 50, 60, key="multi", deleted=0)
+        result = judge(text)
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("1 operations that only --model=store knows are left out\n", result.stdout)
+
+    def test_three_for_what_cannot_be_read(self):
+        whole = json.loads(line(1, "txn", 0, 1, compare=[], success=[], failure=[], succeeded=True, answers=[]))
+        self.assertEqual(judge(json.dumps(whole) + "\n", "--model", "store").returncode, 0)
+        for change in ({"op": "watch"}, {"succeeded": None}, {"answers": [{}]}, {"success": [{"op": "get", "key": "a"}]},
+                       {"compare": [{"key": "a", "target": "lease", "result": "=", "value": 1}]}, {"success": {}},
+                       {"success": [1]}, {"revision": -1}, {"start_ns": 2}, {"client": "me"}, {"outcome": "so"}):
+            with self.subTest(change):
+                result = judge(json.dumps({**whole, **change}) + "\n", "--model", "store")
+                self.assertEqual(result.returncode, 3, result.stdout)
+                self.assertIn("line 1: ", result.stderr)
 
 
 if __name__ == "__main__":
