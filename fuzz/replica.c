@@ -26,7 +26,7 @@ struct world {
     struct replica_env env;
     struct request_gauge gauge;
     uint64_t now_ms;
-    struct list queued[2], worked[2];
+    struct list queued[REPLICA_EXECUTORS], worked[REPLICA_EXECUTORS];
     lash_index applied;
     lash_term applied_term;
     size_t open; /* requests */
@@ -162,7 +162,7 @@ static void settle(struct world *world) {
     bool busy = true;
     while (busy && !world->halted) {
         busy = false;
-        for (int executor = 0; executor < 2; executor++)
+        for (int executor = 0; executor < REPLICA_EXECUTORS; executor++)
             busy = work(world, executor) || finish(world, executor) || busy;
         turn(world);
     }
@@ -170,7 +170,7 @@ static void settle(struct world *world) {
 
 /* The process dies; the disk keeps what was written. */
 static void kill(struct world *world) {
-    for (int executor = 0; executor < 2; executor++) {
+    for (int executor = 0; executor < REPLICA_EXECUTORS; executor++) {
         list_init(&world->queued[executor]);
         list_init(&world->worked[executor]);
     }
@@ -236,9 +236,20 @@ static void ask(struct world *world, enum request_kind kind) {
     replica_submit(world->replica, &requests);
 }
 
+static void link_peer(struct world *world, uint8_t choice) {
+    lash_id peer = 2 + (choice >> 6) % PEERS;
+    if (!(choice & 0x80))
+        replica_connected(world->replica, peer);
+    else if (choice & 0x20)
+        replica_down(world->replica, peer);
+    else
+        replica_disconnected(world->replica, peer);
+}
+
 static void step(struct world *world, struct reader *input) {
     uint8_t choice = read_u8(input);
-    enum replica_executor executor = choice & 0x80 ? REPLICA_APPLY : REPLICA_LOG;
+    static const enum replica_executor executors[] = {REPLICA_LOG, REPLICA_READ, REPLICA_APPLY, REPLICA_LOG};
+    enum replica_executor executor = executors[choice >> 6];
     switch (choice % STEPS) {
     case STEP_PACKET:
         receive(world, input);
@@ -256,13 +267,10 @@ static void step(struct world *world, struct reader *input) {
         ask(world, REQUEST_COMMAND);
         break;
     case STEP_READ:
-        ask(world, REQUEST_READ);
+        ask(world, choice & 0x80 ? REQUEST_TRANSFER : REQUEST_READ);
         break;
     case STEP_LINK:
-        if (choice & 0x80)
-            replica_disconnected(world->replica, 2 + (choice >> 6) % PEERS);
-        else
-            replica_connected(world->replica, 2 + (choice >> 6) % PEERS);
+        link_peer(world, choice);
         break;
     default:
         kill(world);
@@ -276,7 +284,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_quiet();
     struct world world = {.fs = memfs_new(), .now_ms = 1000};
     struct reader input = reader_make(data, size);
-    for (int executor = 0; executor < 2; executor++) {
+    for (int executor = 0; executor < REPLICA_EXECUTORS; executor++) {
         list_init(&world.queued[executor]);
         list_init(&world.worked[executor]);
     }

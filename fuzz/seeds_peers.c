@@ -14,7 +14,18 @@
 
 enum { CHOICE_HELLO = 0, CHOICE_REPLY = 2, CHOICE_STREAM = 4, TERM = 5, LIFE_BYTES_MAX = 8192 };
 /* the steps of the target `replica` */
-enum { STEP_PACKET, STEP_WORK, STEP_FINISH, STEP_TIME, STEP_PROPOSE, STEP_READ, STEP_LINK, STEP_KILL, APPLY = 0x80 };
+enum {
+    STEP_PACKET,
+    STEP_WORK,
+    STEP_FINISH,
+    STEP_TIME,
+    STEP_PROPOSE,
+    STEP_READ,
+    STEP_LINK,
+    STEP_KILL,
+    READER = 0x40,
+    APPLY = 0x80
+};
 
 static void seed_packets(void) {
     uint8_t head[] = {CHOICE_HELLO, 3}, hello[PACKET_HELLO_SIZE], reply[PACKET_REPLY_SIZE], stream[512] = {0};
@@ -99,7 +110,9 @@ static void seed_leader(void) {
     live_packet(&life, 0, &heads[HEAD_PRE_GRANTED], NULL);
     live(&life, (const uint8_t[]){STEP_WORK, STEP_FINISH}, 2);
     live_packet(&life, 0, &heads[HEAD_GRANTED], NULL);
-    live(&life, (const uint8_t[]){STEP_PROPOSE, STEP_READ, STEP_WORK, STEP_FINISH, STEP_WORK, STEP_FINISH}, 6);
+    live(&life,
+         (const uint8_t[]){STEP_PROPOSE, STEP_READ, STEP_WORK, STEP_FINISH, READER | STEP_WORK, READER | STEP_FINISH},
+         6);
     live_packet(&life, 0, &heads[HEAD_MATCH], NULL);
     live(&life, (const uint8_t[]){APPLY | STEP_WORK, APPLY | STEP_FINISH, STEP_PROPOSE, APPLY | STEP_LINK}, 4);
     seed_write("replica", life.bytes, life.used);
