@@ -17,6 +17,7 @@ struct walk {
     uint64_t first_position;
     uint64_t offset;
     uint32_t chain;
+    uint32_t salt; /* 0 until the first record has told it */
 };
 
 /* The valid record at the walk's place, whose checksum follows from the one before; false when there is none. */
@@ -24,7 +25,8 @@ static bool walk_record(const struct walk *walk, struct record *record) {
     if (walk->offset + RECORD_HEADER_SIZE > walk->size)
         return false;
     const uint8_t *at = walk->data + walk->offset;
-    if (record_decode(at, record) != LASH_OK || record->size > walk->size - walk->offset - RECORD_HEADER_SIZE)
+    if (record_decode(at, walk->salt, record) != LASH_OK ||
+        record->size > walk->size - walk->offset - RECORD_HEADER_SIZE)
         return false;
     if (walk->offset > 0 &&
         (record->position != walk->first_position + walk->offset || record->prev_crc != walk->chain))
@@ -98,6 +100,7 @@ static bool read_head(struct log_plain *plain, struct walk *walk) {
     walk->first_position = record.position;
     walk->offset = record_end(&record) - record.position;
     walk->chain = record.crc;
+    walk->salt = state.salt;
     return true;
 }
 
@@ -105,8 +108,8 @@ static bool read_head(struct log_plain *plain, struct walk *walk) {
 static bool claims_beyond(const struct walk *walk) {
     struct record record;
     for (uint64_t at = walk->offset; at + RECORD_HEADER_SIZE <= walk->size; at += 8) {
-        if (record_decode(walk->data + at, &record) == LASH_OK && record.position == walk->first_position + at &&
-            record.durable > walk->first_position + walk->offset)
+        if (record_decode(walk->data + at, walk->salt, &record) == LASH_OK &&
+            record.position == walk->first_position + at && record.durable > walk->first_position + walk->offset)
             return true;
     }
     return false;

@@ -214,7 +214,10 @@ static int node_open_log(struct lash_node *node, struct log_recovered *recovered
                                   .group = node->options.group,
                                   .identity = identity,
                                   .identity_size = identity_size};
-    error = log_open(&options, &node->log, recovered);
+    if (uv_random(NULL, NULL, &options.salt, sizeof options.salt, 0, NULL) != 0)
+        error = LASH_IO;
+    else
+        error = log_open(&options, &node->log, recovered);
     mem_free(dir);
     return error;
 }

@@ -18,6 +18,7 @@ struct log_options kit_options(const struct vfs *vfs, const char *dir) {
         .cluster_id = KIT_CLUSTER,
         .node_id = KIT_NODE,
         .group = KIT_GROUP,
+        .salt = KIT_SALT,
         .identity = "members of the first day",
         .identity_size = 24,
     };

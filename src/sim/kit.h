@@ -8,7 +8,14 @@
 
 #include "storage/log.h"
 
-enum { KIT_CLUSTER = 0xc1, KIT_NODE = 0x0d, KIT_GROUP = 0, KIT_ENTRIES_MAX = 512, KIT_SEGMENT = 4096 };
+enum {
+    KIT_CLUSTER = 0xc1,
+    KIT_NODE = 0x0d,
+    KIT_GROUP = 0,
+    KIT_ENTRIES_MAX = 512,
+    KIT_SEGMENT = 4096,
+    KIT_SALT = 0x5a17
+};
 
 /* A log's meaning: what recovery must give back, with the entries' terms and a number that stands for their data. */
 struct kit_state {

@@ -147,7 +147,8 @@ bool world_start(struct world *world, size_t position) {
                                       .dir = "log",
                                       .segment_bytes = world->profile.segment_bytes,
                                       .cluster_id = 1,
-                                      .node_id = node->id};
+                                      .node_id = node->id,
+                                      .salt = (uint32_t)(node->id * 0x9e3779b9u)};
     struct log_recovered recovered;
     struct judge_log found = {0};
     LASH_ASSERT(!node->replica && !node->gone);

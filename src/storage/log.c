@@ -53,6 +53,7 @@ static struct log *make(const struct log_options *options) {
     log->cluster_id = options->cluster_id;
     log->node_id = options->node_id;
     log->group = options->group;
+    log->salt = options->salt;
     log->identity_size = (uint32_t)options->identity_size;
     log_index_init(&log->index, LOG_CACHE_BYTES);
     pthread_mutex_init(&log->mutex, NULL);

@@ -35,6 +35,9 @@ struct log_options {
     uint64_t cluster_id;    /* written at first; LASH_MISMATCH when the log is another's */
     uint64_t node_id;
     uint64_t group;
+    /* A random number, kept when the log is new: where its records' checksums begin. Nobody who makes commands knows
+     * it, so that nobody can make a command whose bytes recovery takes for records of the log. */
+    uint32_t salt;
     /* An opaque blob kept as the log's first record when the log is new (the node puts the first configuration and
      * addresses there); must be equal when it exists, else LASH_MISMATCH. May be empty. */
     const void *identity;

@@ -58,7 +58,7 @@ static uint32_t encode(const struct log *log, struct log_put *puts, size_t count
         record->position = position;
         record->durable = log->durable;
         record->payload_crc = crc32c(0, puts[i].payload, (size_t)record->size);
-        record_encode(gather->headers + i * RECORD_HEADER_SIZE, record);
+        record_encode(gather->headers + i * RECORD_HEADER_SIZE, log->salt, record);
         gather_part(gather, gather->headers + i * RECORD_HEADER_SIZE, RECORD_HEADER_SIZE);
         gather_part(gather, puts[i].payload, record->size);
         position += RECORD_HEADER_SIZE + record->size;

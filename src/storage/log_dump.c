@@ -19,6 +19,7 @@ struct dump_file {
     uint64_t sequence;
     uint64_t size;
     uint64_t first_position; /* as its first record says */
+    uint32_t salt;           /* likewise */
     bool begins;             /* its first record is valid */
 };
 
@@ -116,9 +117,10 @@ static int print_segment(struct dump *dump, const struct record *record, const u
     }
     fprintf(dump->out,
             " number=%" PRIu64 " cluster=%" PRIx64 " node=%" PRIx64 " group=%" PRIu64 " term=%" PRIu64 " vote=%" PRIx64
-            " last=%" PRIu64 " last_term=%" PRIu64 " first=%" PRIu64 " prev_term=%" PRIu64 " identity=%" PRIu32 " ok\n",
+            " last=%" PRIu64 " last_term=%" PRIu64 " first=%" PRIu64 " prev_term=%" PRIu64 " salt=%08" PRIx32
+            " identity=%" PRIu32 " ok\n",
             record->a, state.cluster_id, state.node_id, state.group, state.term, state.vote, state.last_index,
-            state.last_term, state.first_index, state.prev_term, state.identity_size);
+            state.last_term, state.first_index, state.prev_term, state.salt, state.identity_size);
     if (dump->data && state.identity_size) {
         fputs("    identity=\"", dump->out);
         print_bytes(dump->out, state.identity, state.identity_size);
@@ -186,6 +188,7 @@ static int turn_to(struct dump *dump, struct dump_file *file, int *handle) {
     }
     *handle = result;
     log_reader_turn(&dump->reader, result, file->size);
+    dump->reader.salt = file->salt;
     return LASH_OK;
 }
 
@@ -244,6 +247,9 @@ static int look_at(struct dump *dump, struct dump_file *file) {
     const char *why;
     rc = log_reader_record(&dump->reader, 0, RECORD_ANYWHERE, &record, &payload, &why);
     file->begins = !rc && record.type == RECORD_SEGMENT;
+    struct record_segment state;
+    if (file->begins && !record_segment_decode(payload, record.size, &state))
+        file->salt = state.salt;
     if (file->begins)
         file->first_position = record.position;
     else

@@ -105,7 +105,7 @@ int log_reader_record(struct log_reader *reader, uint64_t offset, uint64_t posit
     const uint8_t *bytes;
     int rc = window_at(reader, offset, RECORD_HEADER_SIZE, &bytes);
     if (!rc)
-        rc = record_decode(bytes, record);
+        rc = record_decode(bytes, offset ? reader->salt : 0, record);
     bool whole = !rc || rc == LASH_VERSION;
     if (whole && position != RECORD_ANYWHERE && record->position != position) {
         *why = "a record that belongs elsewhere";
@@ -135,7 +135,7 @@ int log_reader_claims(struct log_reader *reader, uint64_t offset, uint64_t first
         if (rc)
             return rc;
         struct record record;
-        if (record_decode(bytes, &record) || record.position != first_position + offset)
+        if (record_decode(bytes, reader->salt, &record) || record.position != first_position + offset)
             continue;
         uint64_t end = record_end(&record) - first_position;
         if (end > reader->file_size)

@@ -13,6 +13,7 @@ struct log_reader {
     const struct vfs *vfs;
     int file;
     uint64_t file_size;
+    uint32_t salt;   /* of the records behind the first, which tells it; the owner sets it */
     uint8_t *window; /* bytes start .. start + used of the file */
     size_t capacity;
     uint64_t start;

@@ -17,7 +17,7 @@ enum { CRC_AT = 60 };
 _Static_assert(CRC_AT + 4 == RECORD_HEADER_SIZE, "the header ends with its checksum");
 _Static_assert(RECORD_SECTOR % RECORD_HEADER_SIZE == 0, "a header at a sector's begin never straddles sectors");
 
-void record_encode(uint8_t *at, struct record *record) {
+void record_encode(uint8_t *at, uint32_t salt, struct record *record) {
     LASH_ASSERT(record->position % 8 == 0 && record->durable <= record->position);
     LASH_ASSERT(record->size <= RECORD_PAYLOAD_MAX);
     le32_put(at, RECORD_MAGIC);
@@ -31,13 +31,13 @@ void record_encode(uint8_t *at, struct record *record) {
     le64_put(at + 40, record->b);
     le64_put(at + 48, record->size);
     le32_put(at + 56, record->payload_crc);
-    record->crc = crc32c(0, at, CRC_AT);
+    record->crc = crc32c(salt, at, CRC_AT);
     le32_put(at + CRC_AT, record->crc);
 }
 
-int record_decode(const uint8_t *at, struct record *record) {
+int record_decode(const uint8_t *at, uint32_t salt, struct record *record) {
     struct reader reader = reader_make(at, RECORD_HEADER_SIZE);
-    if (read_u32(&reader) != RECORD_MAGIC || le32_get(at + CRC_AT) != crc32c(0, at, CRC_AT))
+    if (read_u32(&reader) != RECORD_MAGIC || le32_get(at + CRC_AT) != crc32c(salt, at, CRC_AT))
         return LASH_CORRUPT;
     uint16_t version = read_u16(&reader);
     record->type = read_u16(&reader);
@@ -75,7 +75,7 @@ void record_segment_encode(uint8_t *at, const struct record_segment *segment) {
     write_u64(&writer, segment->first_index);
     write_u64(&writer, segment->prev_term);
     write_u32(&writer, segment->identity_size);
-    write_u32(&writer, 0);
+    write_u32(&writer, segment->salt);
     write_bytes(&writer, segment->identity, segment->identity_size);
     LASH_ASSERT(!writer.failed && writer.at == writer.end);
 }
@@ -92,7 +92,7 @@ int record_segment_decode(const uint8_t *payload, uint64_t size, struct record_s
     segment->first_index = read_u64(&reader);
     segment->prev_term = read_u64(&reader);
     segment->identity_size = read_u32(&reader);
-    (void)read_u32(&reader);
+    segment->salt = read_u32(&reader);
     segment->identity = read_bytes(&reader, segment->identity_size);
     if (reader.failed || reader_left(&reader))
         return LASH_CORRUPT;

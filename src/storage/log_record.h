@@ -9,7 +9,8 @@
  *  24  u64 durable: up to this position the log was durable when this record was written
  *  32  u64 a               40  u64 b               (by type, see below)
  *  48  u64 size of the payload in bytes
- *  56  u32 CRC32C of the payload                  60  u32 CRC32C of bytes 0..59
+ *  56  u32 CRC32C of the payload                  60  u32 CRC32C of bytes 0..59, begun with the log's salt; that of a
+ *                                                    segment's first record, which tells the salt, begins with 0
  * The payload follows. Records of one append follow one another at multiples of 8 bytes, and the last of them has
  * RECORD_END set; the next append begins at the next multiple of RECORD_SECTOR, so that no write ever touches a sector
  * that holds durable bytes. Only an append that is whole counts.
@@ -55,7 +56,7 @@ struct record {
 /* What a segment record's payload says, besides the identity: whose log it is, and the log's state where the segment
  * begins, so that earlier segments can go.
  *   0 u64 cluster   8 u64 node   16 u64 group   24 u64 term   32 u64 vote   40 u64 last index   48 u64 last term
- *  56 u64 first index   64 u64 term before it   72 u32 identity size   76 u32 reserved (0)   80 identity */
+ *  56 u64 first index   64 u64 term before it   72 u32 identity size   76 u32 salt   80 identity */
 struct record_segment {
     uint64_t cluster_id;
     uint64_t node_id;
@@ -66,19 +67,20 @@ struct record_segment {
     lash_term last_term;
     lash_index first_index;
     lash_term prev_term;
+    uint32_t salt;           /* where the checksums of the other records' headers begin */
     const uint8_t *identity; /* in the payload */
     uint32_t identity_size;
 };
 
 enum { RECORD_SEGMENT_SIZE = 80 }; /* without the identity */
 
-/* Write the header at `at`; sets record->crc. */
-void record_encode(uint8_t *at, struct record *record);
+/* Write the header at `at`; sets record->crc. `salt`: see above. */
+void record_encode(uint8_t *at, uint32_t salt, struct record *record);
 
 /* Read a header and check everything that can be checked without knowing its place. Errors: LASH_CORRUPT, LASH_VERSION
  * (its checksum is right, but it is of another version or an unknown type; every version keeps magic, version,
  * prev_crc, position and checksum where they are). */
-int record_decode(const uint8_t *at, struct record *record);
+int record_decode(const uint8_t *at, uint32_t salt, struct record *record);
 
 /* Where the next record begins: the next multiple of 8, or after an append's end, of RECORD_SECTOR. */
 uint64_t record_end(const struct record *record);

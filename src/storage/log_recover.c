@@ -216,7 +216,7 @@ static const char *mismatch(const struct log *log, const struct record_segment *
 }
 
 static int read_head(struct recovery *recovery, struct log_segment *segment, struct head *head) {
-    const struct log *log = recovery->log;
+    struct log *log = recovery->log;
     const uint8_t *payload;
     const char *why;
     log_reader_turn(&recovery->reader, segment->file, segment->size);
@@ -237,6 +237,9 @@ static int read_head(struct recovery *recovery, struct log_segment *segment, str
     why = mismatch(log, &head->state);
     if (why)
         return fail(log, LASH_MISMATCH, segment->sequence, 0, why); /* E */
+    if (segment != log->segments[0] && head->state.salt != log->salt)
+        return fail(log, LASH_CORRUPT, segment->sequence, 0, "the segment is not of this log"); /* K */
+    log->salt = recovery->reader.salt = head->state.salt;
     segment->first_position = record->position;
     return LASH_OK;
 }

@@ -191,13 +191,14 @@ static void birth_encode(struct log *log, struct birth *birth) {
         .last_term = log_index_last_term(&log->index),
         .first_index = log->index.first_index,
         .prev_term = log->index.prev_term,
+        .salt = log->salt,
         .identity = log->identity,
         .identity_size = log->identity_size,
     };
     uint8_t *payload = birth->bytes + RECORD_HEADER_SIZE;
     record_segment_encode(payload, &state);
     birth->record.payload_crc = crc32c(0, payload, (size_t)birth->record.size);
-    record_encode(birth->bytes, &birth->record);
+    record_encode(birth->bytes, 0, &birth->record);
 }
 
 static int birth_prepare(struct log *log, struct birth *birth, uint64_t bytes) {

@@ -47,6 +47,7 @@ struct log {
     uint64_t cluster_id;
     uint64_t node_id;
     uint64_t group;
+    uint32_t salt;
     uint8_t *identity;
     uint32_t identity_size;
 

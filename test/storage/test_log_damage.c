@@ -122,7 +122,8 @@ static void map_segment(const uint8_t *bytes, uint64_t size, uint8_t *covered, u
     uint64_t offset = 0;
     struct record record;
     uint64_t first = 0;
-    while (offset + RECORD_HEADER_SIZE <= size && record_decode(bytes + offset, &record) == LASH_OK) {
+    while (offset + RECORD_HEADER_SIZE <= size &&
+           record_decode(bytes + offset, offset ? KIT_SALT : 0, &record) == LASH_OK) {
         if (offset == 0)
             first = record.position;
         memset(covered + offset, HEADER, RECORD_HEADER_SIZE);
@@ -183,7 +184,7 @@ static void damage_bytes(bool closed, damage_fn damage, uint64_t step, lash_inde
         struct record head;
         uint64_t ignored;
         assert_int_equal(size, KIT_SEGMENT);
-        assert_int_equal(record_decode(bytes, &head), LASH_OK);
+        assert_int_equal(record_decode(bytes, 0, &head), LASH_OK);
         memset(covered, 0, sizeof covered);
         map_segment(bytes, size, covered, &ignored);
         for (uint64_t at = 0; at < size; at++) {
@@ -327,7 +328,7 @@ static struct end find_end(const struct victim *victim) {
     end.path = segment_path(last);
     end.bytes = memfs_bytes(victim->fs, end.path, &size);
     struct record record;
-    while (record_decode(end.bytes + end.offset, &record) == LASH_OK) {
+    while (record_decode(end.bytes + end.offset, end.offset ? KIT_SALT : 0, &record) == LASH_OK) {
         uint64_t length = record_end(&record) - record.position;
         end.next = (struct record){.type = RECORD_MARK,
                                    .flags = RECORD_END,
@@ -340,7 +341,7 @@ static struct end find_end(const struct victim *victim) {
 }
 
 static int open_with(const struct victim *victim, struct end *end) {
-    record_encode(end->bytes + end->offset, &end->next);
+    record_encode(end->bytes + end->offset, KIT_SALT, &end->next);
     memfs_settle(victim->fs, end->path);
     struct kit_state found;
     return open_copy(victim, &found);
@@ -355,7 +356,7 @@ static void a_record_of_a_newer_version_is_not_cut_off(void **state) {
     victim = victim_new(true);
     end = find_end(victim);
     end.next.type = RECORD_MARK + 1;
-    record_encode(end.bytes + end.offset, &end.next);
+    record_encode(end.bytes + end.offset, KIT_SALT, &end.next);
     memfs_settle(victim->fs, end.path);
     struct log *log;
     struct log_recovered recovered;
@@ -379,13 +380,53 @@ static void a_record_that_contradicts_is_corruption(void **state) {
         end.next.type = wrong[i].type;
         end.next.a = wrong[i].a;
         end.next.b = wrong[i].b;
-        record_encode(end.bytes + end.offset, &end.next);
+        record_encode(end.bytes + end.offset, KIT_SALT, &end.next);
         memfs_settle(victim->fs, end.path);
         struct log *log;
         struct log_recovered recovered;
         assert_int_equal(log_open(&victim->options, &log, &recovered), LASH_CORRUPT);
         victim_free(victim);
     }
+}
+
+/* A torn append whose payload, a client's, has the bytes of a record in its own place that claims durability. Without
+ * knowing the salt nobody can make one; with it, it is believed. */
+static void a_claim_forged_by_a_client_is_not_believed(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t salt;
+        int opened;
+    } cases[] = {{0, LASH_OK}, {KIT_SALT, LASH_CORRUPT}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct victim *victim = victim_new(true);
+        struct end end = find_end(victim);
+        end.next.type = RECORD_MARK;
+        end.next.position += RECORD_SECTOR;
+        end.next.durable = end.next.position;
+        record_encode(end.bytes + end.offset + RECORD_SECTOR, cases[i].salt, &end.next);
+        memfs_settle(victim->fs, end.path);
+        struct kit_state found;
+        assert_int_equal(open_copy(victim, &found), cases[i].opened);
+        dump_copy(victim, cases[i].opened);
+        victim_free(victim);
+    }
+}
+
+/* A segment with another salt is another log's, whatever else it says. */
+static void a_segment_with_another_salt_is_corruption(void **state) {
+    (void)state;
+    struct victim *victim = victim_new(true);
+    uint64_t size;
+    uint8_t *bytes = memfs_bytes(victim->fs, segment_path(2), &size);
+    struct record head;
+    assert_int_equal(record_decode(bytes, 0, &head), LASH_OK);
+    bytes[RECORD_HEADER_SIZE + 76] ^= 1;
+    head.payload_crc = crc32c(0, bytes + RECORD_HEADER_SIZE, (size_t)head.size);
+    record_encode(bytes, 0, &head);
+    memfs_settle(victim->fs, segment_path(2));
+    struct kit_state found;
+    assert_int_equal(open_copy(victim, &found), LASH_CORRUPT);
+    victim_free(victim);
 }
 
 static void a_record_that_names_another_place_does_not_count(void **state) {
@@ -395,7 +436,7 @@ static void a_record_that_names_another_place_does_not_count(void **state) {
     end.next.type = RECORD_VOTE;
     end.next.a = 77;
     end.next.position += RECORD_SECTOR;
-    record_encode(end.bytes + end.offset, &end.next);
+    record_encode(end.bytes + end.offset, KIT_SALT, &end.next);
     memfs_settle(victim->fs, end.path);
     struct kit_state found;
     assert_int_equal(open_copy(victim, &found), LASH_OK);
@@ -426,7 +467,7 @@ static void an_append_without_its_end_does_not_count(void **state) {
     end.next.type = RECORD_VOTE;
     end.next.flags = 0;
     end.next.a = 77;
-    record_encode(end.bytes + end.offset, &end.next);
+    record_encode(end.bytes + end.offset, KIT_SALT, &end.next);
     memfs_settle(victim->fs, end.path);
     struct log *log;
     struct log_recovered recovered;
@@ -573,6 +614,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_record_of_a_newer_version_is_not_cut_off),
         cmocka_unit_test(a_record_that_contradicts_is_corruption),
         cmocka_unit_test(a_segment_of_another_history_is_noticed),
+        cmocka_unit_test(a_claim_forged_by_a_client_is_not_believed),
+        cmocka_unit_test(a_segment_with_another_salt_is_corruption),
         cmocka_unit_test(a_record_that_names_another_place_does_not_count),
         cmocka_unit_test(a_length_beyond_everything_is_a_torn_tail),
         cmocka_unit_test(an_append_without_its_end_does_not_count),
