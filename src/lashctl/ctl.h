@@ -50,6 +50,9 @@ int kv_put(struct ctl *ctl, const struct verb *verb, int argc, const char **argv
 int kv_get(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 int kv_del(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 int kv_compaction(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
+int bench_put(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
+int bench_get(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
+int bench_txn(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 int txn_run(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 int endpoint_status(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 int endpoint_health(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);

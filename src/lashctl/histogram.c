@@ -51,6 +51,13 @@ uint64_t histogram_quantile(const struct histogram *histogram, double fraction) 
     return histogram->max;
 }
 
+uint64_t histogram_count_up_to(const struct histogram *histogram, uint64_t value) {
+    uint64_t count = 0;
+    for (size_t bucket = 0; bucket <= bucket_of(value); bucket++)
+        count += histogram->buckets[bucket];
+    return count;
+}
+
 uint64_t histogram_bucket_end(uint64_t value) {
     return end_of(bucket_of(value));
 }

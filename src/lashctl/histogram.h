@@ -34,6 +34,9 @@ void histogram_merge(struct histogram *to, const struct histogram *from);
  * there is no value. */
 uint64_t histogram_quantile(const struct histogram *histogram, double fraction);
 
+/* How many values are in the bucket of `value` or below. */
+uint64_t histogram_count_up_to(const struct histogram *histogram, uint64_t value);
+
 /* The largest value that is counted in the same bucket as `value`. */
 uint64_t histogram_bucket_end(uint64_t value);
 

@@ -13,7 +13,15 @@
 static int run_help(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 static int run_version(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 
+#define BENCH_ABOUT                                                                                                    \
+    "  The keys are named bench/0000000000 and so on, and stay; 'lashctl del bench/ --prefix' removes them."
+
 static const struct verb verbs[] = {
+    {"bench get", "[options]", "Measures how many linearizable reads a second the cluster serves",
+     "  All keys are put first, which is not measured.\n" BENCH_ABOUT, bench_get},
+    {"bench put", "[options]", "Measures how many puts a second the cluster serves", BENCH_ABOUT, bench_put},
+    {"bench txn", "[options]", "Measures how many transactions a second the cluster serves",
+     "  Each puts a key and gets it when it exists, else puts it.\n" BENCH_ABOUT, bench_txn},
     {"compaction", "[options] <revision>", "Compacts the history of revisions", NULL, kv_compaction},
     {"del", "[options] <key> [range_end]", "Removes the specified key or range of keys [key, range_end)", NULL, kv_del},
     {"endpoint health", "[options]", "Checks the healthiness of endpoints",

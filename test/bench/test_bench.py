@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -123,6 +124,27 @@ class Servers(BenchTest):
             self.assertIn('"Count" : 50\n', count)
         value = lashctl(cluster.endpoints, "get", "bench/0000000007", "--print-value-only", "--hex").stdout
         self.assertEqual(value.count("\\x"), 100)
+
+    def test_lashctl_measures_likewise(self):
+        cluster = self.cluster(size=1)
+        for name in SERVERS:
+            flags = ["bench", name, "--clients", "32", "--keys", "50", "--duration", "300ms"]
+            done = lashctl(cluster.endpoints, *flags, "-w", "json")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            result = json.loads(done.stdout)
+            self.assertGreater(result["operations"], 0)
+            self.assertEqual(result["failures"], 0)
+            self.check_latency(result)
+            done = lashctl(cluster.endpoints, *flags)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            shares = [float(share) for share in re.findall(r"^  within .* ([0-9.]+) %$", done.stdout, re.MULTILINE)]
+            self.assertAlmostEqual(sum(shares), 100, delta=1)
+
+    def test_lashctl_refuses_wrong_flags_in_a_line(self):
+        for flags, status in ((["--clients", "0"], 128), (["--duration", "0s"], 128), (["word"], 128),
+                              (["-w", "table"], 4), (["--nope"], 1)):
+            done = lashctl("127.0.0.1:1", "bench", "put", *flags)
+            self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (status, "", 1), flags)
 
     def test_connections_spread_over_the_endpoints(self):
         cluster = self.cluster(size=3)

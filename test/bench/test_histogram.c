@@ -85,6 +85,16 @@ static void the_largest_value_counts_too(void **state) {
     assert_true(histogram_quantile(&histogram, 1) == UINT64_MAX);
 }
 
+static void values_up_to_a_bound_are_counted(void **state) {
+    (void)state;
+    for (uint64_t value = 1; value <= 1000; value++)
+        histogram_add(&histogram, value * 1000);
+    assert_int_equal(histogram_count_up_to(&histogram, 999), 0);
+    assert_int_equal(histogram_count_up_to(&histogram, UINT64_MAX), 1000);
+    uint64_t half = histogram_count_up_to(&histogram, 500 * 1000);
+    assert_true(half >= 500 && half <= 500 + 500 / HISTOGRAM_PARTS);
+}
+
 static void merged_ones_are_as_one(void **state) {
     (void)state;
     for (uint64_t value = 0; value < 1000; value++)
@@ -103,6 +113,7 @@ int main(void) {
         cmocka_unit_test_setup(buckets_follow_one_another_without_gaps, clear),
         cmocka_unit_test_setup(quantiles_are_right_within_a_bucket, clear),
         cmocka_unit_test_setup(the_largest_value_counts_too, clear),
+        cmocka_unit_test_setup(values_up_to_a_bound_are_counted, clear),
         cmocka_unit_test_setup(merged_ones_are_as_one, clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
