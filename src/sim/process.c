@@ -68,7 +68,8 @@ static void process_judge(struct world_node *node, const struct log_recovered *r
     lash_id vote;
     judge_disk_vote(world->judge, node->id, &term, &vote);
     bool without = process_equal(found, disk, disk->count, NULL) && recovered->term == term && recovered->vote == vote;
-    bool with = pending->any && process_equal(found, disk, pending->kept, &pending->suffix) &&
+    bool possible = pending->any && (!pending->undone || node->lost_power);
+    bool with = possible && process_equal(found, disk, pending->kept, &pending->suffix) &&
                 recovered->term == (pending->save_vote ? pending->term : term) &&
                 recovered->vote == (pending->save_vote ? pending->vote : vote);
     if (!without && !with)
@@ -77,8 +78,9 @@ static void process_judge(struct world_node *node, const struct log_recovered *r
                    "n%llu%s",
                    (unsigned)node->id, (unsigned long long)found->count, (unsigned long long)recovered->term,
                    (unsigned long long)recovered->vote, (unsigned long long)disk->count, (unsigned long long)term,
-                   (unsigned long long)vote, pending->any ? ", and a batch was being written" : "");
+                   (unsigned long long)vote, possible ? ", and a batch was being written" : "");
     node->pending.any = false;
+    node->lost_power = false;
     judge_start(world->judge, node->id, found, recovered->term, recovered->vote);
 }
 
@@ -98,6 +100,7 @@ static void process_failed(struct world_node *node, int error) {
     if (node->armed && memfs_failed(node->disk)) {
         memfs_power_on(node->disk, MEMFS_GARBAGE, world_draw(world, DOMAIN_DISK, UINT32_MAX));
         node->armed = false;
+        node->lost_power = true;
     } else if (error == LASH_CORRUPT) {
         if (!node->damaged)
             world_fail(world, "D3", "n%u finds its log damaged, which it is not", (unsigned)node->id);
@@ -223,6 +226,7 @@ void world_power_off(struct world *world, size_t position) {
     process_stop(world, position);
     memfs_power_on(node->disk, (enum memfs_survival)world_draw(world, DOMAIN_DISK, MEMFS_GARBAGE + 1),
                    world_draw(world, DOMAIN_DISK, UINT32_MAX));
+    node->lost_power = true;
     node->machine = (struct world_machine){0};
     node->clock = (struct world_clock){1000000 + world_draw(world, DOMAIN_PROCESS, 1000000), world->now_us, 1000000};
 }

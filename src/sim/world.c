@@ -144,6 +144,7 @@ static void world_pend(struct world_node *node) {
     const struct journal_batch *batch = &node->replica->journal.writing;
     struct world_pending *pending = &node->pending;
     pending->any = batch->count > 0;
+    pending->undone = false;
     pending->save_vote = false;
     pending->kept = judge_disk(node->world->judge, node->id)->count;
     pending->suffix.count = 0;
@@ -164,8 +165,9 @@ static void world_written(struct world_node *node) {
     struct judge *judge = node->world->judge;
     if (!pending->any || journal->sync_error)
         return; /* what became of it, the next start shows */
-    pending->any = false;
-    if (journal->append_error)
+    pending->undone = journal->append_error != 0;
+    pending->any = pending->undone;
+    if (pending->undone)
         return;
     judge_durable(judge, node->id, pending->kept, &pending->suffix);
     if (pending->save_vote)

@@ -78,6 +78,7 @@ struct world_link {
 /* A batch that is being written: the log is what is durable with this in its place from `kept` on, or without. */
 struct world_pending {
     bool any;
+    bool undone; /* it failed, and was undone in the cache: only a loss of power brings it back */
     bool save_vote;
     lash_term term;
     lash_id vote;
@@ -121,6 +122,7 @@ struct world_node {
     struct list queued[WORLD_EXECUTORS];
     struct list worked[WORLD_EXECUTORS];
 
+    bool lost_power;          /* since it last ran */
     bool armed;               /* its disk is to lose power in the middle of an operation to come */
     uint64_t short_of_memory; /* so many allocations into its next event one fails; 0: none does */
     bool halted;              /* the replica asked for the process to stop */

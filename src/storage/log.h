@@ -73,9 +73,9 @@ int log_open(const struct log_options *options, struct log **log, struct log_rec
 void log_recovered_free(struct log_recovered *recovered);
 
 /* Write `count` items in order with as few writes as possible; not durable before log_sync. On an error nothing of it
- * counts: neither log_read nor a later log_open sees any of the items (the next append overwrites them), and another
- * log_append may be tried, unless the log is dead (see log_sync). Items that are appended together survive a crash together
- * or not at all. Errors: LASH_NOMEM, LASH_IO, LASH_FULL (no room; appending may work later), LASH_INVALID (an index
+ * counts: neither log_read nor a later log_open sees any of the items (the next append overwrites them), unless power is
+ * lost before the next sync: then they may be there, whole, as what was never synced may. Another log_append may be
+ * tried, unless the log is dead (see log_sync). Items that are appended together survive a crash together or not at all. Errors: LASH_NOMEM, LASH_IO, LASH_FULL (no room; appending may work later), LASH_INVALID (an index
  * that leaves a gap or was trimmed, a frame of another group or of a term below that of the entry before it, a term that
  * falls, a second vote in a term). */
 int log_append(struct log *log, const struct log_item *items, size_t count);

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The simulated world's own checks can fail: each test damages the world behind the
+ * production code's back. And it is the same world each time.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/logger.h"
+#include "sim/queue.h"
+#include "sim/run.h"
+#include "sim/world.h"
+
+/* What a child process that broke an invariant says of it. */
+static int verdict_pipe;
+
+static void world_broken(void *context, const char *invariant, const char *what) {
+    (void)context;
+    (void)what;
+    (void)!write(verdict_pipe, invariant, strlen(invariant));
+    _exit(1);
+}
+
+static struct world *quiet_world(size_t nodes, uint64_t seed) {
+    struct world_options options = {.seed = seed, .nodes = nodes, .failed = world_broken, .manual = true};
+    profile_quiet(&options.profile);
+    return world_new(&options);
+}
+
+/* A world of three nodes with ten commands carried out goes through `damage` in a process of its own; the invariant that
+ * breaks is to be this one. */
+static void expect(const char *invariant, void (*damage)(struct world *world)) {
+    int ends[2];
+    char found[16] = "";
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        verdict_pipe = ends[1];
+        struct world *world = quiet_world(3, 7);
+        (void)world_leader(world);
+        for (size_t i = 0; i < 10; i++)
+            (void)world_propose(world, i % 3);
+        world_heal(world);
+        damage(world);
+        world_free(world);
+        _exit(0);
+    }
+    close(ends[1]);
+    ssize_t size = read(ends[0], found, sizeof found - 1);
+    close(ends[0]);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(size >= 0 && WIFEXITED(status));
+    assert_string_equal(found, invariant);
+}
+
+static void nothing(struct world *world) {
+    world_heal(world);
+    world_ask_all(world);
+}
+
+static void the_disk_is_empty(struct world *world) {
+    world_kill(world, 1);
+    memfs_free(world->nodes[1].disk);
+    world->nodes[1].disk = memfs_new();
+    world->nodes[1].machine.applied = 0;
+    (void)world_start(world, 1);
+}
+
+static void the_disk_is_anothers(struct world *world) {
+    world_kill(world, 1);
+    world_kill(world, 2);
+    memfs_free(world->nodes[1].disk);
+    world->nodes[1].disk = memfs_clone(world->nodes[2].disk);
+    (void)world_start(world, 1);
+}
+
+static void a_bit_of_the_log_flips(struct world *world) {
+    world_kill(world, 1);
+    assert_true(memfs_rot(world->nodes[1].disk, "log/log-0000000000000001", 520, 1));
+    world->options.manual = false;
+    (void)world_start(world, 1);
+}
+
+static void a_machine_forgets_before_a_read(struct world *world) {
+    size_t leader = world_leader(world);
+    world_read(world, leader);
+    world->nodes[leader].machine.applied = 0;
+    world_quiet(world);
+}
+
+static void a_dropped_command_is_applied(struct world *world) {
+    uint64_t number = world_propose(world, world_leader(world));
+    world->commands[number - 1].fate = WORLD_DROPPED;
+    world_quiet(world);
+}
+
+static void a_command_is_applied_elsewhere(struct world *world) {
+    uint64_t number = world_propose(world, world_leader(world));
+    world->commands[number - 1].index = 1;
+    world_quiet(world);
+}
+
+static void a_machine_differs(struct world *world) {
+    world->nodes[1].machine.state++;
+    (void)world_propose(world, world_leader(world));
+    world_heal(world);
+}
+
+static void a_machine_applies_again(struct world *world) {
+    struct lash_command command = {.index = 1, .data = "\1\0\0\0\0\0\0", .size = 8};
+    (void)machine_apply(&world->nodes[0], &command, 1, 1);
+}
+
+static void more_was_acknowledged_than_there_is(struct world *world) {
+    world->acknowledged = 1000000;
+    world_heal(world);
+}
+
+static void a_node_takes_no_part(struct world *world) {
+    world->nodes[1].apply_error = LASH_NOMEM;
+    (void)world_propose(world, world_leader(world));
+    world_heal(world);
+}
+
+static void a_replica_fails_for_no_reason(struct world *world) {
+    world->options.manual = false;
+    world->nodes[1].apply_error = LASH_NOMEM;
+    (void)world_propose(world, world_leader(world));
+    world_heal(world);
+}
+
+static void what_is_broken_behind_its_back_is_found(void **state) {
+    (void)state;
+    expect("", nothing);
+    expect("D2", the_disk_is_empty);
+    expect("contract", the_disk_is_anothers);
+    expect("D3", a_bit_of_the_log_flips);
+    expect("R1", a_machine_forgets_before_a_read);
+    expect("R1", a_dropped_command_is_applied);
+    expect("L4", a_command_is_applied_elsewhere);
+    expect("L4", a_machine_differs);
+    expect("L5", a_machine_applies_again);
+    expect("D1", more_was_acknowledged_than_there_is);
+    expect("P2", a_node_takes_no_part);
+    expect("contract", a_replica_fails_for_no_reason);
+}
+
+/* ---- The same each time -------------------------------------------------------------------------------- */
+
+static void the_same_seed_gives_the_same_run_and_another_one_another(void **state) {
+    (void)state;
+    const char *const profiles[] = {"node", "swarm", "calm", "core"};
+    for (size_t i = 0; i < 4; i++) {
+        struct run_settings settings = {.seed = 5 + i, .events = 15000, .nodes = 3, .profile = profiles[i]};
+        struct run_result first, second, other;
+        assert_true(run_apart(&settings, &first));
+        assert_true(run_apart(&settings, &second));
+        settings.seed += 100;
+        assert_true(run_apart(&settings, &other));
+        assert_true(first.hash != 0 && first.commits > 0);
+        first.cpu_us = second.cpu_us = 0;
+        assert_memory_equal(&first, &second, sizeof first);
+        assert_true(first.hash != other.hash);
+    }
+}
+
+static void a_fault_that_is_left_out_leaves_the_others_where_they_were(void **state) {
+    (void)state;
+    struct run_settings settings = {.seed = 8, .events = 15000, .nodes = 3, .profile = "node"};
+    struct run_result all, none;
+    uint64_t nothing_only[1];
+    assert_true(run_apart(&settings, &all));
+    settings.only = nothing_only;
+    assert_true(run_apart(&settings, &none));
+    uint64_t faults = 0;
+    for (unsigned kind = 0; kind < FAULT_PACKET; kind++) {
+        faults += all.faults[kind];
+        assert_int_equal(none.faults[kind], 0);
+    }
+    assert_true(faults > 10);
+}
+
+/* ---- The queue ------------------------------------------------------------------------------------------ */
+
+static void events_come_in_the_order_of_time_and_then_of_planning(void **state) {
+    (void)state;
+    struct queue queue = {0};
+    uint64_t random = 3;
+    for (uint32_t i = 0; i < 2000; i++) {
+        random = random * 6364136223846793005U + 1442695040888963407U;
+        queue_push(&queue, (struct event){.at_us = random >> 58, .subject = i});
+    }
+    struct event event, before = {0};
+    for (uint32_t i = 0; i < 2000; i++, before = event) {
+        assert_true(queue_pop(&queue, &event));
+        assert_true(event.at_us > before.at_us || i == 0 ||
+                    (event.at_us == before.at_us && event.subject > before.subject));
+    }
+    assert_false(queue_pop(&queue, &event));
+    queue_free(&queue);
+}
+
+int main(void) {
+    lash_set_log(NULL, NULL, LASH_LOG_ERROR + 1);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_broken_behind_its_back_is_found),
+        cmocka_unit_test(the_same_seed_gives_the_same_run_and_another_one_another),
+        cmocka_unit_test(a_fault_that_is_left_out_leaves_the_others_where_they_were),
+        cmocka_unit_test(events_come_in_the_order_of_time_and_then_of_planning),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
