@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * lash-chaos run ENDPOINTS HISTORY: clients that put, get and compare-and-swap a few registers, and
- * put write-once keys, over all endpoints, while someone else kills servers; what
- * they did becomes a history (docs/history-format.md). Ends on SIGTERM or SIGINT, or
+ * lash-chaos run ENDPOINTS HISTORY: clients that put, get and compare-and-swap a few registers,
+ * put write-once keys, and read, change and delete several keys at once, over all endpoints, while someone
+ * else kills servers; what they did becomes a history (docs/history-format.md). Ends on SIGTERM or SIGINT, or
  * after --seconds, with one line of JSON that sums up.
  *
  * lash-chaos verify ENDPOINTS HISTORY: looks every acknowledged write of a history up again, on every
@@ -20,7 +20,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "chaos_client.h"
+#include "chaos_multi.h"
 #include "lashctl/clock.h"
 #include "linear/history.h"
 
@@ -78,9 +78,21 @@ static void print_value(FILE *file, const char *name, bool present, const char *
         (void)fprintf(file, ",\"%s\":null", name);
 }
 
+static const char *const outcomes[] = {"ok", "fail", "unknown"};
+
+static void record_multi(struct recorder *recorder, uint32_t client, const struct chaos_multi *multi) {
+    (void)pthread_mutex_lock(&recorder->lock);
+    int printed =
+        fprintf(recorder->file,
+                "{\"client\":%" PRIu32 ",%s,\"start_ns\":%" PRIu64 ",\"end_ns\":%" PRIu64 ",\"outcome\":\"%s\"}\n",
+                client, multi->text, multi->start, multi->end, outcomes[multi->outcome]);
+    recorder->failed = printed < 0 || recorder->failed; /* without it, the history is not whole */
+    recorder->outcomes[multi->outcome]++;
+    (void)pthread_mutex_unlock(&recorder->lock);
+}
+
 static void record(struct recorder *recorder, uint32_t client, const struct chaos_op *op) {
     static const char *const kinds[] = {"put", "get", "cas"};
-    static const char *const outcomes[] = {"ok", "fail", "unknown"};
     (void)pthread_mutex_lock(&recorder->lock);
     FILE *file = recorder->file;
     (void)fprintf(file,
@@ -99,25 +111,52 @@ static void record(struct recorder *recorder, uint32_t client, const struct chao
             (void)fprintf(file, ",\"swapped\":%s", op->swapped ? "true" : "false");
         if (op->kind == HISTORY_CAS && !op->swapped)
             print_value(file, "seen", op->seen_present, op->seen);
+        if (op->header > 0)
+            (void)fprintf(file, ",\"header\":%" PRId64, op->header);
     }
     recorder->failed = fprintf(file, "}\n") < 0 || recorder->failed;
     recorder->outcomes[op->outcome]++;
     (void)pthread_mutex_unlock(&recorder->lock);
 }
 
-/* Decide what to do next: mostly registers; one operation in six puts a key that is never put again. */
+/* Decide what to do with one key: mostly with registers; one in six puts a key that is never put again, and a few put
+ * one of those that others change several of. */
 static void choose(struct worker *worker, struct chaos_op *op) {
-    uint32_t luck = random_next(&worker->seed) % 12;
+    uint32_t luck = random_next(&worker->seed) % 13;
     uint32_t key = random_next(&worker->seed) % (uint32_t)worker->options->keys;
-    bool once = luck < 2;
-    op->kind = luck < 5 ? HISTORY_PUT : luck < 8 ? HISTORY_GET : HISTORY_CAS;
+    op->kind = luck < 5 || luck == 12 ? HISTORY_PUT : luck < 8 ? HISTORY_GET : HISTORY_CAS;
     if (op->kind != HISTORY_GET)
         worker->writes++;
     (void)snprintf(op->value, sizeof op->value, "%" PRIu32 "-%" PRIu64, worker->number, worker->writes);
-    if (once)
+    if (luck < 2)
         (void)snprintf(op->key, sizeof op->key, "once/%" PRIu32 "-%" PRIu64, worker->number, worker->writes);
+    else if (luck == 12)
+        chaos_multi_key(&worker->seed, op->key);
     else
         (void)snprintf(op->key, sizeof op->key, "register/%" PRIu32, key);
+}
+
+/* One operation on one key. Returns what became of it. */
+static enum history_outcome do_one(struct worker *worker, uint64_t deadline) {
+    struct chaos_op op = {.kind = HISTORY_GET};
+    choose(worker, &op);
+    /* A compare expects what this client saw last of the key, so that most of them succeed. */
+    chaos_client_do(&worker->client, &op, deadline);
+    if (op.outcome != HISTORY_FAIL || op.sent)
+        record(worker->recorder, worker->number, &op);
+    return op.outcome;
+}
+
+/* One operation on several keys. */
+static enum history_outcome do_many(struct worker *worker, uint64_t deadline) {
+    struct chaos_multi multi;
+    char value[CHAOS_TEXT_BYTES];
+    (void)snprintf(value, sizeof value, "%" PRIu32 "-%" PRIu64, worker->number, ++worker->writes);
+    chaos_multi_do(&worker->client, &multi, &worker->seed, value, deadline);
+    if (multi.outcome != HISTORY_FAIL || multi.sent)
+        record_multi(worker->recorder, worker->number, &multi);
+    chaos_multi_free(&multi);
+    return multi.outcome;
 }
 
 /* Hold the pace, but notice the end. */
@@ -134,13 +173,9 @@ static void *worker_run(void *argument) {
     uint64_t next = clock_ns() + random_next(&worker->seed) % interval;
     while (!atomic_load(&stopping)) {
         wait_until_ns(next);
-        struct chaos_op op = {.kind = HISTORY_GET};
-        choose(worker, &op);
-        /* A compare expects what this client saw last of the key, so that most of them succeed. */
-        chaos_client_do(&worker->client, &op, clock_after_ms((uint64_t)options->timeout_ms));
-        if (op.outcome != HISTORY_FAIL || op.sent)
-            record(worker->recorder, worker->number, &op);
-        if (op.outcome != HISTORY_OK)
+        uint64_t deadline = clock_after_ms((uint64_t)options->timeout_ms);
+        bool many = random_next(&worker->seed) % 4 == 0;
+        if ((many ? do_many(worker, deadline) : do_one(worker, deadline)) != HISTORY_OK)
             (void)poll(NULL, 0, RETRY_MS);
         uint64_t now = clock_ns();
         next = next + interval > now ? next + interval : now;

@@ -23,9 +23,9 @@ void chaos_client_close(struct chaos_client *client) {
 
 /* ---- Calls ---------------------------------------------------------------------------------------- */
 
-/* Call on the endpoint in use; go to the next one for the next call when it is of no use. */
-static ProtobufCMessage *call(struct chaos_client *client, const char *path, const ProtobufCMessage *request,
-                              const ProtobufCMessageDescriptor *type, uint64_t deadline, struct grpc_status *status) {
+ProtobufCMessage *chaos_client_call(struct chaos_client *client, const char *path, const ProtobufCMessage *request,
+                                    const ProtobufCMessageDescriptor *type, uint64_t deadline,
+                                    struct grpc_status *status) {
     uint64_t dial = clock_after_ms(DIAL_MS);
     if (!client->connection)
         client->connection = grpc_client_open(client->endpoints[client->at], dial < deadline ? dial : deadline, status);
@@ -48,15 +48,20 @@ static bool is_refusal(int code) {
     return code == GRPC_INVALID_ARGUMENT || code == GRPC_OUT_OF_RANGE || code == GRPC_UNIMPLEMENTED;
 }
 
+enum history_outcome chaos_client_outcome(const struct grpc_status *status, bool reads) {
+    return !status->sent || reads || is_refusal(status->code) ? HISTORY_FAIL : HISTORY_UNKNOWN;
+}
+
 static void op_failed(struct chaos_op *op, const struct grpc_status *status) {
-    bool harmless = !status->sent || op->kind == HISTORY_GET || is_refusal(status->code);
-    op->outcome = harmless ? HISTORY_FAIL : HISTORY_UNKNOWN;
+    op->outcome = chaos_client_outcome(status, op->kind == HISTORY_GET);
     op->sent = status->sent;
     (void)snprintf(op->problem, sizeof op->problem, "%.250s", status->message);
 }
 
 static void op_saw(struct chaos_op *op, const Etcdserverpb__RangeResponse *range) {
     op->seen_present = range->n_kvs == 1;
+    if (range->header)
+        op->header = range->header->revision;
     if (!op->seen_present)
         return;
     const Mvccpb__KeyValue *kv = range->kvs[0];
@@ -71,8 +76,8 @@ static void do_put(struct chaos_client *client, struct chaos_op *op, uint64_t de
     struct grpc_status status;
     request.key = bytes_of(op->key);
     request.value = bytes_of(op->value);
-    ProtobufCMessage *message =
-        call(client, "/etcdserverpb.KV/Put", &request.base, &etcdserverpb__put_response__descriptor, deadline, &status);
+    ProtobufCMessage *message = chaos_client_call(client, "/etcdserverpb.KV/Put", &request.base,
+                                                  &etcdserverpb__put_response__descriptor, deadline, &status);
     const Etcdserverpb__PutResponse *response = (const Etcdserverpb__PutResponse *)message;
     if (response)
         op->revision = response->header ? response->header->revision : 0;
@@ -88,8 +93,8 @@ static void do_get(struct chaos_client *client, struct chaos_op *op, bool serial
     request.key = bytes_of(op->key);
     request.serializable = serializable;
     request.revision = revision;
-    ProtobufCMessage *message = call(client, "/etcdserverpb.KV/Range", &request.base,
-                                     &etcdserverpb__range_response__descriptor, deadline, &status);
+    ProtobufCMessage *message = chaos_client_call(client, "/etcdserverpb.KV/Range", &request.base,
+                                                  &etcdserverpb__range_response__descriptor, deadline, &status);
     if (message)
         op_saw(op, (const Etcdserverpb__RangeResponse *)message);
     else
@@ -129,8 +134,8 @@ static void do_cas(struct chaos_client *client, struct chaos_op *op, uint64_t de
     request.n_compare = request.n_success = request.n_failure = 1;
 
     struct grpc_status status;
-    ProtobufCMessage *message =
-        call(client, "/etcdserverpb.KV/Txn", &request.base, &etcdserverpb__txn_response__descriptor, deadline, &status);
+    ProtobufCMessage *message = chaos_client_call(client, "/etcdserverpb.KV/Txn", &request.base,
+                                                  &etcdserverpb__txn_response__descriptor, deadline, &status);
     const Etcdserverpb__TxnResponse *response = (const Etcdserverpb__TxnResponse *)message;
     if (!response) {
         op_failed(op, &status);
@@ -140,6 +145,7 @@ static void do_cas(struct chaos_client *client, struct chaos_op *op, uint64_t de
     } else if (response->n_responses == 1 &&
                response->responses[0]->response_case == ETCDSERVERPB__RESPONSE_OP__RESPONSE_RESPONSE_RANGE) {
         op_saw(op, response->responses[0]->response_range);
+        op->header = response->header ? response->header->revision : 0;
     }
     grpc_message_free(message);
 }

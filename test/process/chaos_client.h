@@ -15,6 +15,7 @@
 
 #define CHAOS_TEXT_BYTES 64
 #define CHAOS_REMEMBERED 16
+#define CHAOS_MULTI_KEYS 6
 
 /* An operation, as asked (kind, key, value) and answered. Texts are short and end with a zero. */
 struct chaos_op {
@@ -29,6 +30,7 @@ struct chaos_op {
     bool seen_present;
     char seen[CHAOS_TEXT_BYTES]; /* get, and a cas that did not happen */
     int64_t revision;            /* of the write, or the mod revision of what was seen */
+    int64_t header;              /* the answer's own revision; 0: unknown */
     uint64_t start, end;
     char problem[256]; /* unless HISTORY_OK */
 };
@@ -47,11 +49,22 @@ struct chaos_client {
     struct grpc_client *connection;
     struct chaos_memory memory[CHAOS_REMEMBERED];
     size_t remembered;
+    int64_t multi_mods[CHAOS_MULTI_KEYS]; /* mod revisions that this client saw last, for chaos_multi */
+    int64_t multi_revision;               /* of the latest answer there */
 };
 
 /* `endpoints` must outlive the client, which begins with the one numbered `first` modulo `count`. */
 void chaos_client_init(struct chaos_client *client, const char *const *endpoints, size_t count, size_t first);
 void chaos_client_close(struct chaos_client *client);
+
+/* Make one call on the endpoint in use, and go to the next one for the next call when it is of no use. The answer is
+ * for grpc_message_free; NULL: *status says why there is none. */
+ProtobufCMessage *chaos_client_call(struct chaos_client *client, const char *path, const ProtobufCMessage *request,
+                                    const ProtobufCMessageDescriptor *type, uint64_t deadline,
+                                    struct grpc_status *status);
+
+/* What became of a request that got no answer; `reads`: it could not change anything. */
+enum history_outcome chaos_client_outcome(const struct grpc_status *status, bool reads);
 
 /* Do `op`, linearizably, until `deadline`. */
 void chaos_client_do(struct chaos_client *client, struct chaos_op *op, uint64_t deadline);
