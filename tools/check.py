@@ -164,6 +164,11 @@ def mutants_sample(shell):
               "--tiers", "unit,random")
 
 
+def simulator(shell):
+    """New seeds each time; one that fails is printed with the command that runs it again."""
+    shell.run(str(BUILD / "lash-sim"), "soak", "--seconds", "60", "--jobs", "2")
+
+
 def process_tests(shell):
     return meson_test(shell, BUILD, "--suite", "process", "--num-processes", "1")
 
@@ -179,6 +184,7 @@ STEPS = [
     Step("format", code_format),
     Step("installed library", installed_library, ("build with gcc",)),
     Step("mutants, a sample", mutants_sample),
+    Step("simulator", simulator, ("build with gcc",)),
     Step("process tests", process_tests, ("build with gcc",)),
     Step("README's commands", readme_commands),
     Step("unit tests under ASan and UBSan", asan_tests, ("build with clang, ASan and UBSan",)),
