@@ -12,7 +12,7 @@
 #include "node/replica_state.h"
 #include "raft/random.h"
 #include "sim/memory.h"
-#include "sim/world.h"
+#include "sim/world_store.h"
 
 enum { CLIENT_DATA_MAX = 4096 };
 
@@ -27,7 +27,7 @@ struct client_call {
 
 /* ---- The state machine --------------------------------------------------------------------------------- */
 
-static void machine_command(struct world_node *node, const struct lash_command *command) {
+static void machine_command(struct world_node *node, const struct lash_command *command, uint64_t digest) {
     struct world *world = node->world;
     uint64_t number = 0;
     if (command->size < sizeof number)
@@ -45,7 +45,8 @@ static void machine_command(struct world_node *node, const struct lash_command *
                    (unsigned long long)known->index, (unsigned long long)command->index);
     if (known->fate == WORLD_DROPPED)
         world_fail(world, "R1", "command %llu is applied, and was said to be dropped", (unsigned long long)number);
-    node->machine.state = random_mix(node->machine.state ^ crc32c(0, command->data, command->size)) + command->index;
+    node->machine.state = random_mix(node->machine.state ^ crc32c(digest & UINT32_MAX, command->data, command->size)) +
+                          command->index + digest;
     node->machine.applied = command->index;
     node->apply_count++;
 }
@@ -55,8 +56,13 @@ int machine_apply(void *context, const struct lash_command *commands, size_t cou
     if (node->apply_error)
         return node->apply_error;
     lash_index from = node->machine.applied;
-    for (size_t i = 0; i < count; i++)
-        machine_command(node, &commands[i]);
+    uint64_t *digests = memory_new(count, sizeof *digests);
+    int error = node->store ? world_store_apply(node, commands, count, last, sizeof(uint64_t), digests) : 0;
+    for (size_t i = 0; !error && i < count; i++)
+        machine_command(node, &commands[i], digests[i]);
+    memory_free(digests);
+    if (error)
+        return error;
     if (last < node->machine.applied)
         world_fail(node->world, "L5", "n%u applies up to %llu, and has %llu", (unsigned)node->id,
                    (unsigned long long)last, (unsigned long long)node->machine.applied);
@@ -79,13 +85,15 @@ static void client_next(struct world *world, uint32_t client) {
 }
 
 static void client_read_ended(struct world *world, const struct client_call *call, int error, lash_index index) {
-    const struct world_node *node = call->node;
+    struct world_node *node = call->node;
     world->tally.reads += !error;
     world->tally.reads_failed += error != 0;
     if (!error && (index < call->floor || node->machine.applied < index))
         world_fail(world, "R1", "a read at n%u reflects %llu and the machine %llu; acknowledged were %llu",
                    (unsigned)node->id, (unsigned long long)index, (unsigned long long)node->machine.applied,
                    (unsigned long long)call->floor);
+    if (!error && node->store)
+        world_store_read(node, call->floor);
 }
 
 static void client_write_ended(struct world *world, const struct client_call *call, int error, lash_index index) {
@@ -165,9 +173,12 @@ static void client_submit(struct world *world, size_t position, enum request_kin
     if (number) {
         size = sizeof number;
         memcpy(data, &number, sizeof number);
-        if (world->profile.data_max)
+        if (world->profile.store)
+            size += world_store_draw(world, data + sizeof number, CLIENT_DATA_MAX);
+        else if (world->profile.data_max)
             size += world_draw(world, DOMAIN_CLIENT, world->profile.data_max);
-        memset(data + sizeof number, (int)(number & 0xff), size - sizeof number);
+        if (!world->profile.store)
+            memset(data + sizeof number, (int)(number & 0xff), size - sizeof number);
     }
     struct request *request;
     int error = request_new(&node->gauge, kind, data, size, &request);

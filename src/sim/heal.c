@@ -5,7 +5,7 @@
  * and requests must be taken everywhere again (P2).
  */
 #include "node/replica_state.h"
-#include "sim/world.h"
+#include "sim/world_store.h"
 
 enum {
     HEAL_ELECTIONS_MAX = 200, /* election timeouts within which all must have come together */
@@ -87,6 +87,7 @@ void world_heal(struct world *world) {
         if (world->nodes[i].replica && world->nodes[i].machine.applied < world->acknowledged)
             world_fail(world, "D1", "n%zu has applied %llu, and %llu was acknowledged", i + 1,
                        (unsigned long long)world->nodes[i].machine.applied, (unsigned long long)world->acknowledged);
+    world_store_compare(world);
 }
 
 static bool heal_quiet(const struct world *world) {

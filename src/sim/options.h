@@ -41,7 +41,7 @@ void options_free(struct options *options, struct run_settings *settings);
 #define OPTIONS_RUN(options)                                                                                           \
     {"events", 'e', POPT_ARG_LONGLONG, &(options).events, 0, "events before the healing", "N"},                        \
         {"nodes", 'n', POPT_ARG_INT, &(options).nodes, 0, "nodes of the cluster, 1 to 9 [3]", "K"},                    \
-        {"profile", 'p', POPT_ARG_STRING, &(options).profile, 0, "node, swarm, calm or core [node]", "NAME"}, {        \
+        {"profile", 'p', POPT_ARG_STRING, &(options).profile, 0, "node, store, swarm, calm or core [node]", "NAME"}, { \
         "without", 0, POPT_ARG_STRING, &(options).without, 0, "kinds of faults that do not happen", "KIND,..."         \
     }
 #define OPTIONS_SEED(options)                                                                                          \

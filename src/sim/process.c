@@ -11,7 +11,7 @@
 #include "node/replica_state.h"
 #include "raft/random.h"
 #include "sim/memory.h"
-#include "sim/world.h"
+#include "sim/world_store.h"
 
 enum { PROCESS_READ_BYTES = 1 << 16 };
 
@@ -163,6 +163,8 @@ bool world_start(struct world *world, size_t position) {
     }
     error = process_read(node, &recovered, &found);
     if (!error) {
+        if (world->profile.store && !node->store)
+            world_store_open(node);
         process_judge(node, &recovered, &found);
         process_reset(node);
         struct replica_options options = process_options(node);
@@ -217,6 +219,7 @@ void world_kill(struct world *world, size_t position) {
     struct world_node *node = &world->nodes[position];
     TRACE(world, "n%u's process ends", (unsigned)node->id);
     process_stop(world, position);
+    world_store_die(node, false);
     memfs_kill(node->disk);
 }
 
@@ -224,6 +227,7 @@ void world_power_off(struct world *world, size_t position) {
     struct world_node *node = &world->nodes[position];
     TRACE(world, "n%u's machine loses power", (unsigned)node->id);
     process_stop(world, position);
+    world_store_die(node, true);
     memfs_power_on(node->disk, (enum memfs_survival)world_draw(world, DOMAIN_DISK, MEMFS_GARBAGE + 1),
                    world_draw(world, DOMAIN_DISK, UINT32_MAX));
     node->lost_power = true;

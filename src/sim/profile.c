@@ -96,12 +96,14 @@ static void profile_faults(struct profile *profile, uint64_t *random, uint64_t k
 bool profile_draw(const char *name, uint64_t seed, struct profile *profile) {
     bool node = strcmp(name, "node") == 0;
     bool swarm = strcmp(name, "swarm") == 0;
-    if (!node && !swarm && strcmp(name, "calm") != 0)
+    bool store = strcmp(name, "store") == 0;
+    if (!node && !swarm && !store && strcmp(name, "calm") != 0)
         return false;
     uint64_t random = random_mix(seed ^ 0x70726f66696c65);
     memset(profile, 0, sizeof *profile);
     profile_machines(profile, &random);
-    if (node || swarm)
-        profile_faults(profile, &random, node ? 6 : 3);
+    profile->store = store;
+    if (node || swarm || store)
+        profile_faults(profile, &random, swarm ? 3 : 6);
     return true;
 }

@@ -16,7 +16,7 @@
 #include "base/logger.h"
 #include "sim/core.h"
 #include "sim/version.h"
-#include "sim/world.h"
+#include "sim/world_store.h"
 
 enum { RUN_CORE_EVENTS = 20000 /* of bare cores with one seed */ };
 
@@ -62,6 +62,8 @@ static void run_collect(void) {
 _Noreturn static void run_end(const char *invariant, const char *what) {
     struct run_result *result = run_now.result;
     run_collect();
+    if (run_now.world)
+        world_store_clean(run_now.world);
     result->violations = 1;
     (void)snprintf(result->invariant, sizeof result->invariant, "%s", invariant);
     (void)snprintf(result->what, sizeof result->what, "%s", what);

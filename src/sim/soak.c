@@ -52,7 +52,7 @@ struct soak {
     uint64_t runs;
 };
 
-static const char *const soak_profiles[] = {"node", "swarm", "node", "core", "swarm", "node", "calm", "swarm"};
+static const char *const soak_profiles[] = {"node", "swarm", "node", "core", "swarm", "store", "calm", "core"};
 static const uint32_t soak_nodes[] = {3, 3, 5, 3, 3, 5, 1, 3, 7, 2, 3, 4};
 
 static uint64_t soak_now_ms(void) {
@@ -69,6 +69,8 @@ void soak_settings(const struct options *options, uint64_t seed, struct run_sett
     settings->profile = soak_profiles[random_between(&random, 0, profiles)];
     settings->nodes = soak_nodes[random_between(&random, 0, nodes)];
     settings->events = 20000 * random_between(&random, 1, 15);
+    if (strcmp(settings->profile, "store") == 0)
+        settings->events /= 8; /* files and transactions take their time */
     if (options->profile)
         settings->profile = options->profile;
     if (options->nodes)

@@ -12,19 +12,12 @@
 #include "node/replica_state.h"
 #include "raft/random.h"
 #include "sim/memory.h"
+#include "sim/world_store.h"
 
 enum { WORLD_TURNS_OF_8 = 6 /* turns that follow an event at once, of eight */, WORLD_TURN_SPAN_US = 200 };
 
 uint64_t world_draw(struct world *world, enum world_domain domain, uint64_t below) {
     return random_next(&world->random[domain]) % below;
-}
-
-uint64_t world_random(struct world *world, uint64_t below) {
-    return world_draw(world, DOMAIN_TEST, below);
-}
-
-uint64_t world_ms(const struct world *world) {
-    return world->now_us / 1000;
 }
 
 void world_plan(struct world *world, uint64_t in_us, enum world_event kind, uint64_t subject, uint64_t argument) {
@@ -211,15 +204,6 @@ bool world_work(struct world *world, size_t position, enum replica_executor exec
     world_plan(world, 1 + world_draw(world, DOMAIN_PROCESS, WORLD_TURN_SPAN_US), EVENT_DONE, position,
                node->life * WORLD_EXECUTORS + executor);
     return true;
-}
-
-void world_release(struct world *world, size_t position, enum replica_executor executor, struct list *held) {
-    struct world_node *node = &world->nodes[position];
-    if (list_empty(held))
-        return;
-    list_splice(&node->queued[executor], held);
-    world_plan(world, 1, EVENT_WORK, position, node->life * WORLD_EXECUTORS + executor);
-    world_plan(world, 2, EVENT_DONE, position, node->life * WORLD_EXECUTORS + executor);
 }
 
 bool world_finish(struct world *world, size_t position, enum replica_executor executor) {
@@ -514,6 +498,8 @@ static void world_stop_node(struct world *world, size_t position) {
     log_close(node->log);
     node->replica = NULL;
     node->log = NULL;
+    if (node->store)
+        world_store_close(node);
 }
 
 void world_free(struct world *world) {
@@ -533,5 +519,7 @@ void world_free(struct world *world) {
     memory_free(world->commands);
     memory_free(world->clients);
     memory_free(world->scratch);
+    memory_free(world->store_revisions);
+    world_store_clean(world);
     memory_free(world);
 }

@@ -30,7 +30,6 @@ enum world_domain {
     DOMAIN_DISK,
     DOMAIN_PROCESS,
     DOMAIN_CLIENT,
-    DOMAIN_TEST,
     DOMAIN_FAULTS, /* and one for each kind of fault behind it */
     DOMAINS = DOMAIN_FAULTS + FAULT_KINDS,
 };
@@ -52,6 +51,7 @@ enum world_event {
 };
 
 struct world;
+struct store;
 
 struct world_packet {
     struct list link;
@@ -111,7 +111,10 @@ struct world_node {
     struct world_clock clock;
     struct world_machine machine;
     struct world_pending pending;
-    size_t journal_seen; /* items of the replica's journal that the judge knows */
+    struct store *store;    /* in the profile `store`, while it runs */
+    uint64_t store_copy;    /* of its directory */
+    int64_t store_revision; /* after what it has applied */
+    size_t journal_seen;    /* items of the replica's journal that the judge knows */
 
     uint64_t deadline_us; /* true time; UINT64_MAX: none */
     uint64_t timer_us;    /* of the one EVENT_TIMER that counts; UINT64_MAX: none */
@@ -199,6 +202,10 @@ struct world {
     bool healed;        /* no faults, no clients any more */
     uint64_t fault_at;  /* faults planned so far, by which each has its number */
     uint64_t hash;      /* of all that happened */
+    char scratch_dir[32];     /* of the stores; "": none yet */
+    int64_t *store_revisions; /* by index of a command; 0: not known */
+    uint64_t store_capacity;
+    int64_t store_revision; /* the highest that any store has had */
     struct list free_packets;
     uint8_t *scratch;
     uint64_t scratch_capacity;
@@ -210,9 +217,8 @@ struct world *world_new(const struct world_options *options);
 /* Stop all that runs in order, and free it. */
 void world_free(struct world *world);
 
-/* A number below `below` from a domain's stream, or from the tests' own. */
+/* A number below `below` from a domain's stream. */
 uint64_t world_draw(struct world *world, enum world_domain domain, uint64_t below);
-uint64_t world_random(struct world *world, uint64_t below);
 void world_plan(struct world *world, uint64_t in_us, enum world_event kind, uint64_t subject, uint64_t argument);
 _Noreturn void world_fail(struct world *world, const char *invariant, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -233,11 +239,6 @@ void world_turn_soon(struct world_node *node);
 bool world_work(struct world *world, size_t position, enum replica_executor executor);
 bool world_finish(struct world *world, size_t position, enum replica_executor executor);
 
-/* Jobs that were held back, as by a disk that stands still, go on. */
-void world_release(struct world *world, size_t position, enum replica_executor executor, struct list *held);
-
-/* True time, and what a node's clock shows. */
-uint64_t world_ms(const struct world *world);
 uint64_t world_node_ms(const struct world_node *node);
 void world_clock_set(struct world_node *node, uint64_t step_us, uint64_t rate_ppm);
 

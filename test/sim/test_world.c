@@ -14,30 +14,35 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/logger.h"
 #include "sim/queue.h"
 #include "sim/run.h"
-#include "sim/world.h"
+#include "sim/world_store.h"
+#include "store/store.h"
 
 /* What a child process that broke an invariant says of it. */
 static int verdict_pipe;
+static struct world *verdict_world;
 
 static void world_broken(void *context, const char *invariant, const char *what) {
     (void)context;
     (void)what;
+    world_store_clean(verdict_world);
     (void)!write(verdict_pipe, invariant, strlen(invariant));
     _exit(1);
 }
 
-static struct world *quiet_world(size_t nodes, uint64_t seed) {
+static struct world *quiet_world(size_t nodes, uint64_t seed, bool store) {
     struct world_options options = {.seed = seed, .nodes = nodes, .failed = world_broken, .manual = true};
     profile_quiet(&options.profile);
+    options.profile.store = store;
     return world_new(&options);
 }
 
 /* A world of three nodes with ten commands carried out goes through `damage` in a process of its own; the invariant that
  * breaks is to be this one. */
-static void expect(const char *invariant, void (*damage)(struct world *world)) {
+static void expect_of(const char *invariant, void (*damage)(struct world *world), bool store) {
     int ends[2];
     char found[16] = "";
     assert_int_equal(pipe(ends), 0);
@@ -45,7 +50,7 @@ static void expect(const char *invariant, void (*damage)(struct world *world)) {
     assert_true(child >= 0);
     if (child == 0) {
         verdict_pipe = ends[1];
-        struct world *world = quiet_world(3, 7);
+        struct world *world = verdict_world = quiet_world(3, 7, store);
         (void)world_leader(world);
         for (size_t i = 0; i < 10; i++)
             (void)world_propose(world, i % 3);
@@ -61,6 +66,10 @@ static void expect(const char *invariant, void (*damage)(struct world *world)) {
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(size >= 0 && WIFEXITED(status));
     assert_string_equal(found, invariant);
+}
+
+static void expect(const char *invariant, void (*damage)(struct world *world)) {
+    expect_of(invariant, damage, false);
 }
 
 static void nothing(struct world *world) {
@@ -139,6 +148,42 @@ static void a_replica_fails_for_no_reason(struct world *world) {
     world_heal(world);
 }
 
+static void a_store_has_another_revision(struct world *world) {
+    world->nodes[1].store_revision++;
+    for (int i = 0; i < 5; i++)
+        (void)world_propose(world, world_leader(world));
+    world_heal(world);
+}
+
+static void a_store_forgets_over_a_kill(struct world *world) {
+    world_kill(world, 1);
+    world->nodes[1].machine.applied--;
+    (void)world_start(world, 1);
+}
+
+static void a_store_has_applied_more(struct world *world) {
+    struct lash_state_machine machine = store_machine(world->nodes[1].store);
+    struct store_op op = {.type = STORE_PUT, .put = {.key = {(const uint8_t *)"x", 1}}};
+    struct store_result result = {0};
+    struct lash_command command = {.index = world->nodes[1].machine.applied + 1, .request = &result};
+    uint8_t *data;
+    assert_int_equal(store_encode(&op, &data, &command.size), 0);
+    command.data = data;
+    assert_int_equal(machine.apply(machine.context, &command, 1, command.index), 0);
+    mem_free(data);
+    store_result_free(&result);
+    world_read(world, 1);
+    world_quiet(world);
+}
+
+static void stores_that_go_astray_are_found(void **state) {
+    (void)state;
+    expect_of("", nothing, true);
+    expect_of("X2", a_store_has_another_revision, true);
+    expect_of("X2", a_store_forgets_over_a_kill, true);
+    expect_of("R1", a_store_has_applied_more, true);
+}
+
 static void what_is_broken_behind_its_back_is_found(void **state) {
     (void)state;
     expect("", nothing);
@@ -159,8 +204,8 @@ static void what_is_broken_behind_its_back_is_found(void **state) {
 
 static void the_same_seed_gives_the_same_run_and_another_one_another(void **state) {
     (void)state;
-    const char *const profiles[] = {"node", "swarm", "calm", "core"};
-    for (size_t i = 0; i < 4; i++) {
+    const char *const profiles[] = {"node", "swarm", "calm", "core", "store"};
+    for (size_t i = 0; i < 5; i++) {
         struct run_settings settings = {.seed = 5 + i, .events = 15000, .nodes = 3, .profile = profiles[i]};
         struct run_result first, second, other;
         assert_true(run_apart(&settings, &first));
@@ -214,6 +259,7 @@ int main(void) {
     lash_set_log(NULL, NULL, LASH_LOG_ERROR + 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_broken_behind_its_back_is_found),
+        cmocka_unit_test(stores_that_go_astray_are_found),
         cmocka_unit_test(the_same_seed_gives_the_same_run_and_another_one_another),
         cmocka_unit_test(a_fault_that_is_left_out_leaves_the_others_where_they_were),
         cmocka_unit_test(events_come_in_the_order_of_time_and_then_of_planning),
