@@ -52,7 +52,8 @@ struct lash_state_machine {
      * keeps its state on disk stores `last` atomically with it; it need not sync: commands come only once they are
      * durable in this node's log, so that a process killed at any moment finds its log at or ahead of its state.
      * Runs on the apply thread; may take its time.
-     * Returns 0, or a negative lash_error: then the node stops (it never goes past a command that it could not apply),
+     * Returns 0; LASH_FULL when nothing of it was applied for want of room on a disk: then the node takes no more commands
+     * and calls again, with the same ones, until there is room; or another lash_error: then the node stops (it never goes past a command that it could not apply),
      * reports LASH_CLOSED to all waiting, and lash_node_status carries the error. */
     int (*apply)(void *context, const struct lash_command *commands, size_t count, lash_index last);
 };
@@ -110,7 +111,8 @@ LASH_PUBLIC void lash_node_close(lash_node *node);
 /* ---- Requests ---------------------------------------------------------------------------------- */
 
 /* A request's end: called exactly once for each request accepted, on the loop thread. `error` is 0 or a lash_error:
- * LASH_DROPPED (certainly not carried out, as a later leader's term shows; safe to retry), LASH_UNKNOWN, LASH_TIMEOUT or LASH_CLOSED (may or may not
+ * LASH_DROPPED (certainly not carried out, as a later leader's term shows; safe to retry), LASH_FULL (certainly not carried
+ * out: this node's disk, or those of a majority, have no room; of a read: this node cannot come as far before it has), LASH_UNKNOWN, LASH_TIMEOUT or LASH_CLOSED (may or may not
  * be carried out), LASH_NO_LEADER (nothing was tried). `index` is the entry's, or the index that a read reflects. */
 typedef void (*lash_done_fn)(void *argument, int error, lash_index index);
 

@@ -11,6 +11,7 @@
 enum {
     APPLIER_BYTES_MAX = 1 << 20, /* of frames in one job; at least one frame */
     APPLIER_FRAMES_MAX = 1024,   /* in one job */
+    APPLIER_ROOM_MS = 1000,      /* after which a state machine without room is tried again */
 };
 
 void applier_init(struct replica *replica) {
@@ -50,10 +51,28 @@ static void applier_apply_work(struct job *job) {
     applier->error = machine->apply(machine->context, applier->commands, applier->command_count, applier->last);
 }
 
+/* The state machine has no room for the job's commands, and nothing of them was applied: they go out again, as often as it takes.
+ * Who waits for them is not kept that long. */
+static void applier_wait(struct replica *replica) {
+    struct applier *applier = &replica->applier;
+    applier->not_before_ms = replica->env->now_ms(replica->env->context) + APPLIER_ROOM_MS;
+    for (size_t i = 0; i < applier->command_count; i++)
+        applier->commands[i].request = NULL;
+    struct list *at;
+    while ((at = list_pop(&applier->claimed)))
+        request_end(list_entry(at, struct request, link), LASH_TIMEOUT, 0, &replica->ended);
+}
+
 static void applier_apply_done(struct job *job) {
     struct applier *applier = list_entry(job, struct applier, job);
     struct replica *replica = applier->replica;
     applier->busy = false;
+    applier->full = applier->error == LASH_FULL && replica_active(replica);
+    replica_note_room(replica);
+    if (applier->full) {
+        applier_wait(replica);
+        return;
+    }
     applier_release(applier);
     if (applier->error) {
         replica_fail(replica, applier->error, "the state machine could not apply a command");
@@ -207,6 +226,10 @@ void applier_turn(struct replica *replica) {
         target = replica->status.durable_index;
     if (applier->busy || target <= applier->applied || replica->now_ms < applier->not_before_ms)
         return;
+    if (applier->full) {
+        applier_submit(applier, applier_apply_work, applier_apply_done);
+        return;
+    }
     applier->first = applier->applied + 1;
     applier->target = target;
     size_t position = recent_find(&replica->recent, applier->first);
@@ -220,6 +243,14 @@ void applier_turn(struct replica *replica) {
     if (applier->target >= recent_first(&replica->recent))
         applier->target = recent_first(&replica->recent) - 1;
     applier_submit(applier, applier_fetch_work, applier_fetch_done);
+}
+
+void applier_stop(struct replica *replica) {
+    struct applier *applier = &replica->applier;
+    if (applier->busy || !applier->full)
+        return;
+    applier->full = false;
+    applier_release(applier);
 }
 
 uint64_t applier_deadline(const struct replica *replica) {

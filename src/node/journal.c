@@ -8,8 +8,10 @@
 #include "node/replica_state.h"
 
 enum {
-    JOURNAL_IDLE_MS = 100, /* without writes, after which the durable position is noted in the log */
-    JOURNAL_RETRY_MS = 20, /* after which a write that lacked memory is tried again */
+    JOURNAL_IDLE_MS = 100,       /* without writes, after which the durable position is noted in the log */
+    JOURNAL_RETRY_MS = 20,       /* after which a write that lacked memory is tried again */
+    JOURNAL_ROOM_MS = 1000,      /* after which a full disk is tried again */
+    JOURNAL_BYTES_MAX = 8 << 20, /* waiting to be written, beyond which no proposals are taken */
 };
 
 /* On the log thread. */
@@ -20,17 +22,19 @@ static void journal_work(struct job *job) {
     journal->append_error = 0;
     if (journal->writing.count == 0) {
         (void)log_mark(log); /* without it nothing is lost; what ails the disk, the next write will meet */
-        return;
+    } else {
+        journal->append_error = log_append(log, journal->writing.items, journal->writing.count);
+        /* An append that ends a segment syncs as well. Should that have failed, the log is dead, and says so here. */
+        journal->sync_error = log_sync(log);
     }
-    journal->append_error = log_append(log, journal->writing.items, journal->writing.count);
-    /* An append that ends a segment syncs as well. Should that have failed, the log is dead, and says so here. */
-    journal->sync_error = log_sync(log);
+    journal->room_error = journal->sync_error ? LASH_OK : log_prepare(log);
 }
 
 static void journal_clear(struct journal_batch *batch) {
     for (size_t i = 0; i < batch->count; i++)
         buf_unref(batch->items[i].frame);
     batch->count = 0;
+    batch->bytes = 0;
     batch->write = 0;
     batch->index = 0;
     batch->term = 0;
@@ -54,6 +58,21 @@ static void journal_written(struct replica *replica) {
     replica_step_surely(replica, &event);
 }
 
+/* Whether the batch that was tried is to be tried again. */
+static bool journal_waits(const struct journal *journal) {
+    return journal->append_error == LASH_NOMEM || journal->append_error == LASH_FULL;
+}
+
+/* Whether there is room for more, and when to look again if there is not. */
+static void journal_see_room(struct replica *replica) {
+    struct journal *journal = &replica->journal;
+    journal->full = journal->append_error == LASH_FULL || journal->room_error == LASH_FULL;
+    if (journal->full || journal_waits(journal))
+        journal->retry_at_ms =
+            replica->env->now_ms(replica->env->context) + (journal->full ? JOURNAL_ROOM_MS : JOURNAL_RETRY_MS);
+    replica_note_room(replica);
+}
+
 static void journal_done(struct job *job) {
     struct journal *journal = list_entry(job, struct journal, job);
     struct replica *replica = journal->replica;
@@ -63,17 +82,18 @@ static void journal_done(struct job *job) {
         journal_clear(&journal->queued);
         replica_fail(replica, journal->sync_error, "the log could not be synced; what was written may be lost");
         replica->env->halt(replica->env->context, journal->sync_error);
-    } else if (journal->append_error == LASH_NOMEM) {
+    } else if (journal_waits(journal)) {
         /* Nothing of it counts, says the log. What comes meanwhile stays behind it. */
-        journal->retry_at_ms = replica->env->now_ms(replica->env->context) + JOURNAL_RETRY_MS;
+        journal_see_room(replica);
         return;
     } else if (journal->append_error) {
         journal_clear(&journal->queued);
-        replica_fail(replica, journal->append_error, "the log could not be written; free space and restart");
+        replica_fail(replica, journal->append_error, "the log could not be written; check the disk and restart");
     } else if (journal->writing.count) {
         journal_written(replica);
     }
     journal_clear(&journal->writing);
+    journal_see_room(replica);
 }
 
 void journal_init(struct replica *replica) {
@@ -118,6 +138,7 @@ static void journal_push(struct replica *replica, bool save_vote, const struct r
         item.first = frame->first;
         batch->index = frame->last;
         batch->term = frame->term;
+        batch->bytes += frame->frame->size;
         recent_push(&replica->recent, frame);
     }
     batch->items[batch->count++] = item;
@@ -153,6 +174,8 @@ void journal_add(struct replica *replica, const struct recent_frame *frames, siz
             struct recent_frame frame = frames[i];
             if (frame.last < outputs->append_first)
                 continue;
+            if (frame.first > outputs->append_last) /* which a full disk does not take */
+                break;
             if (frame.first < outputs->append_first)
                 frame.first = outputs->append_first;
             frame.write = outputs->write;
@@ -169,16 +192,23 @@ void journal_add(struct replica *replica, const struct recent_frame *frames, siz
 
 void journal_turn(struct replica *replica) {
     struct journal *journal = &replica->journal;
-    if (journal->busy || journal->sync_error || (journal->append_error && journal->append_error != LASH_NOMEM))
+    if (journal->busy || journal->sync_error || (journal->append_error && !journal_waits(journal)))
         return;
-    bool again = journal->append_error == LASH_NOMEM;
+    bool again = journal_waits(journal);
+    if (journal->append_error == LASH_FULL && !replica_active(replica)) {
+        /* Nobody will wait for room any more, and nothing of it was acknowledged. */
+        journal_clear(&journal->writing);
+        journal_clear(&journal->queued);
+        return;
+    }
+    bool look = journal->full && replica->now_ms >= journal->retry_at_ms;
     if (again && replica->now_ms < journal->retry_at_ms)
         return;
     if (!again && journal->queued.count) {
         struct journal_batch batch = journal->writing;
         journal->writing = journal->queued;
         journal->queued = batch;
-    } else if (!again && replica->now_ms < journal->mark_at_ms) {
+    } else if (!again && !look && replica->now_ms < journal->mark_at_ms) {
         return;
     }
     journal->mark_at_ms = UINT64_MAX;
@@ -190,7 +220,13 @@ uint64_t journal_deadline(const struct replica *replica) {
     const struct journal *journal = &replica->journal;
     if (journal->busy)
         return UINT64_MAX;
-    return journal->append_error == LASH_NOMEM ? journal->retry_at_ms : journal->mark_at_ms;
+    if (journal_waits(journal))
+        return journal->retry_at_ms;
+    return journal->full && journal->retry_at_ms < journal->mark_at_ms ? journal->retry_at_ms : journal->mark_at_ms;
+}
+
+bool journal_crowded(const struct replica *replica) {
+    return replica->journal.queued.bytes >= JOURNAL_BYTES_MAX;
 }
 
 bool journal_idle(const struct replica *replica) {

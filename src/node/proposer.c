@@ -133,12 +133,24 @@ static int proposer_forward(struct replica *replica) {
     return error;
 }
 
+/* Whether proposals made here have nowhere to go: applied here, which they wait for, they would only be once there is room. */
+static bool proposer_no_room(const struct replica *replica) {
+    return replica->full || (replica->status.role == LASH_LEADER && replica->status.no_room);
+}
+
+static void proposer_end_queue(struct replica *replica, int error) {
+    while (!list_empty(&replica->proposer.queue))
+        replica_end(replica, list_entry(replica->proposer.queue.next, struct request, link), error, 0);
+}
+
 void proposer_turn(struct replica *replica) {
     struct proposer *proposer = &replica->proposer;
     int error = 0;
+    if (proposer_no_room(replica))
+        proposer_end_queue(replica, LASH_FULL);
     while (!error && replica_active(replica) && !list_empty(&proposer->queue)) {
         /* While the office changes hands, what comes waits for whoever gets it (D§3.10). */
-        if (replica->now_ms < proposer->not_before_ms || replica->status.transfer_to != 0)
+        if (replica->now_ms < proposer->not_before_ms || replica->status.transfer_to != 0 || journal_crowded(replica))
             return;
         if (replica->status.role == LASH_LEADER)
             error = proposer_lead(replica);
@@ -200,6 +212,10 @@ int proposer_forwarded(struct replica *replica, lash_id from, const struct wire_
         return 0;
     if (replica->status.role != LASH_LEADER || replica->status.term != head->forward.term)
         error = LASH_NOT_LEADER;
+    else if (replica->status.transfer_to != 0)
+        error = LASH_BUSY; /* for the next leader */
+    else if (proposer_no_room(replica))
+        error = LASH_FULL;
     if (!error)
         error = proposer_unpack(replica, from, tail, &frame);
     if (error == LASH_CORRUPT)
@@ -228,21 +244,28 @@ static bool proposer_in_batch(const struct request *request, uint64_t batch) {
     return request->batch == batch;
 }
 
-void proposer_refused(struct replica *replica, uint64_t batch) {
-    struct list refused;
-    list_init(&refused);
-    if (batch != 0)
-        proposer_take(replica, proposer_in_batch, batch, &refused);
-    if (list_empty(&refused))
-        return;
-    for (struct list *at = refused.next; at != &refused; at = at->next) {
+/* Requests that were refused wait for the next leader. */
+static void proposer_requeue(struct replica *replica, struct list *refused) {
+    for (struct list *at = refused->next; at != refused; at = at->next) {
         struct request *request = list_entry(at, struct request, link);
         request->term = 0;
         request->batch = 0;
     }
-    list_splice(&refused, &replica->proposer.queue);
-    list_splice(&replica->proposer.queue, &refused);
+    list_splice(refused, &replica->proposer.queue);
+    list_splice(&replica->proposer.queue, refused);
     replica->proposer.not_before_ms = replica->now_ms + replica->options.heartbeat_ms;
+}
+
+void proposer_refused(struct replica *replica, uint64_t batch, int error) {
+    struct list refused;
+    list_init(&refused);
+    if (batch != 0)
+        proposer_take(replica, proposer_in_batch, batch, &refused);
+    if (error != LASH_FULL && !list_empty(&refused))
+        proposer_requeue(replica, &refused);
+    struct list *at;
+    while ((at = list_pop(&refused)))
+        request_end(list_entry(at, struct request, link), LASH_FULL, 0, &replica->ended);
 }
 
 static bool proposer_sent_before(const struct request *request, uint64_t term) {

@@ -70,16 +70,26 @@ static void reads_ask(struct replica *replica) {
         reads->not_before_ms = replica->now_ms + replica->options.heartbeat_ms;
 }
 
+/* What a batch's requests end with: LASH_BUSY when they have to wait on. A full node applies nothing that is not in its log
+ * yet before there is room, and who reads had better ask another. */
+static int reads_end_of(const struct replica *replica, const struct reads_batch *batch) {
+    if (batch->index <= replica->applier.applied)
+        return 0;
+    bool stuck = replica->applier.full || (replica->full && batch->index > replica->status.durable_index);
+    return stuck ? LASH_FULL : LASH_BUSY;
+}
+
 static void reads_finish_ready(struct replica *replica) {
     struct list *at = replica->reads.ready.next;
     while (at != &replica->reads.ready) {
         struct reads_batch *batch = list_entry(at, struct reads_batch, link);
         at = at->next;
-        if (batch->index > replica->applier.applied)
+        int error = reads_end_of(replica, batch);
+        if (error == LASH_BUSY)
             continue;
         struct list *request;
         while ((request = list_pop(&batch->requests)))
-            request_end(list_entry(request, struct request, link), 0, batch->index, &replica->ended);
+            request_end(list_entry(request, struct request, link), error, error ? 0 : batch->index, &replica->ended);
         list_remove(&batch->link);
         mem_free(batch);
     }

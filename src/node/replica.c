@@ -12,6 +12,7 @@
 
 enum {
     REPLICA_TERMS_MIN = 256,     /* changes of term that a new core's block holds */
+    REPLICA_HAND_OVER_MS = 1000, /* between a full leader's tries to hand over */
     REPLICA_NOMEM_PAUSE_MS = 10, /* before a deadline is tried again without memory */
 };
 
@@ -50,6 +51,34 @@ void replica_end(struct replica *replica, struct request *request, int error, la
         LASH_ASSERT(found == request);
     }
     request_end(request, error, index, &replica->ended);
+}
+
+/* A full leader hands its office to one with room. */
+static void replica_hand_over(struct replica *replica) {
+    const struct lash_raft_status *status = &replica->status;
+    if (!replica->full || status->role != LASH_LEADER || status->transfer_to != 0 ||
+        replica->now_ms < replica->hand_over_at_ms)
+        return;
+    replica->hand_over_at_ms = replica->now_ms + REPLICA_HAND_OVER_MS;
+    struct lash_event event = {.type = LASH_EVENT_TRANSFER};
+    (void)replica_step(replica, &event, NULL, 0); /* nobody may have room; it is tried again */
+}
+
+void replica_note_room(struct replica *replica) {
+    bool full = replica->journal.full || replica->applier.full;
+    if (full == replica->full || !replica_active(replica))
+        return;
+    replica->full = full;
+    if (full)
+        log_warn("disk full: writes stopped; reads and votes go on, and so will writes once there is room",
+                 F_STR("what", replica->journal.full ? "log" : "state machine"), F_HEX("id", replica->options.id));
+    else
+        log_info("room again: writes go on", F_HEX("id", replica->options.id));
+    struct lash_event event = {.type = LASH_EVENT_ROOM};
+    event.room.full = full;
+    replica_step_surely(replica, &event);
+    replica->hand_over_at_ms = 0;
+    replica_hand_over(replica);
 }
 
 /* ---- Stepping the core --------------------------------------------------------------------------- */
@@ -287,7 +316,7 @@ int replica_receive(struct replica *replica, lash_id from, const uint8_t *head, 
     if (tail_size)
         return LASH_CORRUPT;
     if (replica_active(replica))
-        proposer_refused(replica, decoded.forward_reply.batch);
+        proposer_refused(replica, decoded.forward_reply.batch, decoded.forward_reply.error);
     return 0;
 }
 
@@ -387,6 +416,8 @@ static uint64_t replica_deadline(const struct replica *replica) {
     deadline = replica_sooner(deadline, proposer_deadline(replica));
     deadline = replica_sooner(deadline, reads_deadline(replica));
     deadline = replica_sooner(deadline, applier_deadline(replica));
+    if (replica->full && replica->status.role == LASH_LEADER)
+        deadline = replica_sooner(deadline, replica->hand_over_at_ms);
     if (!list_empty(&replica->ages))
         deadline = replica_sooner(deadline, list_entry(replica->ages.next, struct request, age)->deadline_ms);
     return deadline;
@@ -396,14 +427,17 @@ void replica_turn(struct replica *replica) {
     replica->now_ms = replica->env->now_ms(replica->env->context);
     if (replica_active(replica)) {
         replica_tick(replica);
+        replica_hand_over(replica);
         proposer_turn(replica);
         reads_turn(replica);
         handover_turn(replica);
         applier_turn(replica);
         replica_expire(replica);
     }
-    if (!replica_active(replica))
+    if (!replica_active(replica)) {
+        applier_stop(replica);
         replica_end_all(replica);
+    }
     journal_turn(replica);
     replica->env->arm(replica->env->context, replica_deadline(replica));
 }

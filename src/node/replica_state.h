@@ -20,6 +20,7 @@ struct journal_batch {
     struct log_item *items; /* each with a reference to its frame */
     size_t count;
     size_t capacity;
+    uint64_t bytes;   /* of the frames */
     uint64_t write;   /* the last write number in it; 0: none */
     lash_index index; /* of the last append in it; 0: none */
     lash_term term;   /* of that entry */
@@ -33,8 +34,10 @@ struct journal {
     bool busy;                    /* the job is out */
     int append_error;             /* the job's results */
     int sync_error;
+    int room_error;       /* LASH_FULL: there is no room for a segment after this one */
+    bool full;            /* the disk has no room: nothing more is to be taken */
     uint64_t durable;     /* writes up to this number are durable */
-    uint64_t retry_at_ms; /* after LASH_NOMEM: when the same batch is written again */
+    uint64_t retry_at_ms; /* after LASH_NOMEM or LASH_FULL: when it is tried again */
     uint64_t mark_at_ms;  /* when the log, idle by then, is told to note its durable position; UINT64_MAX: noted */
 };
 
@@ -125,7 +128,8 @@ struct applier {
     size_t command_capacity;
     struct list claimed;    /* requests of the job's entries, by `link`, in the order of indexes */
     int error;              /* the job's result */
-    uint64_t not_before_ms; /* pause after memory ran out */
+    bool full;              /* the state machine has no room: the same job goes out again */
+    uint64_t not_before_ms; /* pause after memory or room ran out */
 };
 
 struct replica {
@@ -145,6 +149,8 @@ struct replica {
     uint64_t next_number; /* for sequences, batches and read contexts */
     int error;            /* why it takes no part any more */
     bool stopping;
+    bool full;                /* log or state machine have no room on their disk */
+    uint64_t hand_over_at_ms; /* full leader: when it tries to hand over again */
 
     struct list ages;  /* requests that may time out, oldest first */
     struct list ended; /* requests whose end is to be told */
@@ -174,6 +180,9 @@ void replica_fail(struct replica *replica, int error, const char *what);
 /* Whether the replica still takes part. */
 bool replica_active(const struct replica *replica);
 
+/* The journal's or the applier's room has changed: tell the core and the log. */
+void replica_note_room(struct replica *replica);
+
 /* A number never used before. */
 uint64_t replica_number(struct replica *replica);
 
@@ -196,6 +205,9 @@ void journal_add(struct replica *replica, const struct recent_frame *frames, siz
 /* Start the job when there is something for it. */
 void journal_turn(struct replica *replica);
 uint64_t journal_deadline(const struct replica *replica);
+
+/* Whether so much waits to be written that more had better wait as well. */
+bool journal_crowded(const struct replica *replica);
 
 /* Whether everything queued has been written, or has failed to be. */
 bool journal_idle(const struct replica *replica);
@@ -252,8 +264,8 @@ void proposer_leader_changed(struct replica *replica);
 int proposer_forwarded(struct replica *replica, lash_id from, const struct wire_head *head, const uint8_t *tail,
                        size_t size);
 
-/* The proposals forwarded as `batch` were refused. */
-void proposer_refused(struct replica *replica, uint64_t batch);
+/* The proposals forwarded as `batch` were refused because of `error`. */
+void proposer_refused(struct replica *replica, uint64_t batch, int error);
 
 /* An entry of `term` was applied: what was sent in earlier terms and not applied by now never will be (§5.4). */
 void proposer_drop_before(struct replica *replica, lash_term term);
@@ -285,6 +297,9 @@ void applier_init(struct replica *replica);
 void applier_free(struct replica *replica);
 void applier_turn(struct replica *replica);
 uint64_t applier_deadline(const struct replica *replica);
+
+/* The replica takes no part any more: what waits for room is given up. */
+void applier_stop(struct replica *replica);
 
 /* ---- receiver.c ---------------------------------------------------------------------------------- */
 

@@ -49,13 +49,17 @@ static lash_index replication_differs(const struct terms *terms, const struct pi
     return index <= piece->last ? index : piece->last + 1;
 }
 
-/* The last entry that the message brings and the log holds already, with all before it. */
-static lash_index replication_held(const struct lash_raft *raft, const struct lash_message *message) {
+/* How far a node with a full disk goes along with the message: as far as its log holds what the message brings, and one
+ * no-op further. That one is no larger than a vote, and without it no new leader could commit anything or serve a read
+ * while a majority is full (§8). */
+static lash_index replication_limit(const struct lash_raft *raft, const struct lash_message *message) {
     for (uint32_t i = 0; i < message->append.run_count; i++) {
         struct piece piece = replication_piece(&message->append.runs[i], message->append.prev_index);
         lash_index differs = piece.from > piece.last ? 0 : replication_differs(raft_terms_of(raft), &piece);
-        if (piece.from <= piece.last && differs <= piece.last)
-            return differs - 1;
+        if (piece.from > piece.last || differs > piece.last)
+            continue;
+        bool noop = message->append.runs[i].kind == LASH_ENTRY_NOOP && piece.from == piece.last;
+        return noop ? piece.last : differs - 1;
     }
     return replication_matched(message);
 }
@@ -110,12 +114,15 @@ int replication_append_room(const struct lash_raft *raft, const struct lash_mess
     return stale || terms_room(raft_terms_of(raft), changes) ? LASH_OK : LASH_FULL;
 }
 
-/* Bring the log to what the message says; what it holds already is left alone. */
-static void replication_take(struct lash_raft *raft, const struct lash_message *message, struct lash_outputs *outputs) {
+/* Bring the log to what the message says, up to `last`; what it holds already is left alone. */
+static void replication_take(struct lash_raft *raft, const struct lash_message *message, lash_index last,
+                             struct lash_outputs *outputs) {
     struct terms *terms = raft_terms(raft);
     lash_index first = 0;
     for (uint32_t i = 0; i < message->append.run_count; i++) {
         struct piece piece = replication_piece(&message->append.runs[i], message->append.prev_index);
+        if (piece.last > last)
+            piece.last = last;
         if (piece.from > piece.last)
             continue;
         if (first == 0) {
@@ -175,10 +182,8 @@ static void replication_refuse(struct lash_raft *raft, const struct lash_message
 
 static void replication_accept(struct lash_raft *raft, const struct lash_message *message,
                                struct lash_outputs *outputs) {
-    /* A full disk takes no entries: the log stays what it is, and the answer speaks of what is there. */
-    lash_index matched = raft->full ? replication_held(raft, message) : replication_matched(message);
-    if (!raft->full)
-        replication_take(raft, message, outputs);
+    lash_index matched = raft->full ? replication_limit(raft, message) : replication_matched(message);
+    replication_take(raft, message, matched, outputs);
     commit_learn(raft, message->append.commit, matched);
 
     /* §5.3: an answer speaks of what this message matched, not of what the log holds behind it, and only of what is on

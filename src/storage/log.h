@@ -10,7 +10,7 @@
  * when it was written, which is how recovery tells a torn tail (cut off) from
  * corruption of what may have been acknowledged (LASH_CORRUPT).
  *
- * Threads: log_append, log_sync, log_mark, log_trim and log_close belong to one thread, the
+ * Threads: log_append, log_sync, log_mark, log_prepare, log_trim and log_close belong to one thread, the
  * writer. log_read may be called from any thread at the same time.
  */
 #ifndef LASH_STORAGE_LOG_H
@@ -88,6 +88,12 @@ int log_sync(struct log *log);
  * itself not synced. Nothing is written when that stands in the log already or something is not synced yet. To be
  * called when there is nothing else to write. Errors: LASH_NOMEM, LASH_IO, LASH_FULL (no harm is done). */
 int log_mark(struct log *log);
+
+/* See to it that the next segment's file is there, with all its space, before the present one is half used; so what is
+ * under way when the disk fills up still finds room, and so do thousands of votes. To be called after appends, and
+ * from time to time after LASH_FULL. Errors: LASH_FULL (no space for it: appends go on until the present segment is used
+ * up), LASH_NOMEM, LASH_IO (no harm is done). */
+int log_prepare(struct log *log);
 
 /* Forget entries up to `index` (a durable snapshot covers them); whole segments are recycled. Term, vote and identity
  * survive. Syncs. Errors: LASH_INVALID, LASH_IO, LASH_NOMEM, LASH_FULL. */

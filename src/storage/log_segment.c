@@ -283,6 +283,15 @@ static void birth_end(struct log *log, struct birth *birth, int rc) {
     mem_free(birth->to);
 }
 
+/* Say once that there is no room for a segment, and every time what else went wrong. */
+static void segment_outcome(struct log *log, int rc) {
+    bool again = rc == LASH_FULL && log->full_said;
+    if (rc && !log->dead && !again)
+        log_warn("no new log segment", F_ERR(rc), F_STR("dir", log->dir), F_U64("bytes", log->segment_bytes),
+                 F_U64("position", log->position));
+    log->full_said = rc == LASH_FULL;
+}
+
 int log_roll(struct log *log, uint64_t bytes) {
     LASH_ASSERT(!log->dead);
     if (log->segment_count && log->durable < log->position) {
@@ -297,10 +306,50 @@ int log_roll(struct log *log, uint64_t bytes) {
         rc = birth_make(log, &birth);
     if (!rc)
         rc = birth_name(log, &birth);
-    if (rc && !log->dead) {
-        log_warn("no new log segment", F_ERR(rc), F_STR("dir", log->dir), F_U64("position", log->position));
-    }
     birth_end(log, &birth, rc);
+    segment_outcome(log, rc);
+    return rc;
+}
+
+/* ---- Setting aside ------------------------------------------------------------------------------ */
+
+/* For the name of a fresh file that waits to become a segment: the next one's number, marked, as recycled files keep
+ * the number of the segment that they were. */
+static uint64_t spare_number(const struct log *log) {
+    return UINT64_C(1) << 63 | (log_current(log)->sequence + 1);
+}
+
+static int spare_make(struct log *log, const char *from, const char *to) {
+    const struct vfs *vfs = log->vfs;
+    int file = vfs->open(vfs->context, from, VFS_WRITE | VFS_CREATE);
+    if (file < 0)
+        return log_error_of(file);
+    int result = vfs->fallocate(vfs->context, file, log->segment_bytes);
+    vfs->close(vfs->context, file);
+    /* Nothing is synced: should a crash take the name or the size away, recovery removes what is left. */
+    if (result >= 0)
+        result = vfs->rename(vfs->context, from, to);
+    if (result < 0)
+        vfs->unlink(vfs->context, from);
+    return result < 0 ? log_error_of(result) : LASH_OK;
+}
+
+int log_prepare(struct log *log) {
+    if (log->dead)
+        return LASH_IO;
+    const struct log_segment *segment = log_current(log);
+    if (log->pool_count || log->position - segment->first_position <= segment->size / 2)
+        return LASH_OK;
+    char name[LOG_NAME_SIZE];
+    log_segment_free_name(name, spare_number(log));
+    char *from = log_path(log->dir, LOG_NEW_NAME);
+    char *to = log_path(log->dir, name);
+    int rc = from && to ? spare_make(log, from, to) : LASH_NOMEM;
+    if (!rc)
+        log->pool[log->pool_count++] = spare_number(log);
+    mem_free(from);
+    mem_free(to);
+    segment_outcome(log, rc);
     return rc;
 }
 

@@ -66,6 +66,7 @@ struct log {
     uint32_t chain;    /* checksum of the last record */
     lash_term term;
     lash_id vote;
+    bool full_said;              /* the log line about a full disk is written, and there has been no room since */
     bool rolling;                /* the last segment is finished; only a new one takes appends */
     bool dead;                   /* a sync failed, or a failed append could not be undone: nothing more is tried */
     uint64_t pool[LOG_POOL_MAX]; /* numbers in the names of recycled files */

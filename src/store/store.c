@@ -136,7 +136,8 @@ static int store_apply(void *context, const struct lash_command *commands, size_
         if (commands[i].request)
             store_result_free(commands[i].request);
     }
-    log_error("store: cannot apply", F_STR("dir", store->dir), F_U64("last", last), F_ERR(rc));
+    if (rc != LASH_FULL) /* which is tried again, and said by the node */
+        log_error("store: cannot apply", F_STR("dir", store->dir), F_U64("last", last), F_ERR(rc));
     return rc;
 }
 

@@ -316,24 +316,6 @@ static void after_any_failed_disk_operation_nothing_acknowledged_is_lost(void **
     assert_true(halted > 0 && stopped >= halted);
 }
 
-static void a_full_disk_stops_the_node_with_a_clear_error(void **state) {
-    (void)state;
-    struct world *world = new_world(1, 10);
-    world_leader(world);
-    world_propose(world, 0);
-    world_quiet(world);
-    memfs_fill(world->nodes[0].disk, true);
-    while (!replica_error(world->nodes[0].replica)) {
-        world_propose(world, 0);
-        world_quiet(world);
-    }
-    assert_int_equal(replica_error(world->nodes[0].replica), LASH_FULL);
-    memfs_fill(world->nodes[0].disk, false);
-    world_kill(world, 0);
-    world_heal(world);
-    free_world(world);
-}
-
 /* Whatever bytes come, the replica neither crashes nor believes them. */
 static void garbage_and_damaged_packets_are_refused(void **state) {
     (void)state;
@@ -495,7 +477,6 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_lone_node_ends_its_requests_by_their_deadline),
         cmocka_unit_test(a_state_machine_that_fails_ends_the_replica_but_not_the_cluster),
         cmocka_unit_test(after_any_failed_disk_operation_nothing_acknowledged_is_lost),
-        cmocka_unit_test(a_full_disk_stops_the_node_with_a_clear_error),
         cmocka_unit_test(garbage_and_damaged_packets_are_refused),
         cmocka_unit_test(three_replicas_through_random_histories),
         cmocka_unit_test(five_replicas_through_random_histories),

@@ -69,7 +69,7 @@ static void world_ended(void *argument, int error, lash_index index) {
         world->reads += !error;
     } else {
         assert_int_equal(world->fates[call->number], WORLD_OPEN);
-        bool dropped = error == LASH_DROPPED || error == LASH_NO_LEADER;
+        bool dropped = error == LASH_DROPPED || error == LASH_NO_LEADER || error == LASH_FULL;
         world->fates[call->number] = !error ? WORLD_DONE : dropped ? WORLD_DROPPED : WORLD_UNSURE;
         world->done += !error;
         world->dropped += dropped;

@@ -327,7 +327,9 @@ static void cluster_begin_write(struct cluster *cluster, struct cluster_node *no
                  "leader n%llu overwrites its entry %llu", LLU node->id, LLU outputs->append_first);
     ORACLE_CHECK(outputs->append_first > node->commit, "L4", "n%llu drops its committed entry %llu", LLU node->id,
                  LLU outputs->append_first);
-    ORACLE_CHECK(status.full == 0 || outputs->noop, "F1", "n%llu takes entries on a full disk", LLU node->id);
+    bool noop = outputs->noop || (packet != NULL && outputs->append_first == outputs->append_last &&
+                                  packet->entries[outputs->append_first - packet->first].kind == LASH_ENTRY_NOOP);
+    ORACLE_CHECK(status.full == 0 || noop, "F1", "n%llu takes entries on a full disk", LLU node->id);
     entries_truncate(&node->log, outputs->append_first - 1);
     for (lash_index index = outputs->append_first; index <= outputs->append_last; index++)
         entries_append(&node->log, cluster_new_entry(cluster, event, outputs, packet, index));

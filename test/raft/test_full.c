@@ -51,6 +51,35 @@ static void a_full_follower_takes_no_entries_and_answers_for_what_it_holds(void 
     solo_stop(&solo);
 }
 
+/* Else no new leader could commit in its term, and so serve a read, while a majority is full (§8). */
+static void a_full_follower_takes_a_new_leaders_no_op_and_nothing_behind_it(void **state) {
+    (void)state;
+    struct solo solo;
+    solo_start(&solo, &(struct solo_start){.term = 2, .log = SOLO_LOG(1, 2)});
+    room(&solo, true);
+    struct lash_message message = solo_append(&solo, 3, 3, 1, 1, 1, SOLO_LOG(2, 3, 3));
+    solo.runs[1].count = 1;
+    solo.runs[1].kind = LASH_ENTRY_NOOP;
+    solo.runs[2] = (struct lash_run){.first = 4, .term = 3, .count = 1};
+    message.append.run_count = 3;
+    solo_message(&solo, message);
+    assert_string_equal(solo_log(&solo), "1 2 3");
+    assert_int_equal(solo.out.append_first, 3);
+    assert_int_equal(solo.out.append_last, 3);
+    const struct lash_send *reply = solo_sent(&solo, LASH_MSG_APPEND_REPLY, 3);
+    assert_int_equal(reply->message.append_reply.match, 3);
+    assert_true(reply->message.append_reply.full);
+    assert_int_equal(reply->after_write, solo.writes);
+    /* Not one that it lacks something before. */
+    message = solo_append(&solo, 3, 3, 3, 3, 1, SOLO_LOG(3, 3));
+    solo.runs[0].count = 1;
+    solo.runs[1] = (struct lash_run){.first = 5, .term = 3, .count = 1, .kind = LASH_ENTRY_NOOP};
+    message.append.run_count = 2;
+    solo_message(&solo, message);
+    assert_string_equal(solo_log(&solo), "1 2 3");
+    solo_stop(&solo);
+}
+
 /* What conflicts stays until there is room for what replaces it: the cut is part of that write. */
 static void a_full_follower_drops_nothing(void **state) {
     (void)state;
@@ -218,6 +247,7 @@ static void entries_are_offered_again_when_the_driver_is_ready(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_follower_takes_no_entries_and_answers_for_what_it_holds),
+        cmocka_unit_test(a_full_follower_takes_a_new_leaders_no_op_and_nothing_behind_it),
         cmocka_unit_test(a_full_follower_drops_nothing),
         cmocka_unit_test(a_full_node_votes_and_does_not_stand),
         cmocka_unit_test(a_full_leader_takes_no_proposals_and_hands_over_to_one_with_room),

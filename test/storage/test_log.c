@@ -237,6 +237,58 @@ static void a_record_larger_than_a_segment_gets_one_of_its_own_size(void **state
     expect_same(fixture);
 }
 
+/* Append entries of one sector each until the segment is used so far that one ahead is wanted. */
+static lash_index append_until_half(struct fixture *fixture, lash_index next) {
+    for (int i = 0; i < 4; i++, next++)
+        append(fixture, next, 1, 1, 300);
+    sync_log(fixture);
+    return next;
+}
+
+static void a_segment_is_set_aside_and_used_when_the_disk_is_full(void **state) {
+    struct fixture *fixture = *state;
+    assert_int_equal(log_prepare(fixture->log), LASH_OK);
+    uint64_t before = memfs_used(fixture->fs);
+    lash_index next = append_until_half(fixture, 1);
+    assert_int_equal(log_prepare(fixture->log), LASH_OK);
+    assert_int_equal(memfs_used(fixture->fs), before + KIT_SEGMENT);
+    assert_int_equal(log_prepare(fixture->log), LASH_OK);
+    assert_int_equal(memfs_used(fixture->fs), before + KIT_SEGMENT);
+    memfs_set_capacity(fixture->fs, memfs_used(fixture->fs));
+    next = append_until_half(fixture, next);
+    assert_int_equal(log_size(fixture->log), 2 * KIT_SEGMENT);
+    /* What is left is used up, and not a byte of the one that does not fit counts. */
+    assert_int_equal(log_prepare(fixture->log), LASH_FULL);
+    while (kit_append(fixture->log, next, 1, 1, 0, 300) == LASH_OK)
+        kit_state_append(&fixture->expected, next++, 1, 1, 0);
+    assert_int_equal(kit_append(fixture->log, next, 1, 1, 0, 300), LASH_FULL);
+    reopen(fixture);
+    expect_same(fixture);
+    memfs_set_capacity(fixture->fs, UINT64_MAX);
+    assert_int_equal(log_prepare(fixture->log), LASH_OK);
+    append_until_half(fixture, next);
+    reopen(fixture);
+    expect_same(fixture);
+}
+
+static void a_segment_set_aside_survives_a_crash_or_is_made_anew(void **state) {
+    struct fixture *fixture = *state;
+    for (enum memfs_survival survival = MEMFS_ALL; survival <= MEMFS_GARBAGE; survival++) {
+        lash_index next = append_until_half(fixture, fixture->expected.last + 1);
+        assert_int_equal(log_prepare(fixture->log), LASH_OK);
+        memfs_fail(fixture->fs, 1, MEMFS_POWER_OFF);
+        log_close(fixture->log);
+        fixture->log = NULL;
+        memfs_power_on(fixture->fs, survival, 7);
+        reopen(fixture);
+        expect_same(fixture);
+        assert_int_equal(log_prepare(fixture->log), LASH_OK);
+        append_until_half(fixture, next);
+        reopen(fixture);
+        expect_same(fixture);
+    }
+}
+
 static void trimming_recycles_segments_and_keeps_term_and_vote(void **state) {
     struct fixture *fixture = *state;
     vote(fixture, 5, 2);
@@ -609,6 +661,8 @@ int main(void) {
         SCENARIO(what_leaves_a_gap_or_goes_back_is_refused),
         SCENARIO(segments_roll_over_and_keep_the_chain),
         SCENARIO(a_record_larger_than_a_segment_gets_one_of_its_own_size),
+        SCENARIO(a_segment_is_set_aside_and_used_when_the_disk_is_full),
+        SCENARIO(a_segment_set_aside_survives_a_crash_or_is_made_anew),
         SCENARIO(trimming_recycles_segments_and_keeps_term_and_vote),
         SCENARIO(replacing_all_that_trimming_left_of_a_frame_leaves_no_empty_run),
         SCENARIO(trimming_in_the_middle_of_a_frame_keeps_its_rest),

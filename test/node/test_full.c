@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Full disks: writes stop with a clear error, the office goes to a replica with
+ * room, reads and votes go on, and it ends by itself. The world checks that nothing
+ * acknowledged is lost and that all apply the same.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "lash/log.h"
+#include "world.h"
+
+static struct world *new_world(size_t count, uint64_t seed) {
+    struct world *world = malloc(sizeof *world);
+    assert_non_null(world);
+    world_set_up(world, count, seed);
+    return world;
+}
+
+static void free_world(struct world *world) {
+    world_tear_down(world);
+    free(world);
+}
+
+static struct lash_status status_of(const struct world *world, size_t position) {
+    struct lash_status status;
+    replica_status(world->nodes[position].replica, &status);
+    return status;
+}
+
+/* Without room for new files, as on most file systems; or for any write at all, as where each write takes new blocks. */
+static void fill(struct world *world, size_t position, bool any_write) {
+    struct memfs *disk = world->nodes[position].disk;
+    if (any_write)
+        memfs_fill(disk, true);
+    else
+        memfs_set_capacity(disk, memfs_used(disk));
+}
+
+static void make_room(struct world *world, size_t position) {
+    memfs_fill(world->nodes[position].disk, false);
+    memfs_set_capacity(world->nodes[position].disk, UINT64_MAX);
+}
+
+static void run_ms(struct world *world, uint64_t ms) {
+    for (uint64_t end = world->now_ms + ms; world->now_ms < end;)
+        world_step(world);
+}
+
+/* Propose at a node until it is full. */
+static void write_until_full(struct world *world, size_t position) {
+    for (int i = 0; !status_of(world, position).raft.full; i++) {
+        assert_true(i < 5000);
+        world_propose(world, position);
+        world_quiet(world);
+        assert_int_equal(replica_error(world->nodes[position].replica), 0);
+    }
+}
+
+/* Propose at a node until it succeeds. */
+static void write_until_done(struct world *world, size_t position) {
+    uint32_t done = world->done;
+    for (int i = 0; world->done == done; i++) {
+        assert_true(i < 1000);
+        world_propose(world, position);
+        world_quiet(world);
+        run_ms(world, 20);
+    }
+}
+
+static void a_full_leader_hands_over_and_catches_up_when_there_is_room(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        struct world *world = new_world(3, seed);
+        size_t full = world_leader(world);
+        fill(world, full, seed % 2 == 0);
+        write_until_full(world, full);
+        run_ms(world, 50);
+        size_t leader = world_leader(world);
+        assert_int_not_equal(leader, full);
+        /* Here writes fail at once and for certain, and what is there can be read; there they go on. */
+        uint32_t number = world_propose(world, full);
+        uint64_t begin = world->now_ms;
+        world_quiet(world);
+        assert_int_equal(world->fates[number], WORLD_DROPPED);
+        assert_true(world->now_ms < begin + 100);
+        lash_term term = status_of(world, leader).raft.term;
+        for (int i = 0; i < 300; i++) {
+            world_propose(world, leader);
+            world_quiet(world);
+        }
+        run_ms(world, 1000);
+        assert_int_equal(status_of(world, full).raft.role, LASH_FOLLOWER);
+        assert_int_equal(status_of(world, leader).raft.term, term);
+        assert_true(world->nodes[full].applied < world->nodes[leader].applied);
+        make_room(world, full);
+        world_heal(world);
+        assert_int_equal(status_of(world, full).raft.full, 0);
+        assert_int_equal(status_of(world, leader).raft.term, term);
+        write_until_done(world, full);
+        free_world(world);
+    }
+}
+
+static void with_a_full_majority_writes_fail_clearly_reads_work_and_all_goes_on_by_itself(void **state) {
+    (void)state;
+    for (uint64_t seed = 30; seed < 40; seed++) {
+        struct world *world = new_world(3, seed);
+        size_t leader = world_leader(world);
+        world_heal(world);
+        for (size_t i = 0; i < 3; i++)
+            fill(world, i, seed % 2 == 0);
+        for (int i = 0; i < 2000 && !(status_of(world, 0).raft.full && status_of(world, 1).raft.full &&
+                                      status_of(world, 2).raft.full);
+             i++) {
+            world_propose(world, (size_t)i % 3);
+            world_quiet(world);
+        }
+        run_ms(world, 500);
+        leader = world_leader(world);
+        assert_int_equal(status_of(world, leader).raft.no_room, 1);
+        uint32_t done = world->done;
+        uint64_t begin = world->now_ms;
+        for (size_t i = 0; i < 3; i++) {
+            uint32_t number = world_propose(world, i);
+            world_quiet(world);
+            assert_int_equal(world->fates[number], WORLD_DROPPED);
+        }
+        assert_int_equal(world->done, done);
+        assert_true(world->now_ms < begin + 200);
+        uint32_t reads = world->reads;
+        for (size_t i = 0; i < 3; i++)
+            world_read(world, i);
+        world_quiet(world);
+        if (seed % 2)
+            assert_int_equal(world->reads, reads + 3);
+        run_ms(world, 3000);
+        assert_int_equal(world_leader(world), leader);
+        for (size_t i = 0; i < 3; i++)
+            make_room(world, i);
+        write_until_done(world, leader);
+        world_heal(world);
+        for (size_t i = 0; i < 3; i++)
+            assert_int_equal(status_of(world, i).raft.full, 0);
+        free_world(world);
+    }
+}
+
+/* A full member votes: one of the others dies, and the third leads with its vote. */
+static void a_full_member_votes(void **state) {
+    (void)state;
+    struct world *world = new_world(3, 41);
+    size_t leader = world_leader(world);
+    size_t full = (leader + 1) % 3;
+    size_t other = 3 - leader - full;
+    world_heal(world);
+    fill(world, full, false);
+    while (!status_of(world, full).raft.full)
+        write_until_done(world, leader);
+    while (world->nodes[other].applied < world->nodes[leader].applied)
+        world_step(world);
+    world_kill(world, leader);
+    for (int i = 0; status_of(world, other).raft.role != LASH_LEADER; i++) {
+        assert_true(i < 1000000);
+        world_step(world);
+    }
+    assert_int_equal(status_of(world, full).raft.vote, other + 1);
+    assert_int_equal(replica_error(world->nodes[full].replica), 0);
+    make_room(world, full);
+    world_heal(world);
+    free_world(world);
+}
+
+static void a_state_machine_without_room_is_tried_again_with_the_same_commands(void **state) {
+    (void)state;
+    for (uint64_t seed = 50; seed < 60; seed++) {
+        struct world *world = new_world(3, seed);
+        size_t full = world_leader(world);
+        world_heal(world);
+        world->nodes[full].apply_error = LASH_FULL;
+        uint32_t number = world_propose(world, full);
+        for (int i = 0; !status_of(world, full).raft.full; i++) {
+            assert_true(i < 1000000);
+            world_step(world);
+        }
+        run_ms(world, 100);
+        size_t leader = world_leader(world);
+        assert_int_not_equal(leader, full);
+        assert_int_equal(world->fates[number], WORLD_UNSURE);
+        assert_true(world->nodes[full].applied < world->nodes[leader].applied);
+        write_until_done(world, leader);
+        run_ms(world, 500);
+        world->nodes[full].apply_error = 0;
+        world_heal(world);
+        assert_int_equal(status_of(world, full).raft.full, 0);
+        free_world(world);
+    }
+}
+
+/* A node that is told to end while it waits for room does not wait for ever. */
+static void a_full_node_can_be_closed(void **state) {
+    (void)state;
+    struct world *world = new_world(1, 61);
+    world_leader(world);
+    memfs_fill(world->nodes[0].disk, true);
+    for (int i = 0; i < 200; i++) /* more at once than any room that is left */
+        world_propose(world, 0);
+    run_ms(world, 100);
+    assert_int_equal(status_of(world, 0).raft.full, 1);
+    free_world(world);
+    world = new_world(1, 62);
+    world_leader(world);
+    world->nodes[0].apply_error = LASH_FULL;
+    uint32_t number = world_propose(world, 0);
+    run_ms(world, 3000); /* more than a request may take */
+    assert_int_equal(world->fates[number], WORLD_UNSURE);
+    free_world(world);
+}
+
+/* Disks fill and empty at random among kills: nothing acknowledged is lost, and all ends well. */
+static void full_disks_among_kills(void **state) {
+    (void)state;
+    for (uint64_t seed = 100; seed < 130; seed++) {
+        struct world *world = new_world(3, seed);
+        for (int i = 0; i < 15000; i++) {
+            size_t a = (size_t)world_random(world, 3);
+            uint64_t what = world_random(world, 400);
+            struct world_node *node = &world->nodes[a];
+            if (what < 8 && world->commands + 20 < WORLD_COMMANDS_MAX && node->replica)
+                for (int j = 0; j < 10; j++)
+                    world_propose(world, a);
+            else if (what < 10)
+                what == 8 ? fill(world, a, world_random(world, 4) == 0) : make_room(world, a);
+            else if (what == 10)
+                node->apply_error = world_random(world, 2) ? LASH_FULL : 0;
+            else if (what == 11 && node->replica && world_random(world, 20) == 0)
+                world_kill(world, a);
+            else if (what == 12 && node->replica)
+                world_read(world, a);
+            else if (what == 13 && !node->replica) {
+                make_room(world, a);
+                world_start(world, a);
+            }
+            world_step(world);
+        }
+        for (size_t i = 0; i < 3; i++) {
+            make_room(world, i);
+            world->nodes[i].apply_error = 0;
+            if (world->nodes[i].replica)
+                assert_int_equal(replica_error(world->nodes[i].replica), 0);
+        }
+        world_heal(world);
+        free_world(world);
+    }
+}
+
+int main(void) {
+    lash_set_log(NULL, NULL, LASH_LOG_ERROR + 1);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_full_leader_hands_over_and_catches_up_when_there_is_room),
+        cmocka_unit_test(a_full_member_votes),
+        cmocka_unit_test(with_a_full_majority_writes_fail_clearly_reads_work_and_all_goes_on_by_itself),
+        cmocka_unit_test(a_state_machine_without_room_is_tried_again_with_the_same_commands),
+        cmocka_unit_test(a_full_node_can_be_closed),
+        cmocka_unit_test(full_disks_among_kills),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
