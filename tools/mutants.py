@@ -14,9 +14,10 @@ test/mutants/tiers.json says of what a tier consists for a layer: tests of meson
 whose exit status 1 is a kill and any other than 0 and 1 an error. A tier runs its parts from the quickest on until one
 fails. The sources as they are come first: every part has to pass on them, else there is no score.
 
-A mutant of safety has to be killed by two tiers, any other by one. Copies are in build/mutants/. The last line is "N
-killed, M survived"; the exit status is 1 when one survived or was killed by too few tiers, and 2 when there is no score:
-a patch that does not apply or compile, a part that is broken.
+A mutant of safety has to be killed by two tiers, any other by one. A part that does not end in time is no kill: it is told
+apart, and does only for a mutant that is not of safety. Copies are in build/mutants/. The last line is "N killed, M
+survived"; the exit status is 1 when one survived or was killed by too few tiers, and 2 when there is no score: a patch that
+does not apply or compile, a part that is broken.
 """
 import argparse
 import collections
@@ -362,6 +363,10 @@ class Score:
             return "TOO FEW TIERS"
         return "HUNG" if self.hangs else "SURVIVED"
 
+    @property
+    def found(self):
+        return self.verdict == "killed" or (self.verdict == "HUNG" and not self.mutant.safety)
+
 
 def score_mutant(scratch, tiers, mutant, chosen, everything):
     demanded = min(mutant.demanded, len(chosen))
@@ -386,7 +391,33 @@ def say_score(score, done, total, say):
         say("    " + score.trouble[-3000:].replace("\n", "\n    "))
 
 
-def score_all(place, arguments, work, tiers, say):
+class Kept:
+    """Scores of earlier runs, each kept as soon as it is known, so that a run that was ended can be resumed."""
+
+    def __init__(self, path, commit, resume):
+        self.path = path
+        self.commit = commit
+        self.all = {}
+        if resume and path.exists():
+            self.all = json.loads(path.read_text(encoding="utf-8"))
+
+    def key(self, mutant, chosen):
+        content = hashlib.sha256(mutant.path.read_bytes()).hexdigest()
+        return f"{mutant.name} {content[:16]} {self.commit} {','.join(chosen)}"
+
+    def find(self, mutant, chosen):
+        found = self.all.get(self.key(mutant, chosen))
+        return found and Score(mutant, [Outcome(**outcome) for outcome in found["outcomes"]], found["demanded"])
+
+    def put(self, score, chosen):
+        if score.trouble:
+            return
+        self.all[self.key(score.mutant, chosen)] = {"outcomes": [dataclasses.asdict(outcome) for outcome in score.outcomes],
+                                                    "demanded": score.demanded}
+        self.path.write_text(json.dumps(self.all, indent=1), encoding="utf-8")
+
+
+def score_all(place, arguments, work, tiers, kept, say):
     """Score the (mutant, tiers) of `work` on as many copies as there are jobs."""
     scratches = queue.SimpleQueue()
     for scratch in place:
@@ -404,6 +435,7 @@ def score_all(place, arguments, work, tiers, say):
             scratches.put(scratch)
         with lock:
             done += 1
+            kept.put(score, chosen)
             say_score(score, done, len(work), say)
         return score
 
@@ -463,6 +495,7 @@ def parse(words):
     parser.add_argument("--tiers", default="", help="run these tiers only, separated by commas")
     parser.add_argument("--all-tiers", action="store_true", help="go on when a mutant was killed often enough")
     parser.add_argument("--asserts", choices=("on", "off"), default="on", help="off: core mutants, without its assertions")
+    parser.add_argument("--resume", action="store_true", help="keep what earlier runs found for the same commit")
     parser.add_argument("--table", type=pathlib.Path, metavar="FILE", help="put the table into this file")
     return parser.parse_args(words)
 
@@ -486,9 +519,9 @@ def choose(mutants, arguments):
 
 
 def plan(mutants, definitions, arguments):
-    """The (mutant, tiers) to run, those left out for want of a tier, and the tiers' parts that are needed."""
+    """The mutants to score, each with the tiers to run on it."""
     allowed = set(arguments.tiers.split(",")) if arguments.tiers else None
-    work, wanted = [], []
+    work = []
     for mutant in mutants:
         unknown = [tier for tier in mutant.tiers if mutant.layer not in definitions.get(tier, {}) and allowed is None]
         if unknown:
@@ -496,10 +529,9 @@ def plan(mutants, definitions, arguments):
         chosen = tuple(tier for tier in mutant.tiers if allowed is None or tier in allowed)
         if chosen:
             work.append((mutant, chosen))
-            wanted += [(tier, mutant.layer) for tier in chosen if (tier, mutant.layer) not in wanted]
     if not work:
         raise Trouble("none of the mutants has any of these tiers")
-    return work, wanted
+    return work
 
 
 def claim(root, count, kind, options):
@@ -524,24 +556,32 @@ def claim(root, count, kind, options):
 def run(words, say):
     arguments = parse(words)
     root = arguments.root.resolve()
-    definitions = read_tiers(root)
-    work, wanted = plan(choose(read_mutants(root), arguments), definitions, arguments)
+    work = plan(choose(read_mutants(root), arguments), read_tiers(root), arguments)
+    kind = "" if arguments.asserts == "on" else "-asserts-off"
+    commit = state_of(root)
+    kept = Kept(root / f"build/mutants/kept{kind}.json", commit, arguments.resume)
+    scores = [score for score in (kept.find(mutant, chosen) for mutant, chosen in work) if score]
+    work = [(mutant, chosen) for mutant, chosen in work if not kept.find(mutant, chosen)]
+    say(f"{len(work)} mutants; first the sources as they are ({commit})")
+    if work:
+        scores += score_work(root, arguments, work, kept, say)
+    if arguments.table:
+        write_table(arguments.table, sorted(scores, key=lambda score: score.mutant.name), commit, arguments.asserts)
+    return finish(scores, say)
+
+
+def score_work(root, arguments, work, kept, say):
     options = ["-Dcore_asserts=false"] if arguments.asserts == "off" else []
     kind = "" if arguments.asserts == "on" else "-asserts-off"
-    jobs = min(max(arguments.jobs, 1), len(work))
-    place = claim(root, jobs, kind, options)
-    commit = state_of(root)
-    say(f"{len(work)} mutants; first the sources as they are ({commit})")
+    wanted = sorted({(tier, mutant.layer) for mutant, chosen in work for tier in chosen})
+    place = claim(root, min(max(arguments.jobs, 1), len(work)), kind, options)
     try:
         for scratch in place:
             scratch.prepare()
-        scores = score_all(place, arguments, work, Tiers(place[0], definitions, wanted, say), say)
+        return score_all(place, arguments, work, Tiers(place[0], read_tiers(root), wanted, say), kept, say)
     finally:
         for scratch in place:
             scratch.lock.close()
-    if arguments.table:
-        write_table(arguments.table, scores, commit, arguments.asserts)
-    return finish(scores, say)
 
 
 def finish(scores, say):
@@ -555,7 +595,7 @@ def finish(scores, say):
     say(f"{killed} killed, {len(by_verdict['SURVIVED'])} survived")
     if by_verdict["ERROR"]:
         return 2
-    return 0 if len(by_verdict["killed"]) == len(scores) else 1
+    return 0 if all(score.found for score in scores) else 1
 
 
 def main(words):

@@ -128,13 +128,24 @@ class Scores(Project):
         self.plant(both=TOO_HIGH.replace("Safety: no", "Safety: yes").replace("Tiers: unit", "Tiers: unit, other"))
         self.assertEqual(self.score("--tiers", "other"), 0)
 
-    def test_a_mutant_that_hangs_is_no_kill(self):
+    def test_a_mutant_that_hangs_is_no_kill_and_of_safety_not_even_found(self):
         mutants.PART_SECONDS_MIN, before = 1, mutants.PART_SECONDS_MIN
         self.addCleanup(setattr, mutants, "PART_SECONDS_MIN", before)
         self.plant(hangs=HANGS)
-        self.assertEqual(self.score(), 1)
+        self.assertEqual(self.score(), 0)
         self.assertIn("HUNG: hangs", self.said)
         self.assertEqual(self.said[-1], "0 killed, 0 survived")
+        self.plant(hangs=HANGS.replace("Safety: no", "Safety: yes").replace("Tiers: unit", "Tiers: unit, other"))
+        self.assertEqual(self.score(), 1)
+
+    def test_a_run_that_was_ended_is_resumed(self):
+        self.plant(high=TOO_HIGH)
+        self.assertEqual(self.score(), 0)
+        (self.root / "limit.c").write_text("int;;")
+        self.assertEqual(self.score("--resume"), 0)
+        self.assertEqual(self.said[-1], "1 killed, 0 survived")
+        self.plant(low=UNSEEN)
+        self.assert_no_score("ninja", "--resume")
 
     def test_the_sources_are_as_before(self):
         self.plant(high=TOO_HIGH, low=UNSEEN)

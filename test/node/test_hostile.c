@@ -226,6 +226,23 @@ static void each_answer_waits_for_its_own_write(void **state) {
     free_world(world);
 }
 
+static void the_term_of_a_message_is_saved_with_its_entries(void **state) {
+    (void)state;
+    struct world *world = misled_world(0);
+    work_off(world, 0);
+    world_kill(world, 0);
+    struct log *log;
+    struct log_recovered recovered;
+    struct log_options options = {
+        .vfs = memfs_vfs(world->nodes[0].disk), .dir = "log", .segment_bytes = 16384, .cluster_id = 1, .node_id = 1};
+    assert_int_equal(log_open(&options, &log, &recovered), 0);
+    assert_int_equal(recovered.term, 5);
+    assert_int_equal(recovered.last_index, 3);
+    log_recovered_free(&recovered);
+    log_close(log);
+    free_world(world);
+}
+
 static void a_read_that_was_lost_with_its_connection_is_asked_again_at_once(void **state) {
     (void)state;
     struct world *world = misled_world(0);
@@ -349,6 +366,7 @@ int main(void) {
         cmocka_unit_test(what_is_committed_of_a_frame_is_applied_once_and_no_more_than_that),
         cmocka_unit_test(anothers_entry_with_the_number_of_a_request_does_not_answer_it),
         cmocka_unit_test(each_answer_waits_for_its_own_write),
+        cmocka_unit_test(the_term_of_a_message_is_saved_with_its_entries),
         cmocka_unit_test(a_read_that_was_lost_with_its_connection_is_asked_again_at_once),
         cmocka_unit_test(more_changes_of_term_than_twice_the_room_are_taken),
         cmocka_unit_test(entries_of_an_unknown_kind_are_not_taken),

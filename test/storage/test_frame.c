@@ -142,6 +142,10 @@ static void lies_with_right_checksums_are_not_believed(void **state) {
     seal(buf);
     assert_int_equal(check(buf), LASH_CORRUPT);
     le64_put(buf->data + 40, buf->size - FRAME_HEADER_SIZE);
+    buf->data[FRAME_HEADER_SIZE + FRAME_ENTRY_SIZE] ^= 1; /* an entry that its own checksum disowns */
+    seal(buf);
+    assert_int_equal(check(buf), LASH_CORRUPT);
+    buf->data[FRAME_HEADER_SIZE + FRAME_ENTRY_SIZE] ^= 1;
     le64_put(buf->data + 16, 0); /* index 0 stands before the log */
     seal(buf);
     assert_int_equal(check(buf), LASH_CORRUPT);

@@ -317,6 +317,27 @@ static void trimming_recycles_segments_and_keeps_term_and_vote(void **state) {
     append(fixture, 91, 2, 6, 10);
     reopen(fixture);
     expect_same(fixture);
+    /* What an earlier use of the file left behind the end is no torn tail. */
+    assert_int_equal(fixture->recovered.torn_bytes, 0);
+}
+
+static void short_reads_while_opening_lose_nothing(void **state) {
+    struct fixture *fixture = *state;
+    vote(fixture, 1, 7);
+    for (lash_index i = 1; i <= 12; i++)
+        append(fixture, i, 1, 1, 200);
+    sync_log(fixture);
+    bool met = true;
+    for (uint64_t n = 1; met; n++) {
+        log_close(fixture->log);
+        log_recovered_free(&fixture->recovered);
+        fixture->log = NULL;
+        memfs_fail(fixture->fs, n, MEMFS_SHORT);
+        assert_int_equal(log_open(&fixture->options, &fixture->log, &fixture->recovered), LASH_OK);
+        met = memfs_failed(fixture->fs);
+        memfs_fail(fixture->fs, 0, MEMFS_EIO);
+        expect_same(fixture);
+    }
 }
 
 /* Of the frame that held the first entry only trimmed ones are left. */
@@ -664,6 +685,7 @@ int main(void) {
         SCENARIO(a_segment_is_set_aside_and_used_when_the_disk_is_full),
         SCENARIO(a_segment_set_aside_survives_a_crash_or_is_made_anew),
         SCENARIO(trimming_recycles_segments_and_keeps_term_and_vote),
+        SCENARIO(short_reads_while_opening_lose_nothing),
         SCENARIO(replacing_all_that_trimming_left_of_a_frame_leaves_no_empty_run),
         SCENARIO(trimming_in_the_middle_of_a_frame_keeps_its_rest),
         SCENARIO(a_reader_keeps_its_segment_from_being_recycled),
