@@ -157,6 +157,10 @@ def readme_commands(shell):
         shell.run("make", "down", cwd=place)
 
 
+def model_checker(shell):
+    shell.run(str(BUILD / "lash-check"), "--quiet")
+
+
 def mutants_sample(shell):
     """A few mutants, others with each commit, against the quick tiers; `make mutants` scores all against all."""
     commit = subprocess.run(["git", "-C", str(tree.ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
@@ -185,6 +189,7 @@ STEPS = [
     Step("installed library", installed_library, ("build with gcc",)),
     Step("mutants, a sample", mutants_sample),
     Step("simulator", simulator, ("build with gcc",)),
+    Step("model checker", model_checker, ("build with gcc",)),
     Step("process tests", process_tests, ("build with gcc",)),
     Step("README's commands", readme_commands),
     Step("unit tests under ASan and UBSan", asan_tests, ("build with clang, ASan and UBSan",)),

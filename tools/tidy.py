@@ -29,8 +29,9 @@ FREESTANDING = {"stdbool.h", "stddef.h", "stdint.h", "stdalign.h", "stdarg.h", "
 LIBRARIES = {"uv.h": "libuv", "uv/": "libuv", "openssl/": "openssl", "lmdb.h": "lmdb", "nghttp2/": "nghttp2",
              "protobuf-c/": "protobuf-c", "popt.h": "popt", "json-c/": "json-c", "json.h": "json-c",
              "cmocka.h": "cmocka"}
-FOLDERS = ["lash", "base", "raft", "storage", "transport", "node", "store", "api", "proto", "lashctl", "linear", "sim"]
-ALL_LAYERS = set(FOLDERS) - {"lashctl", "linear", "sim"} | {"freestanding", "libc", "libuv", "openssl", "lmdb", "nghttp2", "protobuf-c", "popt",
+FOLDERS = ["lash", "base", "raft", "storage", "transport", "node", "store", "api", "proto", "lashctl", "linear", "check",
+           "sim"]
+ALL_LAYERS = set(FOLDERS) - {"lashctl", "linear", "check", "sim"} | {"freestanding", "libc", "libuv", "openssl", "lmdb", "nghttp2", "protobuf-c", "popt",
                              "json-c"}
 C_AND_BASE = {"lash", "base", "freestanding", "libc"}
 NODE = C_AND_BASE | {"raft", "storage", "transport", "node", "libuv", "openssl"}
@@ -48,10 +49,11 @@ MAY_INCLUDE = {
     "src/lashd/": ALL_LAYERS | {"lashd"},
     "src/lashctl/": ALL_LAYERS | {"lashctl"},
     "src/linear/": C_AND_BASE | {"linear", "json-c", "popt"},
+    "src/check/": C_AND_BASE | {"raft", "check", "popt"},
     "src/sim/": ALL_LAYERS | {"sim"},
     "src/bench/": ALL_LAYERS | {"lashctl", "bench"},
     "examples/": {"lash", "freestanding", "libc"},
-    "test/": ALL_LAYERS | {"lashctl", "lashd", "linear", "sim", "cmocka"},
+    "test/": ALL_LAYERS | {"lashctl", "lashd", "linear", "check", "sim", "cmocka"},
     "fuzz/": ALL_LAYERS | {"lashctl", "lashd", "linear", "sim"},
     "tools/": {"freestanding"},
 }

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Outputs obeyed in the order that raft.h names: write, send, commit, release
+ * reads. What a message must wait for, it waits for; what was not on disk, a crash loses.
+ */
+#include "check/driver.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "check/judge.h"
+#include "check/replica.h"
+
+#define DRIVER_CHECK(driver, condition, ...)                                                                           \
+    do {                                                                                                               \
+        if (!(condition) && (driver)->verdict.invariant == NULL)                                                       \
+            (void)judge_broken(&(driver)->verdict, "contract", __VA_ARGS__);                                           \
+    } while (0)
+
+static bool driver_failed(const struct driver *driver) {
+    return driver->verdict.invariant != NULL || driver->no_memory || driver->clipped;
+}
+
+static void driver_step(struct driver *driver, struct lash_event *event);
+
+/* ---- The disk ---------------------------------------------------------------------------------- */
+
+/* The oldest write reaches the disk. */
+static void driver_persist(struct driver *driver) {
+    struct model_node *node = &driver->node;
+    const struct model_write write = node->writes[0];
+    if (write.save_vote) {
+        node->disk_term = write.term;
+        node->disk_vote = write.vote;
+    }
+    if (write.first != 0) {
+        for (uint32_t i = write.first - 1u; i < node->disk_count; i++)
+            node->disk[i] = 0;
+        memcpy(&node->disk[write.first - 1], write.entries, write.count * sizeof write.entries[0]);
+        node->disk_count = (uint8_t)(write.first - 1 + write.count);
+    }
+    node->write_count--;
+    memmove(&node->writes[0], &node->writes[1], node->write_count * sizeof node->writes[0]);
+    memset(&node->writes[node->write_count], 0, sizeof node->writes[0]);
+}
+
+/* What the step appends at `index`: a new entry of its own, or one of the message's. */
+static model_entry driver_entry(struct driver *driver, const struct lash_outputs *outputs, lash_index index) {
+    const struct model_message *message = driver->delivered;
+    if (outputs->noop || message == NULL) {
+        unsigned kind = outputs->noop ? LASH_ENTRY_NOOP : LASH_ENTRY_COMMAND;
+        return MODEL_ENTRY(outputs->append_term, kind, driver->node.id, index);
+    }
+    lash_index prev_index = message->body.append.prev_index;
+    bool there = message->body.type == LASH_MSG_APPEND && index > prev_index && index - prev_index <= message->count;
+    DRIVER_CHECK(driver, there, "n%u appends entry %u, which the message does not bring", driver->node.id,
+                 (unsigned)index);
+    if (!there)
+        return 0;
+    model_entry entry = message->entries[index - prev_index - 1];
+    return driver->fault == MODEL_FAULT_WRONG_ENTRY ? (model_entry)(entry ^ MODEL_ENTRY(0, 0, 1, 0)) : entry;
+}
+
+static void driver_append(struct driver *driver, const struct lash_outputs *outputs, struct model_write *write) {
+    struct model_node *node = &driver->node;
+    lash_index first = outputs->append_first;
+    lash_index last = outputs->append_last;
+    bool fits = first > 0 && first <= node->log_count + 1u && last >= first && last <= MODEL_LOG_MAX;
+    DRIVER_CHECK(driver, fits, "n%u appends %u..%u to a log that ends at %u", node->id, (unsigned)first, (unsigned)last,
+                 node->log_count);
+    if (!fits)
+        return;
+    for (lash_index i = first; i <= node->log_count; i++)
+        node->log[i - 1] = 0;
+    for (lash_index i = first; i <= last; i++)
+        node->log[i - 1] = driver_entry(driver, outputs, i);
+    node->log_count = (uint8_t)last;
+    write->first = (uint8_t)first;
+    write->count = (uint8_t)(last - first + 1);
+    memcpy(write->entries, &node->log[first - 1], write->count * sizeof write->entries[0]);
+}
+
+static void driver_write(struct driver *driver, const struct lash_outputs *outputs) {
+    struct model_node *node = &driver->node;
+    DRIVER_CHECK(driver, outputs->write == (uint64_t)driver->durable + node->write_count + 1,
+                 "n%u numbers a write %u after %u under way", node->id, (unsigned)outputs->write, node->write_count);
+    /* With a bound of 0 the disk is synchronous: driver_run completes each write within its step. */
+    if (node->write_count >= (driver->bounds->writes == 0 ? MODEL_WRITES_MAX : driver->bounds->writes)) {
+        driver->clipped = true;
+        return;
+    }
+    struct model_write *write = &node->writes[node->write_count++];
+    memset(write, 0, sizeof *write);
+    if (outputs->save_vote) {
+        write->save_vote = 1;
+        write->term = (uint8_t)outputs->term;
+        write->vote = (uint8_t)outputs->vote;
+    }
+    if (outputs->append)
+        driver_append(driver, outputs, write);
+}
+
+/* ---- The network ------------------------------------------------------------------------------- */
+
+static void driver_send_now(struct driver *driver, uint32_t number, const struct model_message *message) {
+    if (!judge_send(&driver->node, message, &driver->verdict))
+        return;
+    LASH_ASSERT(driver->send_count < DRIVER_SENDS_MAX);
+    driver->sends[driver->send_count++] = number;
+}
+
+/* Held messages stay sorted, so that the order of sending is no part of the state. One that waits already, for no later
+ * write, is not held again: the network may duplicate it. */
+static void driver_hold(struct driver *driver, uint32_t number, uint32_t after) {
+    struct model_node *node = &driver->node;
+    for (uint32_t i = 0; i < node->held_count; i++) {
+        if (node->held[i].message == number && node->held[i].after <= after)
+            return;
+    }
+    if (node->held_count == MODEL_HELD_MAX) {
+        driver->clipped = true;
+        return;
+    }
+    uint32_t at = node->held_count++;
+    for (; at > 0 && (node->held[at - 1].after > after ||
+                      (node->held[at - 1].after == after && node->held[at - 1].message > number));
+         at--)
+        node->held[at] = node->held[at - 1];
+    node->held[at].message = number;
+    node->held[at].after = after;
+}
+
+/* Send what waited for the `count` writes that just became durable. */
+static void driver_release(struct driver *driver, uint32_t count) {
+    struct model_node *node = &driver->node;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < node->held_count; i++) {
+        struct model_held held = node->held[i];
+        if (held.after > count) {
+            node->held[kept].message = held.message;
+            node->held[kept++].after = held.after - count;
+            continue;
+        }
+        driver_send_now(driver, held.message, intern_get(driver->messages, held.message));
+    }
+    memset(&node->held[kept], 0, (node->held_count - kept) * sizeof node->held[0]);
+    node->held_count = (uint8_t)kept;
+}
+
+/* An APPEND with entries: all that is offered is sent, and the core hears so at once. */
+static void driver_sent(struct driver *driver, const struct lash_message *message) {
+    struct lash_event event = {.type = LASH_EVENT_SENT};
+    event.sent.to = message->to;
+    event.sent.last = message->append.last;
+    event.sent.bytes = message->append.last - message->append.first + 1;
+    driver_step(driver, &event);
+}
+
+static void driver_send(struct driver *driver, const struct lash_send *send) {
+    struct model_message message;
+    memset(&message, 0, sizeof message);
+    memcpy(&message.body, &send->message, sizeof message.body);
+    bool entries = send->message.type == LASH_MSG_APPEND && send->message.append.first <= send->message.append.last;
+    if (send->message.type == LASH_MSG_APPEND) {
+        lash_index first = send->message.append.first;
+        lash_index last = send->message.append.last;
+        bool fits = first == send->message.append.prev_index + 1 && (!entries || last <= driver->node.log_count);
+        DRIVER_CHECK(driver, fits, "n%u sends %u..%u of a log that ends at %u", driver->node.id, (unsigned)first,
+                     (unsigned)last, driver->node.log_count);
+        if (!fits)
+            return;
+        message.count = entries ? (uint32_t)(last - first + 1) : 0;
+        memcpy(message.entries, &driver->node.log[first - 1], message.count * sizeof message.entries[0]);
+        message.body.append.first = 0;
+        message.body.append.last = 0;
+        message.body.append.bytes_max = 0;
+    }
+    uint32_t number = driver->message_number(driver->context, &message);
+    driver->no_memory |= number == 0;
+    if (driver->no_memory)
+        return;
+    bool waits = send->after_write > driver->durable && driver->fault != MODEL_FAULT_SEND_EARLY;
+    if (waits)
+        driver_hold(driver, number, (uint32_t)(send->after_write - driver->durable));
+    else
+        driver_send_now(driver, number, &message);
+    if (entries && !driver_failed(driver))
+        driver_sent(driver, &send->message);
+}
+
+/* ---- Steps ------------------------------------------------------------------------------------- */
+
+static void driver_answered(struct driver *driver, const struct lash_read_done *done) {
+    struct model_node *node = &driver->node;
+    bool open = done->context <= MODEL_READS_MAX && (node->reads >> done->context & 1) != 0;
+    if (!open && driver->verdict.invariant == NULL)
+        (void)judge_broken(&driver->verdict, "R1", "n%u answers a read that nobody waits for", node->id);
+    if (!open || driver->answer_count == DRIVER_ANSWERS_MAX)
+        return;
+    node->reads = (uint8_t)(node->reads & ~(1u << done->context));
+    driver->answers[driver->answer_count++] = REPLICA_ANSWER(done->context, done->index);
+}
+
+/* The state machine applies at once: nothing but compaction depends on how far it is. */
+static void driver_apply(struct driver *driver, lash_index commit) {
+    struct lash_event event = {.type = LASH_EVENT_APPLIED};
+    event.applied.index = commit;
+    driver_step(driver, &event);
+}
+
+static void driver_step(struct driver *driver, struct lash_event *event) {
+    struct lash_outputs outputs;
+    if (event->now_ms == 0)
+        event->now_ms = CORE_NOW;
+    int error = lash_raft_step(driver->raft, event, &outputs);
+    /* While a transfer is under way nothing is proposed (D§3.10), nor another one asked for. */
+    if (error == LASH_BUSY && driver->before.transfer_to != 0) {
+        driver->possible = false;
+        return;
+    }
+    DRIVER_CHECK(driver, error == LASH_OK, "n%u refuses event %u with error %d", driver->node.id, event->type, error);
+    if (outputs.write != 0)
+        driver_write(driver, &outputs);
+    for (uint32_t i = 0; i < outputs.send_count && !driver_failed(driver); i++)
+        driver_send(driver, &outputs.sends[i]);
+    for (uint32_t i = 0; i < outputs.reads_done_count && !driver_failed(driver); i++)
+        driver_answered(driver, &outputs.reads_done[i]);
+    if (outputs.commit_advanced && !driver_failed(driver))
+        driver_apply(driver, outputs.commit);
+}
+
+static void driver_deliver(struct driver *driver) {
+    const struct model_message *message = driver->delivered;
+    struct lash_run runs[MODEL_LOG_MAX];
+    struct lash_event event;
+    uint32_t count = 0;
+    memset(&event, 0, sizeof event);
+    event.type = LASH_EVENT_MESSAGE;
+    event.message = message->body;
+    for (uint32_t i = 0; i < message->count; i++) {
+        lash_index index = message->body.append.prev_index + 1 + i;
+        unsigned term = MODEL_ENTRY_TERM(message->entries[i]);
+        unsigned kind = MODEL_ENTRY_KIND(message->entries[i]);
+        if (count > 0 && runs[count - 1].term == term && runs[count - 1].kind == kind)
+            runs[count - 1].count++;
+        else
+            runs[count++] = (struct lash_run){.first = index, .term = term, .kind = kind, .count = 1};
+    }
+    if (count > 0) {
+        event.message.append.runs = runs;
+        event.message.append.run_count = count;
+    }
+    driver_step(driver, &event);
+}
+
+static void driver_tick(struct driver *driver, enum core_deadline deadline) {
+    struct lash_event event = {.type = LASH_EVENT_TICK, .now_ms = core_deadline(deadline)};
+    driver_step(driver, &event);
+}
+
+static void driver_written(struct driver *driver, uint32_t count) {
+    struct model_node *node = &driver->node;
+    struct lash_event event = {.type = LASH_EVENT_WRITTEN};
+    for (uint32_t i = 0; i < count; i++) {
+        const struct model_write *write = &node->writes[0];
+        if (write->count > 0) {
+            event.written.index = write->first + write->count - 1u;
+            event.written.term = MODEL_ENTRY_TERM(write->entries[write->count - 1]);
+        }
+        driver_persist(driver);
+    }
+    driver->durable += count;
+    event.written.write = driver->durable;
+    driver_release(driver, count);
+    if (!driver_failed(driver))
+        driver_step(driver, &event);
+}
+
+static void driver_break_disk(struct driver *driver) {
+    struct model_node *node = &driver->node;
+    if (driver->fault == MODEL_FAULT_LOSE_SYNCED && node->disk_count > 0)
+        node->disk[--node->disk_count] = 0;
+    if (driver->fault == MODEL_FAULT_LOSE_VOTE)
+        node->disk_vote = 0;
+    if (driver->fault == MODEL_FAULT_LOSE_TERM && node->disk_term > 0) {
+        bool needed = node->disk_count > 0 && MODEL_ENTRY_TERM(node->disk[node->disk_count - 1]) == node->disk_term;
+        node->disk_term = (uint8_t)(node->disk_term - !needed);
+        node->disk_vote = 0;
+    }
+}
+
+/* The process ends; of its writes under way the first `survive` reached the disk all the same. It starts again at once:
+ * one that is down is like one that is up and gets no message, so being down is no state of its own. What was
+ * committed is not remembered, as with a state machine that is rebuilt from the log. */
+static void driver_crash(struct driver *driver, uint32_t survive, uint32_t reads) {
+    struct model_node *node = &driver->node;
+    for (; survive > 0; survive--)
+        driver_persist(driver);
+    driver_break_disk(driver);
+    memset(node->writes, 0, sizeof node->writes);
+    memset(node->held, 0, sizeof node->held);
+    node->write_count = 0;
+    node->held_count = 0;
+    node->reads = 0;
+    memcpy(node->log, node->disk, sizeof node->log);
+    node->log_count = node->disk_count;
+    /* A context of its own for each question: fewer than four times as many were asked as reads. */
+    driver->raft = core_start(driver->cores, node->id, node, reads * 4);
+}
+
+static void driver_read(struct driver *driver, uint32_t read) {
+    struct lash_event event = {.type = LASH_EVENT_READ};
+    event.read.context = read;
+    driver->node.reads = (uint8_t)(driver->node.reads | 1u << read);
+    driver_step(driver, &event);
+}
+
+static void driver_transfer(struct driver *driver, lash_id to) {
+    struct lash_event event = {.type = LASH_EVENT_TRANSFER};
+    event.transfer.to = to;
+    driver_step(driver, &event);
+}
+
+static void driver_abandon(struct driver *driver) {
+    struct lash_event event = {.type = LASH_EVENT_TICK};
+    core_give_up(driver->raft);
+    driver_step(driver, &event);
+}
+
+static void driver_propose(struct driver *driver) {
+    struct lash_event event = {.type = LASH_EVENT_PROPOSE};
+    event.propose.kind = LASH_ENTRY_COMMAND;
+    event.propose.count = 1;
+    driver_step(driver, &event);
+}
+
+/* Whether a message would have its receiver leave the bound on terms. */
+static bool driver_too_far(const struct driver *driver) {
+    return driver->delivered->body.type == LASH_MSG_TIMEOUT_NOW && driver->before.term >= driver->bounds->terms;
+}
+
+/* Whether the event can happen at all. */
+static bool driver_possible(const struct driver *driver, enum replica_kind kind, uint32_t argument) {
+    const struct model_node *node = &driver->before;
+    bool leads = node->role == LASH_LEADER;
+    switch (kind) {
+    case REPLICA_ELECTION:
+        return !leads && node->term < driver->bounds->terms;
+    case REPLICA_HEARTBEAT:
+    case REPLICA_PROPOSE:
+        return leads;
+    case REPLICA_QUORUM:
+        return leads && driver->bounds->check_quorum;
+    case REPLICA_GIVE_UP:
+        return node->role == LASH_FOLLOWER && node->reads != 0;
+    case REPLICA_WRITTEN:
+        return argument > 0 && argument <= node->write_count;
+    case REPLICA_READ:
+        return node->leader != 0;
+    case REPLICA_CRASH:
+        return (argument & 255) <= node->write_count;
+    case REPLICA_DELIVER:
+        return !driver_too_far(driver);
+    case REPLICA_TRANSFER:
+        return leads && argument != node->id;
+    case REPLICA_ABANDON:
+        return leads && node->transfer_to != 0;
+    }
+    LASH_UNREACHABLE("driver_possible");
+}
+
+/* Hand the event to the core in its way. */
+static void driver_event(struct driver *driver, enum replica_kind kind, uint32_t argument) {
+    switch (kind) {
+    case REPLICA_ELECTION:
+        driver_tick(driver, CORE_ELECTION);
+        break;
+    case REPLICA_HEARTBEAT:
+        driver_tick(driver, CORE_HEARTBEAT);
+        break;
+    case REPLICA_QUORUM:
+        driver_tick(driver, CORE_QUORUM);
+        break;
+    case REPLICA_GIVE_UP:
+        driver_tick(driver, CORE_READ);
+        break;
+    case REPLICA_PROPOSE:
+        driver_propose(driver);
+        break;
+    case REPLICA_WRITTEN:
+        driver_written(driver, argument);
+        break;
+    case REPLICA_READ:
+        driver_read(driver, argument);
+        break;
+    case REPLICA_CRASH:
+        driver_crash(driver, argument & 255, argument >> 8);
+        break;
+    case REPLICA_DELIVER:
+        driver_deliver(driver);
+        break;
+    case REPLICA_TRANSFER:
+        driver_transfer(driver, argument);
+        break;
+    case REPLICA_ABANDON:
+        driver_abandon(driver);
+        break;
+    }
+}
+
+void driver_run(struct driver *driver) {
+    enum replica_kind kind = REPLICA_KIND(driver->event);
+    uint32_t argument = REPLICA_ARGUMENT(driver->event);
+    memcpy(&driver->node, &driver->before, sizeof driver->node);
+    driver->possible = driver_possible(driver, kind, argument);
+    if (!driver->possible)
+        return;
+    driver_event(driver, kind, argument);
+    while (driver->bounds->writes == 0 && driver->node.write_count > 0 && !driver_failed(driver))
+        driver_written(driver, driver->node.write_count);
+    core_show(driver->raft, &driver->node);
+    driver->clipped |= driver->node.round > driver->bounds->reads + 1;
+    if (!driver_failed(driver))
+        (void)judge_step(&driver->before, &driver->node, kind == REPLICA_CRASH, &driver->verdict);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is searched: from where, and how far at each of the named bounds.
+ */
+#ifndef LASH_CHECK_SCENARIO_H
+#define LASH_CHECK_SCENARIO_H
+
+#include "check/model.h"
+#include "check/space.h"
+
+enum scenario_bound { SCENARIO_SMALL, SCENARIO_DEFAULT, SCENARIO_LARGE, SCENARIO_BOUNDS };
+
+#define SCENARIO_LOG_MAX 6
+
+/* A node's disk at the start. */
+struct scenario_disk {
+    uint8_t term;
+    uint8_t vote;
+    uint8_t log[SCENARIO_LOG_MAX]; /* terms of its entries; 0: none */
+};
+
+struct scenario {
+    const char *name;
+    const char *about;
+    struct scenario_disk disks[MODEL_NODES_MAX]; /* all zero: empty ones */
+    uint8_t committed;                           /* entries committed before */
+    uint8_t late_round; /* not 0: a heartbeat of n1 to n2 of term 1 with this read round is in flight */
+    struct model_bounds bounds[SCENARIO_BOUNDS]; /* terms count from the highest of the disks; nodes 0: not searched */
+};
+
+/* All scenarios, ended by one without a name. */
+extern const struct scenario scenarios[];
+
+/* The name of a bound, or NULL from SCENARIO_BOUNDS on. */
+const char *scenario_bound_name(unsigned bound);
+
+/* What is wrong with these bounds, or NULL. */
+const char *scenario_wrong(const struct model_bounds *bounds);
+
+/* The bounds as the model has them: with terms counted from 0. */
+struct model_bounds scenario_bounds(const struct scenario *scenario, const struct model_bounds *bounds);
+
+/* The initial state. False when memory ran out. */
+bool scenario_start(const struct scenario *scenario, struct space *space, uint32_t *state);
+
+#endif
