@@ -4,10 +4,48 @@
  */
 #include "api/answer.h"
 
+#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "api/methods.h"
+#include "base/assert.h"
 #include "rpc.pb-c.h"
+
+/* The errors that a status may show: no leader, and each member whose disk is full. */
+enum { STATUS_ERRORS_MAX = LASH_RAFT_MEMBERS_MAX + 1, STATUS_ERROR_SIZE = 64 };
+
+struct maintenance_errors {
+    char *list[STATUS_ERRORS_MAX];
+    char texts[STATUS_ERRORS_MAX][STATUS_ERROR_SIZE];
+    size_t count;
+};
+
+static void maintenance_add_error(struct maintenance_errors *errors, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void maintenance_add_error(struct maintenance_errors *errors, const char *format, ...) {
+    LASH_ASSERT(errors->count < STATUS_ERRORS_MAX);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(errors->texts[errors->count], STATUS_ERROR_SIZE, format, arguments);
+    va_end(arguments);
+    errors->list[errors->count] = errors->texts[errors->count];
+    errors->count++;
+}
+
+/* Alarms as etcd writes them, with the space at the end. A leader knows of everyone's disk, others of their own. */
+static void maintenance_errors(struct call *call, const struct lash_raft_status *raft,
+                               struct maintenance_errors *errors) {
+    errors->count = 0;
+    if (raft->leader == 0)
+        maintenance_add_error(errors, "%s", errors_text(API_NO_LEADER));
+    if (raft->role != LASH_LEADER && raft->full)
+        maintenance_add_error(errors, "memberID:%" PRIu64 " alarm:NOSPACE ", call->loop->options->member_id);
+    for (uint32_t i = 0; i < raft->progress_count; i++)
+        if (raft->progress[i].full)
+            maintenance_add_error(errors, "memberID:%" PRIu64 " alarm:NOSPACE ", raft->progress[i].id);
+}
 
 void maintenance_status(struct call *call) {
     struct lash_status status;
@@ -19,11 +57,10 @@ void maintenance_status(struct call *call) {
     store_stats(call->loop->options->store, &stats);
     struct convert_header header = answer_header(call, stats.revision);
     char version[] = SERVER_VERSION;
-    char no_leader[64];
-    char *errors[] = {no_leader};
+    struct maintenance_errors errors;
     Etcdserverpb__StatusResponse answer;
     etcdserverpb__status_response__init(&answer);
-    snprintf(no_leader, sizeof no_leader, "%s", errors_text(API_NO_LEADER));
+    maintenance_errors(call, &status.raft, &errors);
     answer.header = convert_make_header(&header, call->arena);
     answer.version = version;
     answer.dbsize = (int64_t)stats.size;
@@ -32,8 +69,8 @@ void maintenance_status(struct call *call) {
     answer.raftindex = status.raft.commit;
     answer.raftterm = status.raft.term;
     answer.raftappliedindex = status.raft.applied;
-    answer.errors = errors;
-    answer.n_errors = status.raft.leader == 0 ? 1 : 0;
+    answer.errors = errors.list;
+    answer.n_errors = errors.count;
     answer_with(call, answer.header ? &answer.base : NULL);
 }
 

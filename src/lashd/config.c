@@ -52,11 +52,16 @@ static bool config_number(struct config_maker *maker, enum setting setting, uint
 static bool config_limits(struct config_maker *maker) {
     struct config *config = maker->config;
     uint64_t ops = 0, bytes = 0;
+    const uint64_t mib = (uint64_t)1 << 20;
     if (!config_number(maker, SETTING_HEARTBEAT_INTERVAL, CONFIG_ELECTION_MS_MAX, &config->heartbeat_ms) ||
         !config_number(maker, SETTING_ELECTION_TIMEOUT, CONFIG_ELECTION_MS_MAX, &config->election_ms) ||
         !config_number(maker, SETTING_MAX_TXN_OPS, 1000000, &ops) ||
-        !config_number(maker, SETTING_MAX_REQUEST_BYTES, (uint64_t)64 << 20, &bytes))
+        !config_number(maker, SETTING_MAX_REQUEST_BYTES, 64 * mib, &bytes) ||
+        !config_number(maker, SETTING_LOG_SEGMENT_BYTES, 4096 * mib, &config->log_segment_bytes))
         return false;
+    if (config->log_segment_bytes < mib)
+        return config_wrong(maker, "--log-segment-bytes=%llu is less than a MiB",
+                            (unsigned long long)config->log_segment_bytes);
     if (config->election_ms < CONFIG_ELECTION_HEARTBEATS_MIN * config->heartbeat_ms)
         return config_wrong(maker, "--election-timeout=%llu must be at least %d times --heartbeat-interval=%llu",
                             (unsigned long long)config->election_ms, CONFIG_ELECTION_HEARTBEATS_MIN,

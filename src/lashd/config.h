@@ -37,6 +37,7 @@ struct config {
     enum lash_log_level log_level;
     size_t ops_max;
     size_t request_bytes_max;
+    uint64_t log_segment_bytes;
 };
 
 /* Make sense of `settings`. False and one line in `problem` when that is impossible. */

@@ -238,6 +238,7 @@ static bool member_open_node(struct member *member) {
         .peer_count = config->member_count,
         .heartbeat_ms = config->heartbeat_ms,
         .election_ms = config->election_ms,
+        .segment_bytes = config->log_segment_bytes,
         .applied = member->applied,
     };
     if (config->request_bytes_max > MEMBER_ENTRY_BYTES) /* a peer with another limit may still forward what it allows */

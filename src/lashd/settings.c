@@ -37,6 +37,8 @@ static const struct {
     [SETTING_LOG_LEVEL] = {"log-level", "info", "debug, info, warn, error, panic or fatal"},
     [SETTING_MAX_TXN_OPS] = {"max-txn-ops", "128", "operations that a transaction may have"},
     [SETTING_MAX_REQUEST_BYTES] = {"max-request-bytes", "1572864", "bytes that a request may have"},
+    [SETTING_LOG_SEGMENT_BYTES] = {"log-segment-bytes", "67108864",
+                                   "bytes of a file of the log, of which the next is set aside early"},
 };
 
 const char *settings_name(enum setting setting) {

@@ -65,6 +65,7 @@ static void the_defaults_are_etcds(void **state) {
     assert_int_equal(config.election_ms, 1000);
     assert_int_equal(config.ops_max, 128);
     assert_int_equal(config.request_bytes_max, 1572864);
+    assert_int_equal(config.log_segment_bytes, 64 << 20);
     assert_false(config.existing);
     assert_int_equal(config.log_level, LASH_LOG_INFO);
     assert_true(config.member_id == UINT64_C(0x8e9e05c52164694d)); /* every lone etcd with its defaults has these */
