@@ -15,6 +15,8 @@
 
 #define LLU (unsigned long long)
 
+enum { JUDGE_INFLIGHT_MAX = 128 /* the core's default */ };
+
 /* An entry that some log held at an index. */
 struct judge_known {
     lash_term term;
@@ -59,6 +61,7 @@ struct judge {
     uint32_t count;
     judge_failed_fn failed;
     void *context;
+    uint32_t inflight_messages_max;
     struct judge_node nodes[JUDGE_NODES_MAX + 1]; /* by id */
     struct judge_term *terms;
     uint64_t terms_capacity;
@@ -109,6 +112,7 @@ struct judge *judge_new(uint32_t nodes, judge_failed_fn failed, void *context) {
     judge->count = nodes;
     judge->failed = failed;
     judge->context = context;
+    judge->inflight_messages_max = JUDGE_INFLIGHT_MAX;
     return judge;
 }
 
@@ -124,6 +128,10 @@ void judge_free(struct judge *judge) {
     judge_log_free(&judge->committed);
     memory_free(judge->marks);
     memory_free(judge);
+}
+
+void judge_bound(struct judge *judge, uint32_t inflight_messages_max) {
+    judge->inflight_messages_max = inflight_messages_max;
 }
 
 void judge_fail(struct judge *judge, const char *invariant, const char *format, ...) {
@@ -390,6 +398,9 @@ static void judge_progress(struct judge *judge, lash_id id, const struct lash_ra
         lash_index match = progress->match;
         JUDGE_CHECK(judge, match < progress->next, "L7", "n%llu has match %llu and next %llu for n%llu", LLU id,
                     LLU match, LLU progress->next, LLU progress->id);
+        JUDGE_CHECK(judge, progress->inflight_messages <= judge->inflight_messages_max, "P3",
+                    "n%llu has %u messages on their way to n%llu", LLU id, progress->inflight_messages,
+                    LLU progress->id);
         lash_index *before = &node->matches[progress->id];
         if (match == *before)
             continue;

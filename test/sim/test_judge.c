@@ -279,6 +279,17 @@ static void a_match_that_is_not_before_next(struct judge *judge) {
     matches(judge, 0, 0);
 }
 
+static void more_on_its_way_than_allowed(struct judge *judge) {
+    led(judge);
+    judge_bound(judge, 2);
+    struct lash_raft_status status = state(1, 1, LASH_LEADER, 2, 0);
+    status.progress_count = 1;
+    status.progress[0] = (struct lash_progress){.id = 3, .next = 1, .inflight_messages = 2};
+    see(judge, status);
+    status.progress[0].inflight_messages = 3;
+    see(judge, status);
+}
+
 static void a_match_that_falls(struct judge *judge) {
     led(judge);
     entries(judge, 3, 2, true);
@@ -354,6 +365,7 @@ static const struct {
     {"L7", a_match_that_is_not_before_next},
     {"L7", a_match_that_falls},
     {"L7", an_acknowledgement_of_what_is_not_on_disk},
+    {"P3", more_on_its_way_than_allowed},
     {"D4", words_after_a_failed_sync},
     {"", handing_over_to_one_that_has_all},
     {"T2", handing_over_to_one_that_lacks_entries},
