@@ -142,8 +142,6 @@ static void core_begin_write(struct core *core, struct core_node *node, const st
     JUDGE_CHECK(core->judge, write->count <= CORE_ENTRIES_MAX, "contract", "n%llu appends %u entries", LLU node->id,
                 write->count);
     bool leading = outputs->noop || event->type == LASH_EVENT_PROPOSE;
-    JUDGE_CHECK(core->judge, !node->status.full || outputs->noop, "F1", "n%llu takes entries on a full disk",
-                LLU node->id);
     for (uint32_t i = 0; i < write->count; i++) {
         struct core_entry *entry = &write->entries[i];
         *entry = (struct core_entry){.term = outputs->append_term};
@@ -155,6 +153,8 @@ static void core_begin_write(struct core *core, struct core_node *node, const st
             entry->kind = outputs->noop ? (uint32_t)LASH_ENTRY_NOOP : event->propose.kind;
         judge_append(core->judge, node->id, write->first + i, entry->term, entry->kind, entry->digest, leading);
     }
+    bool noop = write->count == 1 && write->entries[0].kind == LASH_ENTRY_NOOP;
+    JUDGE_CHECK(core->judge, !node->status.full || noop, "F1", "n%llu takes entries on a full disk", LLU node->id);
     core_log_put(&node->log, write->first, write->entries, write->count);
 }
 
