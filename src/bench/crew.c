@@ -52,6 +52,7 @@ static bool member_say(const struct member *member, char word) {
 }
 
 static void member_measure(struct member *member) {
+    sync_measure(&member->result->syncs[member->number]);
     usage_read(&member->before);
     if (member->leads)
         member->work->measure(member->context, true);
@@ -62,6 +63,7 @@ static bool member_stop(struct member *member) {
     if (member->leads)
         member->work->measure(member->context, false);
     usage_read(&used);
+    sync_measure(NULL);
     usage_since(&used, &member->before);
     member->result->used[member->number] = used;
     return (!member->leads || member->work->stop(member->context)) && member_say(member, CREW_STOPPED);

@@ -29,8 +29,9 @@ enum { CREW_MAX = 9 };
 
 /* What is shared by all processes of a run. */
 struct crew_result {
-    struct usage used[CREW_MAX]; /* while it was measured; each member writes its own */
-    struct load_result load;     /* written by the leader */
+    struct usage used[CREW_MAX];      /* while it was measured; each member writes its own */
+    struct histogram syncs[CREW_MAX]; /* how long its fdatasyncs took then */
+    struct load_result load;          /* written by the leader */
 };
 
 /* What a member does, in its own process, on its main thread. `context` is the member's copy of crew_run's. Functions say on

@@ -21,6 +21,9 @@
 #include "lashctl/clock.h"
 #include "lashctl/kv_load.h"
 
+/* Batches of this size let a follower write what has come while the rest is on its way; larger ones make all wait for one
+ * another. */
+#define LEADER_BATCH_BYTES ((size_t)32 << 10)
 #define LEADER_RING_MIN ((uint64_t)32 << 20) /* so far may the slowest stay behind */
 
 /* A follower, seen from the leader. */
@@ -44,8 +47,9 @@ struct floor_leader {
     uint8_t *value;
     size_t clients;
     size_t value_size;
-    size_t entry_size; /* with its header, a multiple of 8 */
-    uint64_t counter;  /* the state machine */
+    size_t entry_size;  /* with its header, a multiple of 8 */
+    uint64_t batch_max; /* entries */
+    uint64_t counter;   /* the state machine */
 
     uint8_t *ring;
     uint64_t ring_size;                  /* a power of two */
@@ -135,16 +139,17 @@ static uint64_t leader_room(const struct floor_leader *leader) {
     return leader->ring_size - (leader->tail - passed);
 }
 
-/* All operations that wait become one batch. */
-static void leader_batch(struct floor_leader *leader) {
+/* The next operations that wait become a batch. Returns false when there are none, or no room for them. */
+static bool leader_batch(struct floor_leader *leader) {
     uint64_t count = leader->proposed - leader->batched;
+    count = count < leader->batch_max ? count : leader->batch_max;
     uint64_t size = FLOOR_BATCH_HEAD + count * leader->entry_size;
     if (count == 0 || leader_room(leader) < size)
-        return;
+        return false;
     uint8_t head[FLOOR_BATCH_HEAD] = {0};
     le64_put(head, size);
     leader_put(leader, head, sizeof head);
-    while (leader->batched < leader->proposed) {
+    for (uint64_t end = leader->batched + count; leader->batched < end;) {
         uint8_t entry[FLOOR_ENTRY_HEAD] = {0};
         le64_put(entry, leader->batched);
         leader_put(leader, entry, sizeof entry);
@@ -152,7 +157,7 @@ static void leader_batch(struct floor_leader *leader) {
         leader->tail += leader->entry_size - sizeof entry - leader->value_size;
         leader->operations[leader->batched++ & leader->operation_mask].end = leader->tail;
     }
-    leader_log_submit(leader);
+    return true;
 }
 
 static void leader_propose(struct floor_leader *leader) {
@@ -256,7 +261,11 @@ static void *leader_loop(void *argument) {
     while (!atomic_load(&leader->closing)) {
         leader_join(leader);
         leader_commit(leader);
-        leader_batch(leader);
+        bool more = false;
+        while (leader_batch(leader))
+            more = true;
+        if (more)
+            leader_log_submit(leader);
         for (size_t i = 0; i < leader->link_count; i++)
             if (!link_send(leader, &leader->links[i]))
                 leader_lost();
@@ -307,6 +316,7 @@ static struct floor_leader *leader_new(const struct bench_options *options) {
     leader->clients = (size_t)options->clients;
     leader->value_size = (size_t)options->value;
     leader->entry_size = (FLOOR_ENTRY_HEAD + leader->value_size + 7) / 8 * 8;
+    leader->batch_max = LEADER_BATCH_BYTES / leader->entry_size + 1;
     uint64_t all = FLOOR_BATCH_HEAD + leader->clients * leader->entry_size;
     leader->ring_size = power_of_two(all * 2 > LEADER_RING_MIN ? all * 2 : LEADER_RING_MIN);
     leader->operation_mask = power_of_two(leader->clients) - 1;

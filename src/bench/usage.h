@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lashctl/histogram.h"
+
 struct usage {
     uint64_t cpu_ns;        /* of all threads, in user and kernel mode */
     uint64_t syncs;         /* calls of fdatasync */
@@ -29,5 +31,8 @@ void usage_add(struct usage *total, const struct usage *usage);
 
 /* How often this process has called fdatasync. */
 uint64_t sync_count(void);
+
+/* From now on add how long each fdatasync of this process takes, in nanoseconds, to `latency`; NULL: to nothing. */
+void sync_measure(struct histogram *latency);
 
 #endif

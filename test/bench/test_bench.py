@@ -77,8 +77,9 @@ class Crews(BenchTest):
                                "--seconds", "1", "--warm-up", "0.2", "--dir", self.directory)
         self.check_load(result, name, clients, value, 1)
         self.assertEqual(result["replicas"], replicas)
-        for field in ("cpu_us_per_op", "waits_per_op", "fsyncs_per_second", "max_rss"):
+        for field in ("cpu_us_per_op", "waits_per_op", "fsyncs_per_second", "fsync_p50_us", "max_rss"):
             self.assertGreater(result[field], 0, field)
+        self.assertLessEqual(result["fsync_p50_us"], result["fsync_p99_us"])
         if result["syscalls_per_op"] is not None:
             self.assertGreater(result["syscalls_per_op"], 0)
         if result["bytes_written_per_op"]:  # nothing is counted where files are in memory
