@@ -247,8 +247,9 @@ static int read_head(struct recovery *recovery, struct log_segment *segment, str
 /* Make sure that what will be read is on disk. */
 static int settle(struct log *log, const struct log_segment *segment) {
     int rc = log_sync_file(log, segment->file);
-    if (!rc && log->vfs->drop_cache)
-        log->vfs->drop_cache(log->vfs->context, segment->file);
+    int result = rc || !log->vfs->drop_cache ? 0 : log->vfs->drop_cache(log->vfs->context, segment->file);
+    if (result < 0)
+        rc = fail(log, log_error_of(result), segment->sequence, 0, "what the cache holds may not be on disk");
     return rc;
 }
 

@@ -36,7 +36,7 @@ struct vfs {
     /* Take an exclusive lock on the file, held until it is closed: -EWOULDBLOCK when another process holds it. */
     int (*lock)(void *context, int file);
     /* Let later reads of the file come from the disk rather than from a cache, where nothing waits to be written:
-     * after a failed sync, a cache may hold what the disk does not. May be NULL; failure is no harm. */
+     * after a failed sync, a cache may hold what the disk does not. May be NULL, where there is no cache. */
     int (*drop_cache)(void *context, int file);
 };
 

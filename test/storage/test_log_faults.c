@@ -124,6 +124,37 @@ static void a_failed_sync_is_not_forgotten_over_a_restart(void **state) {
     memfs_free(fs);
 }
 
+/* The same when the restart meets with trouble of its own: what it then takes for durable has to be. */
+static void nor_when_any_operation_of_the_restart_fails(void **state) {
+    (void)state;
+    lash_set_log(swallow, NULL, LASH_LOG_ERROR);
+    int opened = 0;
+    for (uint64_t n = 1; n <= 30; n++) {
+        struct memfs *fs = memfs_new();
+        struct log_options options = kit_options(memfs_vfs(fs), "d");
+        struct log *log;
+        struct log_recovered recovered;
+        assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
+        log_recovered_free(&recovered);
+        assert_int_equal(kit_append(log, 1, 1, 1, 0, 16), LASH_OK);
+        assert_int_equal(log_sync(log), LASH_OK);
+        assert_int_equal(kit_append(log, 2, 1, 1, 0, 16), LASH_OK);
+        memfs_fail(fs, 1, MEMFS_EIO);
+        assert_int_equal(log_sync(log), LASH_IO);
+        log_close(log);
+        memfs_kill(fs);
+        memfs_fail(fs, n, MEMFS_EIO);
+        if (log_open(&options, &log, &recovered) == LASH_OK) {
+            assert_int_equal(recovered.last_index, 1);
+            log_recovered_free(&recovered);
+            log_close(log);
+            opened++;
+        }
+        memfs_free(fs);
+    }
+    assert_in_range(opened, 1, 29);
+}
+
 /* A log with one durable entry, and an append behind it that failed though all of it got to the file: two records, of
  * which the second begins on a sector of its own. */
 static struct log *fail_an_append(struct memfs *fs) {
@@ -233,6 +264,7 @@ int main(void) {
         cmocka_unit_test(every_allocation_fails),
         cmocka_unit_test(a_full_disk_ends_by_itself),
         cmocka_unit_test(a_failed_sync_is_not_forgotten_over_a_restart),
+        cmocka_unit_test(nor_when_any_operation_of_the_restart_fails),
         cmocka_unit_test(a_failed_append_is_not_there_after_reopening),
         cmocka_unit_test(what_a_failed_append_left_behind_does_not_follow_the_next),
         cmocka_unit_test(directories_of_a_killed_process_are_made_durable),
