@@ -169,8 +169,8 @@ def mutants_sample(shell):
 
 
 def simulator(shell):
-    """New seeds each time; one that fails is printed with the command that runs it again."""
-    shell.run(str(BUILD / "lash-sim"), "soak", "--seconds", "60", "--jobs", "2")
+    """Five minutes of simulation over new seeds; one that fails is printed with the command that runs it again."""
+    shell.run(str(BUILD / "lash-sim"), "soak", "--seconds", "150", "--jobs", "2")
 
 
 def process_tests(shell):
@@ -181,15 +181,15 @@ STEPS = [
     Step("build with gcc", build_gcc),
     Step("build with clang, ASan and UBSan", build_asan, aside=True),
     Step("build with clang and TSan", build_tsan, aside=True),
+    Step("model checker", model_checker, ("build with gcc",), aside=True),
+    Step("simulator", simulator, ("build with gcc",), aside=True),
+    Step("mutants, a sample", mutants_sample, aside=True),
     Step("clang-tidy", clang_tidy, aside=True),
     Step("unit tests", unit_tests, ("build with gcc",)),
     Step("tests of the tools", tool_tests),
     Step("house-keeping", tidy),
     Step("format", code_format),
     Step("installed library", installed_library, ("build with gcc",)),
-    Step("mutants, a sample", mutants_sample),
-    Step("simulator", simulator, ("build with gcc",)),
-    Step("model checker", model_checker, ("build with gcc",)),
     Step("process tests", process_tests, ("build with gcc",)),
     Step("README's commands", readme_commands),
     Step("unit tests under ASan and UBSan", asan_tests, ("build with clang, ASan and UBSan",)),
