@@ -8,8 +8,9 @@
 #include "sim/world_store.h"
 
 enum {
-    HEAL_ELECTIONS_MAX = 200, /* election timeouts within which all must have come together */
-    HEAL_LOOK_EVERY = 32,     /* events */
+    HEAL_ELECTIONS_MAX = 200,  /* election timeouts within which all must have come together */
+    HEAL_LOOK_EVERY = 32,      /* events */
+    HEAL_APART_ELECTIONS = 20, /* that two nodes are apart before others are asked for something */
 };
 
 size_t world_known_leader(const struct world *world) {
@@ -40,6 +41,10 @@ static bool heal_converged(const struct world *world) {
             return false;
     }
     return true;
+}
+
+static bool heal_quiet(const struct world *world) {
+    return world->outstanding == 0;
 }
 
 /* Steps until `reached`, looked for after every so many events, or P2 is broken. */
@@ -90,8 +95,48 @@ void world_heal(struct world *world) {
     world_store_compare(world);
 }
 
-static bool heal_quiet(const struct world *world) {
-    return world->outstanding == 0;
+static void heal_cut(struct world *world, size_t a, size_t b, uint64_t until_us) {
+    network_link(world, a, b)->blocked_us = until_us;
+    network_link(world, b, a)->blocked_us = until_us;
+    network_break(world, a, b);
+    network_break(world, b, a);
+}
+
+static void heal_steps_until(struct world *world, uint64_t at_us) {
+    while (world->now_us < at_us && world_step(world))
+        continue;
+}
+
+void world_ask_apart(struct world *world) {
+    size_t running[WORLD_NODES_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < world->count; i++)
+        if (world->nodes[i].replica)
+            running[count++] = i;
+    /* With only a majority left, one that misses another may be needed by it. */
+    if (count < 3 || count < world->count)
+        return;
+    uint64_t election_us = world->profile.heartbeat_ms * 10000;
+    size_t a = (size_t)world_draw(world, DOMAIN_NETWORK, count);
+    size_t b = (a + 1) % count;
+    TRACE(world, "APART: n%zu and n%zu do not reach one another", running[a] + 1, running[b] + 1);
+    heal_cut(world, running[a], running[b], world->now_us + election_us * HEAL_ELECTIONS_MAX * 2);
+    heal_steps_until(world, world->now_us + election_us * HEAL_APART_ELECTIONS);
+    uint64_t done = world->tally.done;
+    uint64_t reads = world->tally.reads;
+    size_t asked = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (i == a || i == b)
+            continue;
+        (void)world_propose(world, running[i]);
+        world_read(world, running[i]);
+        asked++;
+    }
+    heal_wait(world, heal_quiet, 1, "requests did not end while two nodes were apart");
+    if (world->tally.done != done + asked || world->tally.reads != reads + asked)
+        world_fail(world, "P2", "while two nodes were apart %llu and %llu of %zu commands and reads were carried out",
+                   (unsigned long long)(world->tally.done - done), (unsigned long long)(world->tally.reads - reads),
+                   asked);
 }
 
 static bool heal_led(const struct world *world) {

@@ -68,7 +68,7 @@ void soak_settings(const struct options *options, uint64_t seed, struct run_sett
     settings->seed = seed;
     settings->profile = soak_profiles[random_between(&random, 0, profiles)];
     settings->nodes = soak_nodes[random_between(&random, 0, nodes)];
-    settings->events = 20000 * random_between(&random, 1, 15);
+    settings->events = 10000 * random_between(&random, 1, 12);
     if (strcmp(settings->profile, "store") == 0)
         settings->events /= 8; /* files and transactions take their time */
     if (options->profile)

@@ -315,6 +315,10 @@ void world_heal(struct world *world);
 /* Healed, it takes requests everywhere again (P2). */
 void world_ask_all(struct world *world);
 
+/* Two nodes cannot reach one another, and everyone else can reach both: after some time the others still carry out what
+ * they are asked for (P2). Nothing when there are fewer than three nodes. */
+void world_ask_apart(struct world *world);
+
 /* Steps until no request is outstanding, or until a node leads and all that run know it; its position (P2). */
 void world_quiet(struct world *world);
 size_t world_leader(struct world *world);
