@@ -56,6 +56,11 @@ struct lash_state_machine {
      * and calls again, with the same ones, until there is room; or another lash_error: then the node stops (it never goes past a command that it could not apply),
      * reports LASH_CLOSED to all waiting, and lash_node_status carries the error. */
     int (*apply)(void *context, const struct lash_command *commands, size_t count, lash_index last);
+
+    /* Whether there is room for more: 0 or LASH_FULL, with which the node takes no more commands, as after an apply that
+     * met with LASH_FULL, but sooner: while what is under way can still be applied. Called after each apply, and once a
+     * second while it says LASH_FULL. Runs on the apply thread. May be NULL. */
+    int (*room)(void *context);
 };
 
 /* ---- Opening ----------------------------------------------------------------------------------- */

@@ -20,13 +20,14 @@
 #include "lash/node.h"
 
 enum {
-    MEMBER_DRAIN_MS = 2000,               /* that requests under way get at the end */
-    MEMBER_LOOK_S = 1,                    /* between looks at whether the node still takes part */
-    MEMBER_FILES_MAX = 65536,             /* open files that are asked for */
-    MEMBER_FILES_OWN = 256,               /* of them for log, store and peers */
-    MEMBER_CONNECTIONS_MIN = 16,          /* however few files there are */
-    MEMBER_CONNECTIONS_MAX = 8192,        /* and however many */
-    MEMBER_ENTRY_BYTES = 16 * 1024 * 1024 /* the node's default for a command */
+    MEMBER_DRAIN_MS = 2000,                /* that requests under way get at the end */
+    MEMBER_LOOK_S = 1,                     /* between looks at whether the node still takes part */
+    MEMBER_FILES_MAX = 65536,              /* open files that are asked for */
+    MEMBER_FILES_OWN = 256,                /* of them for log, store and peers */
+    MEMBER_CONNECTIONS_MIN = 16,           /* however few files there are */
+    MEMBER_CONNECTIONS_MAX = 8192,         /* and however many */
+    MEMBER_ENTRY_BYTES = 16 * 1024 * 1024, /* the node's default for a command */
+    MEMBER_RESERVE_BYTES = 8 * 1024 * 1024 /* of the disk, for what is under way when it fills up */
 };
 
 struct member {
@@ -139,7 +140,7 @@ static uint32_t member_connections(void) {
 static bool member_open_store(struct member *member) {
     char path[sizeof member->config->data_dir + 16];
     member_path(member, "store", path, sizeof path);
-    struct store_options options = {.dir = path};
+    struct store_options options = {.dir = path, .reserve_bytes = MEMBER_RESERVE_BYTES};
     int error = store_open(&options, &member->store, &member->applied);
     if (error == LASH_BUSY)
         return member_failed(member,

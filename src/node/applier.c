@@ -18,6 +18,7 @@ void applier_init(struct replica *replica) {
     struct applier *applier = &replica->applier;
     applier->replica = replica;
     applier->applied = replica->options.applied;
+    applier->low = replica->options.machine.room != NULL; /* it is asked first of all */
     list_init(&applier->claimed);
     list_init(&applier->job.link);
 }
@@ -49,6 +50,29 @@ static void applier_apply_work(struct job *job) {
     struct applier *applier = list_entry(job, struct applier, job);
     const struct lash_state_machine *machine = &applier->replica->options.machine;
     applier->error = machine->apply(machine->context, applier->commands, applier->command_count, applier->last);
+    applier->room_error = applier->error || !machine->room ? LASH_OK : machine->room(machine->context);
+}
+
+/* On the apply thread. */
+static void applier_look_work(struct job *job) {
+    struct applier *applier = list_entry(job, struct applier, job);
+    const struct lash_state_machine *machine = &applier->replica->options.machine;
+    applier->room_error = machine->room(machine->context);
+}
+
+/* Whether there is room for more, and when to ask again if there is not. */
+static void applier_see_room(struct replica *replica) {
+    struct applier *applier = &replica->applier;
+    applier->low = applier->room_error == LASH_FULL;
+    if (applier->low)
+        applier->look_at_ms = replica->env->now_ms(replica->env->context) + APPLIER_ROOM_MS;
+    replica_note_room(replica);
+}
+
+static void applier_look_done(struct job *job) {
+    struct applier *applier = list_entry(job, struct applier, job);
+    applier->busy = false;
+    applier_see_room(applier->replica);
 }
 
 /* The state machine has no room for the job's commands, and nothing of them was applied: they go out again, as often as it takes.
@@ -68,7 +92,7 @@ static void applier_apply_done(struct job *job) {
     struct replica *replica = applier->replica;
     applier->busy = false;
     applier->full = applier->error == LASH_FULL && replica_active(replica);
-    replica_note_room(replica);
+    applier_see_room(replica);
     if (applier->full) {
         applier_wait(replica);
         return;
@@ -224,6 +248,10 @@ void applier_turn(struct replica *replica) {
     lash_index target = replica->status.commit;
     if (target > replica->status.durable_index)
         target = replica->status.durable_index;
+    if (!applier->busy && applier->low && replica->now_ms >= applier->look_at_ms) {
+        applier_submit(applier, applier_look_work, applier_look_done);
+        return;
+    }
     if (applier->busy || target <= applier->applied || replica->now_ms < applier->not_before_ms)
         return;
     if (applier->full) {
@@ -255,5 +283,9 @@ void applier_stop(struct replica *replica) {
 
 uint64_t applier_deadline(const struct replica *replica) {
     const struct applier *applier = &replica->applier;
-    return !applier->busy && applier->not_before_ms > replica->now_ms ? applier->not_before_ms : UINT64_MAX;
+    if (applier->busy)
+        return UINT64_MAX;
+    uint64_t deadline = applier->low ? applier->look_at_ms : UINT64_MAX;
+    bool paused = applier->not_before_ms > replica->now_ms;
+    return paused && applier->not_before_ms < deadline ? applier->not_before_ms : deadline;
 }

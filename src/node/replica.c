@@ -65,7 +65,7 @@ static void replica_hand_over(struct replica *replica) {
 }
 
 void replica_note_room(struct replica *replica) {
-    bool full = replica->journal.full || replica->applier.full;
+    bool full = replica->journal.full || replica->applier.full || replica->applier.low;
     if (full == replica->full || !replica_active(replica))
         return;
     replica->full = full;

@@ -129,6 +129,9 @@ struct applier {
     struct list claimed;    /* requests of the job's entries, by `link`, in the order of indexes */
     int error;              /* the job's result */
     bool full;              /* the state machine has no room: the same job goes out again */
+    bool low;               /* it has no room for more, it said last */
+    int room_error;         /* the job's: what it says */
+    uint64_t look_at_ms;    /* when it is asked again while it is low */
     uint64_t not_before_ms; /* pause after memory or room ran out */
 };
 

@@ -6,12 +6,14 @@
 #define LASH_STORE_HANDLE_H
 
 #include "store/db.h"
+#include "store/reserve.h"
 #include "store/store.h"
 
 struct store {
     struct db db;
-    int lock;  /* see dir.h */
-    char *dir; /* for the marker, at close */
+    int lock;               /* see dir.h */
+    char *dir;              /* for the marker, at close */
+    struct reserve reserve; /* the apply thread's */
 };
 
 #endif

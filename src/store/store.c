@@ -51,11 +51,14 @@ int store_open(const struct store_options *options, struct store **store, lash_i
     opened->dir = mem_strdup(options->dir);
     int rc = opened->dir ? dir_open(opened->dir, &opened->lock) : LASH_NOMEM;
     if (rc == 0) {
-        rc = store_open_db(opened, options->map_bytes ? options->map_bytes : map_bytes_default, applied);
+        rc = reserve_open(&opened->reserve, opened->dir, options->reserve_bytes);
+        if (rc == 0)
+            rc = store_open_db(opened, options->map_bytes ? options->map_bytes : map_bytes_default, applied);
         if (rc)
             dir_close(opened->lock);
     }
     if (rc) {
+        reserve_close(&opened->reserve);
         mem_free(opened->dir);
         mem_free(opened);
         return rc;
@@ -75,6 +78,7 @@ void store_close(struct store *store) {
         log_error("store: not closed cleanly; after a restart of the machine it is rebuilt from the log",
                   F_STR("dir", store->dir), F_ERR(rc));
     dir_close(store->lock);
+    reserve_close(&store->reserve);
     mem_free(store->dir);
     mem_free(store);
 }
@@ -112,8 +116,7 @@ static int store_apply_command(struct view *view, const struct lash_command *com
     return rc ? rc : compact_step(view);
 }
 
-static int store_apply(void *context, const struct lash_command *commands, size_t count, lash_index last) {
-    struct store *store = context;
+static int store_apply_batch(struct store *store, const struct lash_command *commands, size_t count, lash_index last) {
     struct view view;
     int rc = view_begin(&view, &store->db, true);
     if (rc == 0) {
@@ -141,8 +144,21 @@ static int store_apply(void *context, const struct lash_command *commands, size_
     return rc;
 }
 
+static int store_apply(void *context, const struct lash_command *commands, size_t count, lash_index last) {
+    struct store *store = context;
+    int rc = store_apply_batch(store, commands, count, last);
+    if (rc == LASH_FULL && reserve_give(&store->reserve))
+        rc = store_apply_batch(store, commands, count, last);
+    return rc;
+}
+
+static int store_room(void *context) {
+    struct store *store = context;
+    return reserve_take(&store->reserve);
+}
+
 struct lash_state_machine store_machine(struct store *store) {
-    return (struct lash_state_machine){.context = store, .apply = store_apply};
+    return (struct lash_state_machine){.context = store, .apply = store_apply, .room = store_room};
 }
 
 /* ---- Reading ------------------------------------------------------------------------------------ */

@@ -207,8 +207,9 @@ void store_result_free(struct store_result *result);
 struct store;
 
 struct store_options {
-    const char *dir;    /* created if missing */
-    uint64_t map_bytes; /* [64 GiB] address space for LMDB; the file grows as needed */
+    const char *dir;        /* created if missing */
+    uint64_t map_bytes;     /* [64 GiB] address space for LMDB; the file grows as needed */
+    uint64_t reserve_bytes; /* [0] held back on the disk, for what is committed when it fills up */
 };
 
 /* Open or create. `applied` is the index to give to lash_node_options.applied. A file that may have lost unsynced pages (the
@@ -221,7 +222,8 @@ void store_close(struct store *store);
 
 /* The state machine to give to lash_node_open. A command's `request`, when there is one, is a `struct store_result *`
  * that apply fills, and that its owner frees; after an error of apply it is zero. apply's errors: LASH_VERSION and
- * LASH_CORRUPT (a command that cannot be read), LASH_NOMEM, LASH_IO, LASH_FULL; then nothing of the batch took place. */
+ * LASH_CORRUPT (a command that cannot be read), LASH_NOMEM, LASH_IO, LASH_FULL; then nothing of the batch took place. Its
+ * `room` says LASH_FULL from when the reserve had to be used until it is there again. */
 struct lash_state_machine store_machine(struct store *store);
 
 /* Serve a RANGE, or a TXN without writes, from the local state. Refusals are in result->error. */

@@ -203,6 +203,34 @@ static void a_state_machine_without_room_is_tried_again_with_the_same_commands(v
     }
 }
 
+/* What is under way is still applied and acknowledged, and read; only then do writes stop. */
+static void a_state_machine_low_on_room_finishes_what_is_under_way(void **state) {
+    (void)state;
+    for (uint64_t seed = 70; seed < 80; seed++) {
+        struct world *world = new_world(3, seed);
+        size_t low = world_leader(world);
+        world_heal(world);
+        world->nodes[low].room_error = LASH_FULL;
+        uint32_t first = world_propose(world, low);
+        uint32_t second = world_propose(world, low);
+        world_quiet(world);
+        assert_true(world->fates[first] == WORLD_DONE && world->fates[second] == WORLD_DONE);
+        for (int i = 0; !status_of(world, low).raft.full; i++) {
+            assert_true(i < 1000000);
+            world_step(world);
+        }
+        run_ms(world, 100);
+        assert_int_not_equal(world_leader(world), low);
+        uint32_t third = world_propose(world, low);
+        world_quiet(world);
+        assert_int_equal(world->fates[third], WORLD_DROPPED);
+        world->nodes[low].room_error = 0;
+        write_until_done(world, low);
+        world_heal(world);
+        free_world(world);
+    }
+}
+
 /* A node that is told to end while it waits for room does not wait for ever. */
 static void a_full_node_can_be_closed(void **state) {
     (void)state;
@@ -237,6 +265,8 @@ static void full_disks_among_kills(void **state) {
                     world_propose(world, a);
             else if (what < 10)
                 what == 8 ? fill(world, a, world_random(world, 4) == 0) : make_room(world, a);
+            else if (what == 14)
+                node->room_error = world_random(world, 2) ? LASH_FULL : 0;
             else if (what == 10)
                 node->apply_error = world_random(world, 2) ? LASH_FULL : 0;
             else if (what == 11 && node->replica && world_random(world, 20) == 0)
@@ -251,7 +281,7 @@ static void full_disks_among_kills(void **state) {
         }
         for (size_t i = 0; i < 3; i++) {
             make_room(world, i);
-            world->nodes[i].apply_error = 0;
+            world->nodes[i].apply_error = world->nodes[i].room_error = 0;
             if (world->nodes[i].replica)
                 assert_int_equal(replica_error(world->nodes[i].replica), 0);
         }
@@ -267,6 +297,7 @@ int main(void) {
         cmocka_unit_test(a_full_member_votes),
         cmocka_unit_test(with_a_full_majority_writes_fail_clearly_reads_work_and_all_goes_on_by_itself),
         cmocka_unit_test(a_state_machine_without_room_is_tried_again_with_the_same_commands),
+        cmocka_unit_test(a_state_machine_low_on_room_finishes_what_is_under_way),
         cmocka_unit_test(a_full_node_can_be_closed),
         cmocka_unit_test(full_disks_among_kills),
     };

@@ -45,6 +45,7 @@ struct world_node {
     lash_index applied;               /* by the state machine, which survives a killed process */
     uint64_t apply_count;             /* commands applied since the start */
     int apply_error;                  /* what apply returns from now on */
+    int room_error;                   /* what room returns from now on */
     bool halted;                      /* the replica asked for the process to stop */
     uint64_t packets_sent;
     int send_error; /* what every send meets with, if not 0 */

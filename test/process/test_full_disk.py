@@ -124,8 +124,9 @@ class FullDisk(ProcessTest):
         for replica in self.lash.replicas:
             self.assertTrue(self.alarms(replica), f"{replica.name} is not full")
             self.assertIn(NO_SPACE, self.put(replica))
-            done = lashctl(replica.endpoint, "get", "key00001", "--consistency", "s")
-            self.assertEqual(done.stdout, f"key00001\n{self.acknowledged['key00001']}\n")
+            for consistency in "s", "l":
+                done = lashctl(replica.endpoint, "get", "key00001", "--consistency", consistency)
+                self.assertEqual(done.stdout, f"key00001\n{self.acknowledged['key00001']}\n", done.stderr)
         wait_for_leader(self.lash.replicas)
         for replica in self.lash.replicas:
             make_room(replica)

@@ -273,6 +273,46 @@ static void a_full_map_fails_the_batch_and_keeps_what_was(void **state) {
     assert_int_equal(count(harness), 1);
 }
 
+/* The room that is held back goes when a batch does not fit, and the machine says so until it is there again. */
+static void room_held_back_goes_when_it_is_needed_and_comes_back(void **state) {
+    struct harness *harness = *state;
+    harness_close(harness);
+    struct store_options options = {.dir = harness->dir, .map_bytes = 1 << 20, .reserve_bytes = 1 << 20};
+    assert_int_equal(store_open(&options, &harness->store, &harness->applied), LASH_OK);
+    struct lash_state_machine machine = store_machine(harness->store);
+    char path[sizeof harness->dir + 16];
+    snprintf(path, sizeof path, "%s/reserve", harness->dir);
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_size, 1 << 20);
+    assert_int_equal(machine.room(machine.context), LASH_OK);
+
+    static char value[2000001];
+    memset(value, 'v', sizeof value - 1);
+    struct store_op op = put("b", value);
+    struct lash_command command = {.index = harness->next};
+    uint8_t *encoded;
+    assert_int_equal(store_encode(&op, &encoded, &command.size), LASH_OK);
+    command.data = encoded;
+    assert_int_equal(machine.apply(machine.context, &command, 1, command.index), LASH_FULL);
+    mem_free(encoded);
+    assert_int_not_equal(stat(path, &status), 0);
+
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    struct rlimit full = {.rlim_cur = 1 << 19, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+    int rc = machine.room(machine.context);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, handler);
+    assert_int_equal(rc, LASH_FULL);
+    assert_int_not_equal(stat(path, &status), 0);
+    assert_int_equal(machine.room(machine.context), LASH_OK);
+    assert_int_equal(stat(path, &status), 0);
+    harness_apply(harness, put("a", "1"));
+}
+
 /* A file that may not grow is what a full disk is to the database. */
 static void a_disk_that_is_full_fails_the_batch_and_later_ones_succeed(void **state) {
     struct harness *harness = *state;
@@ -461,6 +501,7 @@ int main(void) {
         fresh(a_second_opener_is_kept_out),
         fresh(directories_are_made_and_a_file_in_their_place_is_an_error),
         fresh(a_full_map_fails_the_batch_and_keeps_what_was),
+        fresh(room_held_back_goes_when_it_is_needed_and_comes_back),
         fresh(a_disk_that_is_full_fails_the_batch_and_later_ones_succeed),
         fresh(damaged_records_are_reported_and_end_no_process),
         fresh(a_marker_that_cannot_be_written_is_an_error),
