@@ -98,8 +98,8 @@ static void violation(const struct crash *crash, const char *when, int rc, const
     printf(", %s: %s; allowed were states %zu to %zu%s%s\n", when,
            rc == LASH_UNKNOWN ? "what was recovered must not be" : lash_strerror(rc), range->low, range->high,
            *last_error ? "; the log said: " : "", last_error);
-    printf("  again: lash-sim crash --seed %" PRIu64 " --script %" PRIu64 " --at %" PRIu64 "\n", crash->options->seed,
-           crash->number, crash->operation);
+    printf("  again: lash-sim crash --seed %" PRIu64 " --script %" PRIu64 " %s %" PRIu64 "\n", crash->options->seed,
+           crash->number, crash->fault ? "--fault-at" : "--at", crash->fault ? crash->fault_at : crash->operation);
 }
 
 /* ---- One process ---------------------------------------------------------------------------------- */
@@ -502,7 +502,7 @@ static void expect_dead(struct crash *crash, struct log *log, const struct range
 static void go_through_fault(struct crash *crash) {
     struct script *script = crash->script;
     int first = script_run(script);
-    int rc = first ? script_run(script) : LASH_OK;
+    int rc = first && !script->lost ? script_run(script) : LASH_OK;
     const struct range range = {script->states, script->synced, script->tried, script->begun};
     if (stopped(crash))
         return;
@@ -537,9 +537,9 @@ static bool crash_fault(const struct crash_options *options, uint64_t number, ui
 
 void crash_faults(const struct crash_options *options, uint64_t number, uint64_t first, uint64_t every,
                   struct crash_counts *counts) {
-    LASH_ASSERT(first && every);
+    LASH_ASSERT(first);
     for (size_t kind = 0; kind < sizeof faults / sizeof *faults; kind++)
-        for (uint64_t n = first; crash_fault(options, number, n, kind, counts); n += every)
+        for (uint64_t n = first; crash_fault(options, number, n, kind, counts) && every; n += every)
             if (counts->violations >= VIOLATIONS_MAX)
                 return;
 }

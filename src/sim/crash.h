@@ -43,8 +43,8 @@ struct crash_counts {
 void crash_course(const struct crash_options *options, uint64_t number, uint64_t operation,
                   struct crash_counts *counts);
 
-/* Let every `every`-th operation of the course, from the `first` on (1: the first), fail in each way, and stop the machine
- * or the process at the operations that follow. */
+/* Let every `every`-th operation of the course (0: only one), from the `first` on (1: the first), fail in each way, and
+ * stop the machine or the process at the operations that follow. */
 void crash_faults(const struct crash_options *options, uint64_t number, uint64_t first, uint64_t every,
                   struct crash_counts *counts);
 

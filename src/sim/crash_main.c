@@ -21,6 +21,7 @@ struct arguments {
     int faults;
     int seconds;
     long long at;
+    long long fault_at;
 };
 
 /* The run so far. */
@@ -75,6 +76,10 @@ static int enumerate(const struct arguments *arguments) {
     uint64_t first = arguments->script < 0 ? 0 : (uint64_t)arguments->script;
     uint64_t end = arguments->script < 0 ? (uint64_t)arguments->scripts : first + 1;
     for (uint64_t number = first; number < end && !run.over && !run.counts.violations; number++) {
+        if (arguments->fault_at) {
+            crash_faults(&options, number, (uint64_t)arguments->fault_at, 0, &run.counts);
+            continue;
+        }
         crash_course(&options, number, (uint64_t)arguments->at, &run.counts);
         if (arguments->faults && !arguments->at && !run.over)
             crash_faults(&options, number, 1 + number % (uint64_t)arguments->faults, (uint64_t)arguments->faults,
@@ -87,7 +92,7 @@ static int enumerate(const struct arguments *arguments) {
 static bool arguments_are_valid(const struct arguments *arguments) {
     return arguments->seed >= 0 && arguments->script >= -1 && arguments->scripts > 0 && arguments->limit > 0 &&
            arguments->nested > 0 && arguments->nested_every >= 0 && arguments->faults >= 0 && arguments->seconds >= 0 &&
-           arguments->at >= 0;
+           arguments->at >= 0 && arguments->fault_at >= 0;
 }
 
 int crash_main(int argc, const char **argv) {
@@ -105,6 +110,8 @@ int crash_main(int argc, const char **argv) {
         {"faults", 'f', POPT_ARG_INT, &arguments.faults, 0,
          "also let every N-th operation fail, in five ways; 0: none [1]", "N"},
         {"at", 0, POPT_ARG_LONGLONG, &arguments.at, 0, "crash before this operation only, from 1 [all]", "N"},
+        {"fault-at", 0, POPT_ARG_LONGLONG, &arguments.fault_at, 0,
+         "nothing but the course with this operation failing, in five ways", "N"},
         {"seconds", 't', POPT_ARG_INT, &arguments.seconds, 0, "end after so many seconds [when done]", "N"},
         POPT_AUTOHELP POPT_TABLEEND,
     };

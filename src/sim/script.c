@@ -40,17 +40,23 @@ static int modified(struct script *script, int rc) {
     return rc;
 }
 
+/* What is found is durable. It is less than what was done only when the disk failed while the log was closed, which
+ * nobody was told: there the course ends. */
 static int step_open(struct script *script) {
-    struct log_recovered recovered;
+    size_t found;
     if (script->log)
         return LASH_OK;
-    int rc = log_open(&script->options, &script->log, &recovered);
-    if (rc)
+    int rc = script_find(&script->options, script->states, script->synced, script->done, &script->log, &found);
+    if (rc) {
+        log_close(script->log);
+        script->log = NULL;
         return rc;
-    log_recovered_free(&recovered);
+    }
     script->log->index.cached_bytes_max = 2000; /* so that reads come from the disk as well */
     script->begun = true;
-    return LASH_OK;
+    script->lost = found < script->done;
+    script->synced = script->done = script->tried = found;
+    return script->lost ? LASH_UNKNOWN : LASH_OK;
 }
 
 static int step_vote(struct script *script, const struct course_step *step) {

@@ -21,6 +21,7 @@ struct script {
     size_t done;   /* modifications that succeeded */
     size_t tried;  /* done, or done + 1 when the last one failed */
     size_t synced; /* modifications that are durable for certain */
+    bool lost;     /* opening found less than was done before closing: the course is over */
     bool begun;    /* the log was opened once: its identity is durable for certain */
 };
 
@@ -29,7 +30,7 @@ struct script *script_new(const struct vfs *vfs, const struct course *course);
 void script_free(struct script *script);
 
 /* All steps that are left, until one fails; returns its error, and leaves script->at there: run again to try it again.
- * Errors: those of the log. */
+ * Errors: those of the log; LASH_UNKNOWN with script->lost. */
 int script_run(struct script *script);
 
 /* Open a log and read all of it, and find which of the states `low` .. `high` it has: *found. On success *log is the
