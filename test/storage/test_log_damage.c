@@ -272,6 +272,50 @@ static void foreign_sectors_are_noticed(void **state) {
     victim_free(victim);
 }
 
+/* Write a log, of which the n-th operation, if it is a write, lands in sector `sector` of segment `sequence`. False when
+ * there are fewer operations. */
+static bool go_astray(uint64_t n, uint64_t sequence, uint64_t sector) {
+    struct memfs *fs = memfs_new();
+    struct log_options options = kit_options(memfs_vfs(fs), "d");
+    struct log *log;
+    struct log_recovered recovered;
+    struct kit_state expected = {.first = 1};
+    struct kit_state found;
+    memfs_aim(fs, segment_path(sequence), sector * RECORD_SECTOR);
+    memfs_fail(fs, n, MEMFS_ASTRAY);
+    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
+    log_recovered_free(&recovered);
+    for (lash_index i = 1; i <= 12; i++) {
+        assert_int_equal(kit_append(log, i, 1, 1, 0, 16 + (i % 5) * 150), LASH_OK);
+        assert_int_equal(log_sync(log), LASH_OK);
+        kit_state_append(&expected, i, 1, 1, 0);
+    }
+    log_close(log);
+    bool met = memfs_failed(fs);
+    memfs_power_on(fs, MEMFS_ALL, 0);
+    int rc = log_open(&options, &log, &recovered);
+    if (!rc) {
+        assert_int_equal(kit_read(log, &recovered, &found), LASH_OK);
+        assert_true(kit_equal(&found, &expected));
+        log_recovered_free(&recovered);
+        log_close(log);
+    } else {
+        assert_int_equal(rc, LASH_CORRUPT);
+    }
+    memfs_free(fs);
+    return met;
+}
+
+/* Wherever a write lands instead of where it belongs: nothing is lost in silence. */
+static void a_write_that_goes_astray_is_noticed(void **state) {
+    (void)state;
+    lash_set_log(swallow, NULL, LASH_LOG_ERROR);
+    for (uint64_t sequence = 1; sequence <= 3; sequence++)
+        for (uint64_t sector = 0; sector < KIT_SEGMENT / RECORD_SECTOR; sector++)
+            for (uint64_t n = 1; go_astray(n, sequence, sector); n++)
+                continue;
+}
+
 static void a_file_cut_off_is_noticed_wherever(void **state) {
     (void)state;
     struct victim *victim = victim_new(true);
@@ -610,6 +654,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(damage_to_a_killed_log_costs_at_most_what_nothing_claims),
         cmocka_unit_test(swapped_sectors_are_noticed),
         cmocka_unit_test(foreign_sectors_are_noticed),
+        cmocka_unit_test(a_write_that_goes_astray_is_noticed),
         cmocka_unit_test(a_file_cut_off_is_noticed_wherever),
         cmocka_unit_test(a_record_of_a_newer_version_is_not_cut_off),
         cmocka_unit_test(a_record_that_contradicts_is_corruption),
