@@ -3,14 +3,15 @@
  * Frames: what is accepted is what its header says, and encoding its entries
  * anew gives a frame with the same meaning.
  *
- * Input: a byte of choices (1: leave the checksums as they are), the frame.
+ * Input: a byte of choices (1: leave the checksums as they are; 2: the body's), the frame.
  */
 #include "storage/frame.h"
 #include "base/buf.h"
+#include "base/crc32c.h"
 #include "fuzz.h"
 #include "lash/error.h"
 
-enum { CHOICE_RAW = 1 };
+enum { CHOICE_RAW = 1, CHOICE_RAW_BODY = 2, BODY_CRC_AT = 56, HEADER_CRC_AT = 60 };
 
 static void check_equal(const struct frame_entry *entry, const struct frame_input *input) {
     LASH_ASSERT(entry->origin == input->origin && entry->sequence == input->sequence);
@@ -54,8 +55,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     size_t frame_size = size - 1;
     uint8_t *bytes = fuzz_copy(data + 1, frame_size);
+    uint32_t body_crc = frame_size >= FRAME_HEADER_SIZE ? le32_get(bytes + BODY_CRC_AT) : 0;
     if (!(data[0] & CHOICE_RAW))
         fuzz_fix_frame(bytes, frame_size);
+    if (data[0] == CHOICE_RAW_BODY && frame_size >= FRAME_HEADER_SIZE) {
+        le32_put(bytes + BODY_CRC_AT, body_crc);
+        le32_put(bytes + HEADER_CRC_AT, crc32c(0, bytes, HEADER_CRC_AT));
+    }
     struct frame frame;
     size_t used = 0;
     int rc = frame_check(bytes, frame_size, &frame, &used);
@@ -63,6 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (rc == LASH_OK) {
         struct frame header;
         LASH_ASSERT(frame_header(bytes, &header) == LASH_OK && header.body_size == frame.body_size);
+        LASH_ASSERT(le32_get(bytes + BODY_CRC_AT) == crc32c(0, bytes + FRAME_HEADER_SIZE, (size_t)frame.body_size));
         LASH_ASSERT(used <= frame_size && used == FRAME_HEADER_SIZE + frame.body_size);
         LASH_ASSERT(frame.count >= 1 && frame.first >= 1 && frame.first + frame.count > frame.first);
         LASH_ASSERT(frame_check(bytes, used - 1, &header, &used) == LASH_CORRUPT);

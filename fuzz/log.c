@@ -5,7 +5,7 @@
  * claims to have been durable; a second recovery changes nothing; and the log
  * that was recovered takes appends and keeps them.
  *
- * Input: a byte of choices (1: leave the checksums as they are), a byte: how many records get the right checksums (0:
+ * Input: a byte of choices (1: leave the checksums as they are; 2: those of payloads), a byte: how many records get the right checksums (0:
  * all), then files: a byte that names it, sectors of zeros to fill it up to, its bytes behind a 16-bit size.
  */
 #include <stdio.h>
@@ -19,7 +19,15 @@
 #include "storage/log.h"
 #include "storage/log_record.h"
 
-enum { CHOICE_RAW = 1, FILES_MAX = 4, FILE_BYTES_MAX = 1 << 16, SECTORS_MAX = 16, APPEND_BYTES = 16 };
+enum {
+    CHOICE_RAW = 1,
+    CHOICE_RAW_PAYLOADS = 2,
+    FILES_MAX = 4,
+    FILE_BYTES_MAX = 1 << 16,
+    SECTORS_MAX = 16,
+    APPEND_BYTES = 16
+};
+enum { SALT_AT = 76 }; /* in a segment's first payload, as log_record.h has it */
 enum { NAME_FREE = 4, NAME_NEW = 5, NAMES = 6 };
 
 static const char *const names[NAMES] = {
@@ -35,7 +43,9 @@ static struct log_options options_of(struct memfs *fs) {
 /* ---- The disk ------------------------------------------------------------------------------------- */
 
 /* Give the records right checksums and chain them, up to `count` of them. */
-static void fix_segment(uint8_t *data, size_t size, uint32_t *chain, bool first, size_t *count) {
+static void fix_segment(uint8_t *data, size_t size, uint32_t *chain, bool first, bool payloads, size_t *count) {
+    uint32_t salt =
+        size >= RECORD_HEADER_SIZE + RECORD_SEGMENT_SIZE ? le32_get(data + RECORD_HEADER_SIZE + SALT_AT) : 0;
     for (size_t offset = 0; size - offset >= RECORD_HEADER_SIZE && *count > 0; (*count)--) {
         uint8_t *at = data + offset;
         uint64_t payload = le64_get(at + 48);
@@ -45,8 +55,9 @@ static void fix_segment(uint8_t *data, size_t size, uint32_t *chain, bool first,
             fuzz_fix_frame(at + RECORD_HEADER_SIZE, (size_t)payload);
         if (!first || offset > 0)
             le32_put(at + 12, *chain);
-        le32_put(at + 56, crc32c(0, at + RECORD_HEADER_SIZE, (size_t)payload));
-        *chain = crc32c(0, at, 60);
+        if (payloads)
+            le32_put(at + 56, crc32c(0, at + RECORD_HEADER_SIZE, (size_t)payload));
+        *chain = crc32c(offset > 0 ? salt : 0, at, 60);
         le32_put(at + 60, *chain);
         bool end = le32_get(at + 8) & RECORD_END;
         offset += (size_t)record_align(RECORD_HEADER_SIZE + payload, end ? RECORD_SECTOR : 8);
@@ -71,7 +82,7 @@ static struct memfs *make_disk(const uint8_t *data, size_t size) {
     struct memfs *fs = memfs_new();
     const struct vfs *vfs = memfs_vfs(fs);
     struct reader input = reader_make(data, size);
-    bool raw = read_u8(&input) & CHOICE_RAW;
+    uint8_t choices = read_u8(&input);
     size_t count = read_u8(&input);
     count = count ? count : SIZE_MAX;
     uint32_t chain = 0;
@@ -83,8 +94,8 @@ static struct memfs *make_disk(const uint8_t *data, size_t size) {
         uint8_t *content = mem_calloc(1, whole + 1);
         LASH_ASSERT(content);
         memcpy(content, bytes, taken);
-        if (!raw && name < NAME_FREE)
-            fix_segment(content, whole, &chain, files == 0, &count);
+        if (!(choices & CHOICE_RAW) && name < NAME_FREE)
+            fix_segment(content, whole, &chain, files == 0, !(choices & CHOICE_RAW_PAYLOADS), &count);
         write_file(fs, names[name], content, whole);
         mem_free(content);
     }

@@ -80,6 +80,8 @@ static void take(struct outcome *outcome, const struct transport_packet *packet)
     LASH_ASSERT((uintptr_t)packet->tail % PACKET_ALIGNMENT == 0);
     LASH_ASSERT(packet_align(packet->head_size) + packet_align(packet->tail_size) + PACKET_HEADER_SIZE <=
                 PACKET_BYTES_MAX);
+    LASH_ASSERT(le32_get(packet->head - PACKET_HEADER_SIZE + HEAD_CRC_AT) ==
+                crc32c(0, packet->head, packet->head_size));
     outcome->packets++;
     outcome->crc = crc32c(outcome->crc, packet->head, packet->head_size);
     outcome->crc = crc32c(outcome->crc, packet->tail, packet->tail_size);

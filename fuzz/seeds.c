@@ -94,7 +94,18 @@ static void seed_histories(void) {
             LINE("2", "cas",
                  "\"key\":\"a\",\"expected\":\"x\",\"value\":\"z\",\"seen\":\"y\",\"swapped\":false,\"outcome\":\"ok\"")
                 LINE("3", "put", "\"key\":\"a\",\"value\":\"w\",\"outcome\":\"fail\"");
+    static const char txn[] =
+        LINE("1", "txn",
+             "\"compare\":[{\"key\":\"a\",\"range_end\":\"c\",\"target\":\"version\",\"result\":\"<\",\"value\":1}],"
+             "\"success\":[{\"op\":\"put\",\"key\":\"a\",\"value\":\"x\"},{\"op\":\"delete\",\"key\":\"b\"},"
+             "{\"op\":\"txn\",\"compare\":[],\"success\":[],\"failure\":[]}],\"failure\":[],\"succeeded\":true,"
+             "\"answers\":[{},{\"deleted\":0},{\"succeeded\":true,\"answers\":[]}],\"outcome\":\"ok\",\"revision\":2")
+            LINE("2", "range",
+                 "\"key\":\"a\",\"range_end\":\"\\u0000\",\"at\":2,\"limit\":1,\"kvs\":[{\"key\":\"a\",\"value\":\"x\","
+                 "\"create\":2,\"mod\":2,\"version\":1}],\"count\":1,\"outcome\":\"ok\",\"revision\":2")
+                LINE("3", "delete", "\"key\":\"a\",\"range_end\":\"b\",\"outcome\":\"unknown\"");
 #undef LINE
+    seed_write("history", txn, strlen(txn));
     seed_write("history", put_get, strlen(put_get));
     seed_write("history", absent, strlen(absent));
     seed_write("history", cas, strlen(cas));

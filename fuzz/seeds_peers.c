@@ -59,6 +59,8 @@ static const struct wire_head heads[] = {
     {.kind = WIRE_MESSAGE, .message = {.type = LASH_MSG_READ, .term = TERM, .read = {.context = 8}}},
     {.kind = WIRE_MESSAGE,
      .message = {.type = LASH_MSG_READ_REPLY, .term = TERM, .read_reply = {.context = 8, .index = 2}}},
+    {.kind = WIRE_MESSAGE, .message = {.type = LASH_MSG_TIMEOUT_NOW, .term = TERM, .timeout_now = {.last_index = 2}}},
+    {.kind = WIRE_MESSAGE, .message = {.type = LASH_MSG_APPEND_REPLY, .term = 1, .append_reply = {.full = true}}},
     {.kind = WIRE_FORWARD, .forward = {.term = 1, .batch = 7}},
     {.kind = WIRE_FORWARD_REPLY, .forward_reply = {.batch = 7, .error = LASH_DROPPED}},
 };

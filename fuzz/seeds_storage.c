@@ -12,6 +12,8 @@
 #include "storage/log.h"
 
 enum { SECTOR = 512, ENTRY_BYTES = 40 };
+/* in an input of `log`: the choice, and a byte of the second append's first payload's checksum */
+enum { PAYLOADS_AS_THEY_ARE = 2, SPOILED_AT = 2 + 4 + SECTOR + 56 };
 
 static struct buf *frame_of(lash_index first, uint32_t count, lash_term term) {
     static const uint8_t data[ENTRY_BYTES] = "what a command says";
@@ -25,10 +27,12 @@ static struct buf *frame_of(lash_index first, uint32_t count, lash_term term) {
 }
 
 static void seed_frames(void) {
-    static const uint8_t fixed = 0;
+    static const uint8_t fixed = 0, body_as_it_is = 2;
     for (uint32_t count = 1; count <= 4; count++) {
         struct buf *frame = frame_of(count * 7, count, count);
         seed_write_behind("frame", &fixed, 1, frame->data, frame->size);
+        frame->data[56] ^= 1; /* of the body's checksum */
+        seed_write_behind("frame", &body_as_it_is, 1, frame->data, frame->size);
         buf_unref(frame);
     }
 }
@@ -63,13 +67,18 @@ static void write_disk(struct memfs *fs) {
         used += 4 + kept;
     }
     seed_write("log", input, used);
+    if (used > SPOILED_AT) {
+        input[0] = PAYLOADS_AS_THEY_ARE;
+        input[SPOILED_AT] ^= 1;
+        seed_write("log", input, used);
+    }
     mem_free(input);
 }
 
 static void seed_logs(void) {
     struct memfs *fs = memfs_new();
     struct log_options options = {
-        .vfs = memfs_vfs(fs), .dir = "log", .segment_bytes = 4096, .cluster_id = 1, .node_id = 2};
+        .vfs = memfs_vfs(fs), .dir = "log", .segment_bytes = 4096, .cluster_id = 1, .node_id = 2, .salt = 0x5a17};
     struct log_recovered recovered;
     struct log *log;
     LASH_ASSERT(log_open(&options, &log, &recovered) == LASH_OK);
