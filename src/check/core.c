@@ -116,6 +116,7 @@ void core_give_up(struct lash_raft *raft) {
 struct lash_raft *core_start(struct cores *cores, lash_id id, const struct model_node *disk, uint64_t read_context) {
     struct lash_run runs[MODEL_LOG_MAX];
     struct lash_raft_saved saved = {.term = disk->disk_term, .vote = disk->disk_vote, .first_index = 1};
+    saved.commit_floor = disk->commit;
     memset(runs, 0, sizeof runs);
     for (uint32_t i = 0; i < disk->disk_count; i++) {
         runs[i].first = i + 1;
@@ -188,11 +189,11 @@ size_t core_pack(struct cores *cores, struct lash_raft *raft, void *packed) {
     struct core_word *to = packed;
     size_t count = 0;
     core_canonical(raft);
-    for (uint16_t at = 0; at < cores->size / sizeof(uint64_t); at++) {
+    for (size_t at = 0; at < cores->size / sizeof(uint64_t); at++) {
         if (words[at] == fresh[at])
             continue;
         LASH_ASSERT(words[at] <= UINT32_MAX);
-        to[count++] = (struct core_word){.at = at, .value = (uint32_t)words[at]};
+        to[count++] = (struct core_word){.at = (uint16_t)at, .value = (uint32_t)words[at]};
     }
     return count * sizeof *to;
 }

@@ -22,7 +22,8 @@ void cores_free(struct cores *cores);
 /* Bytes that a packed core takes at most. */
 size_t cores_packed_max(const struct cores *cores);
 
-/* A block of its own for the core of `id`. Owned by `cores`, one at a time. */
+/* A block of its own for the core of `id`. Owned by `cores`, one at a time. It starts from the disk_ fields of `disk`, and from its
+ * commit, which it knows to be committed. */
 struct lash_raft *core_start(struct cores *cores, lash_id id, const struct model_node *disk, uint64_t read_context);
 struct lash_raft *core_unpack(struct cores *cores, lash_id id, const void *packed, size_t size);
 

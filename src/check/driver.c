@@ -302,10 +302,11 @@ static void driver_crash(struct driver *driver, uint32_t survive, uint32_t reads
     node->write_count = 0;
     node->held_count = 0;
     node->reads = 0;
+    node->commit = 0;
     memcpy(node->log, node->disk, sizeof node->log);
     node->log_count = node->disk_count;
     /* A context of its own for each question: fewer than four times as many were asked as reads. */
-    driver->raft = core_start(driver->cores, node->id, node, reads * 4);
+    driver->raft = core_start(driver->cores, node->id, node, (uint64_t)reads * 4);
 }
 
 static void driver_read(struct driver *driver, uint32_t read) {

@@ -96,8 +96,15 @@ struct model_ghost {
     uint8_t timeouts;
     uint8_t heartbeats;
     uint8_t transfers;
+    uint8_t reserved;
     model_entry committed[MODEL_LOG_MAX];
 };
+
+_Static_assert(sizeof(struct model_ghost) == 32 + MODEL_LOG_MAX * sizeof(model_entry), "ghosts are compared as bytes");
+_Static_assert(sizeof(struct model_node) == 28 + 2 * MODEL_LOG_MAX * sizeof(model_entry) +
+                                                MODEL_WRITES_MAX * sizeof(struct model_write) +
+                                                MODEL_HELD_MAX * sizeof(struct model_held),
+               "nodes are compared as bytes");
 
 /* Bounds and rules of a search. */
 struct model_bounds {

@@ -96,7 +96,7 @@ static void replica_rename_entries(model_entry *entries, const uint8_t *to) {
 }
 
 static const uint8_t *replica_permutation(const struct replicas *replicas, uint32_t k) {
-    return &replicas->to[k * (MODEL_NODES_MAX + 1)];
+    return &replicas->to[(size_t)k * (MODEL_NODES_MAX + 1)];
 }
 
 static uint64_t replica_message_hash(const struct model_message *message, const uint8_t *to) {

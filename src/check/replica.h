@@ -51,7 +51,7 @@ struct replicas *replicas_new(const struct model_bounds *bounds, enum model_faul
                               uint32_t permutations);
 void replicas_free(struct replicas *replicas);
 
-/* The number of a replica that starts from `disk`: its disk_ fields and id count. 0 when memory ran out. */
+/* The number of a replica that starts from `disk`: its id, disk_ fields and commit count. 0 when memory ran out. */
 uint32_t replicas_start(struct replicas *replicas, const struct model_node *disk);
 
 /* The number of a message; 0 when memory ran out. */

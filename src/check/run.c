@@ -75,8 +75,8 @@ void run_here(struct run *run, const struct search_limits *limits, FILE *file) {
 /* ---- Many -------------------------------------------------------------------------------------- */
 
 struct run_process {
-    pid_t pid; /* 0: none */
     struct run *run;
+    pid_t pid;  /* 0: none */
     int result; /* the pipe's end to read from */
 };
 

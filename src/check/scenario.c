@@ -44,7 +44,8 @@ const struct scenario scenarios[] =
             .bounds =
                 {
                     {SCENARIO_BASE, .terms = 2, .timeouts = 2, .pre_vote = true, .check_quorum = true},
-                    {SCENARIO_BASE, .terms = 2, .timeouts = 2, .writes = 2, .pre_vote = true, .check_quorum = true},
+                    {SCENARIO_BASE, .terms = 2, .timeouts = 2, .writes = 2, .crashes = 1, .pre_vote = true,
+                     .check_quorum = true},
                     {SCENARIO_BASE, .terms = 2, .timeouts = 3, .writes = 2, .crashes = 1, .pre_vote = true,
                      .check_quorum = true},
                 },
@@ -93,8 +94,11 @@ const struct scenario scenarios[] =
         {
             .name = "late-round",
             .about = "a heartbeat of an earlier leadership arrives during a read of a later one",
-            .disks = {{.term = 1, .vote = 1, .log = {1}}, {.term = 1, .vote = 1, .log = {1}}, {.term = 1, .log = {1}}},
-            .committed = 1,
+            .disks = {{.term = 1, .vote = 1, .log = {1, 1}},
+                      {.term = 1, .vote = 1, .log = {1, 1}},
+                      {.term = 1, .log = {1, 1}}},
+            .committed = 2,
+            .floor = 1,
             .late_round = 1,
             .bounds =
                 {
@@ -208,6 +212,7 @@ bool scenario_start(const struct scenario *scenario, struct space *space, uint32
     for (uint32_t i = 0; i < space_bounds(space)->nodes; i++) {
         nodes[i].id = (uint8_t)(i + 1);
         scenario_disk(&scenario->disks[i], &nodes[i]);
+        nodes[i].commit = scenario->floor;
     }
     for (uint32_t i = 0; i < scenario->committed; i++)
         ghost.committed[i] = scenario_entry(&scenario->disks[0], i);

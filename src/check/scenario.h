@@ -24,6 +24,7 @@ struct scenario {
     const char *about;
     struct scenario_disk disks[MODEL_NODES_MAX]; /* all zero: empty ones */
     uint8_t committed;                           /* entries committed before */
+    uint8_t floor;                               /* of which all nodes know so many */
     uint8_t late_round; /* not 0: a heartbeat of n1 to n2 of term 1 with this read round is in flight */
     struct model_bounds bounds[SCENARIO_BOUNDS]; /* terms count from the highest of the disks; nodes 0: not searched */
 };

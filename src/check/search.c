@@ -152,7 +152,7 @@ bool search_add(struct search *search, const uint32_t *state) {
     if (initial == NULL)
         return false;
     search->initial = initial;
-    memcpy(&initial[search->initial_count * search->words], state, size);
+    memcpy(&initial[(size_t)search->initial_count * search->words], state, size);
     search_visit(search, state, space_fingerprint(search->space, state), SEARCH_NO_ORIGIN, search->initial_count);
     search->initial_count++;
     return !search->no_memory;
@@ -264,7 +264,7 @@ void search_run(struct search *search, struct search_result *result) {
     search->started = search->told = search_clock();
     for (uint32_t i = 0; i < search->initial_count && search->result.verdict.invariant == NULL; i++) {
         search->violation_from = UINT64_MAX - i;
-        (void)space_judge(search->space, &search->initial[i * search->words], &search->result.verdict);
+        (void)space_judge(search->space, &search->initial[(size_t)i * search->words], &search->result.verdict);
     }
     search->result.end = search_levels(search);
     if (search->result.end == SEARCH_COMPLETE && search->result.verdict.invariant != NULL)
@@ -318,7 +318,7 @@ void search_retrace(struct search *search,
         length++;
     }
     uint32_t state[SPACE_WORDS_MAX];
-    memcpy(state, &search->initial[initial * search->words], search->words * sizeof state[0]);
+    memcpy(state, &search->initial[(size_t)initial * search->words], search->words * sizeof state[0]);
     show(context, 0, state, NULL);
     for (uint32_t number = 1; !at_once && number <= length + 1; number++) {
         struct search_retrace_one one = {.wanted = search->violation_step, .words = search->words};

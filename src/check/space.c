@@ -61,7 +61,7 @@ struct space_walk {
 /* All renamings of ids 1..count, the identity first. */
 static void space_permutations(struct space *space) {
     uint32_t count = space->bounds.nodes;
-    uint8_t ids[MODEL_NODES_MAX];
+    uint8_t ids[MODEL_NODES_MAX] = {0};
     for (uint32_t i = 0; i < count; i++)
         ids[i] = (uint8_t)(i + 1);
     for (;;) {
@@ -132,7 +132,8 @@ static uint32_t space_ghost_number(struct space *space, const struct model_ghost
     bool fresh = false;
     uint32_t number = intern_add(space->ghosts, ghost, sizeof *ghost, &fresh);
     for (uint32_t k = 0; number != 0 && fresh && k < space->permutations; k++)
-        intern_hashes(space->ghosts, number)[k] = space_ghost_hash(ghost, &space->to[k * (MODEL_NODES_MAX + 1)]);
+        intern_hashes(space->ghosts, number)[k] =
+            space_ghost_hash(ghost, &space->to[(size_t)k * (MODEL_NODES_MAX + 1)]);
     return number;
 }
 
@@ -217,10 +218,15 @@ uint64_t space_projection(struct space *space, const uint32_t *state) {
 
 /* ---- Steps ------------------------------------------------------------------------------------- */
 
-static void space_emit(struct space_walk *walk, uint32_t acting, uint32_t event, const uint64_t *sums,
-                       const struct model_verdict *verdict) {
+static void space_emit(struct space_walk *walk, uint32_t acting, uint32_t event, const uint64_t *sums) {
+    struct space_step step = {.acting = acting, .event = event, .state = walk->result};
+    step.fingerprint = space_least(sums, walk->space->renamings);
+    walk->ended = !walk->visit(walk->context, &step);
+}
+
+static void space_emit_broken(struct space_walk *walk, uint32_t acting, uint32_t event,
+                              const struct model_verdict *verdict) {
     struct space_step step = {.acting = acting, .event = event, .state = walk->result, .verdict = verdict};
-    step.fingerprint = verdict == NULL ? space_least(sums, walk->space->renamings) : 0;
     walk->ended = !walk->visit(walk->context, &step);
 }
 
@@ -246,7 +252,7 @@ static void space_keep(struct space_walk *walk, uint32_t acting, uint32_t event,
             }
         }
         memset(&messages[kept], 0, (room - kept) * sizeof messages[0]);
-        space_emit(walk, acting, event, sums, NULL);
+        space_emit(walk, acting, event, sums);
         uint32_t at = lose;
         while (at > 0 && lost[at - 1] == count - lose + at - 1)
             at--;
@@ -372,7 +378,7 @@ static void space_take(struct space_walk *walk, uint32_t acting, uint32_t event,
     }
     memcpy(walk->result, walk->state, space->words * sizeof walk->result[0]);
     if (step->verdict != 0) {
-        space_emit(walk, acting, event, NULL, replicas_verdict(space->replicas, step->verdict));
+        space_emit_broken(walk, acting, event, replicas_verdict(space->replicas, step->verdict));
         return;
     }
     uint32_t all[SPACE_UNION_MAX];
@@ -399,7 +405,7 @@ static void space_take(struct space_walk *walk, uint32_t acting, uint32_t event,
         uint32_t ghost = space_ghost_after(walk, acting, event, step);
         if (ghost == 0) {
             if (!walk->no_memory)
-                space_emit(walk, acting, event, NULL, &space->verdict);
+                space_emit_broken(walk, acting, event, &space->verdict);
             return;
         }
         space_subtract(walk->next, intern_hashes(space->nodes, walk->state[acting]), space->renamings);

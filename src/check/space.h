@@ -36,7 +36,7 @@ void space_free(struct space *space);
 
 uint32_t space_words(const struct space *space);
 
-/* The state in which all nodes have just started, with these disks (id and disk_ fields) and what was committed
+/* The state in which all nodes have just started, with these disks (id, disk_ fields, commit) and what was committed
  * before. False when memory ran out. */
 bool space_start(struct space *space, const struct model_node *disks, const struct model_ghost *ghost, uint32_t *state);
 
