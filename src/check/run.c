@@ -203,6 +203,7 @@ static void run_json_one(FILE *file, const struct run *run) {
 
 void run_json(FILE *file, const struct run *runs, uint32_t count, const char *bound, double seconds) {
     unsigned long long states = 0, transitions = 0, stuck = 0, audited = 0;
+    double collision = 0;
     uint32_t depth = 0;
     bool complete = true;
     const struct run *violated = NULL;
@@ -210,6 +211,8 @@ void run_json(FILE *file, const struct run *runs, uint32_t count, const char *bo
         states += runs[i].result.states;
         transitions += runs[i].result.transitions;
         stuck += runs[i].result.stuck;
+        /* Each pair of n states shares a fingerprint of 64 bits with a probability of 2^-64. */
+        collision += (double)runs[i].result.states * (double)runs[i].result.states / 0x1p65;
         audited += runs[i].audited;
         depth = runs[i].result.depth > depth ? runs[i].result.depth : depth;
         complete = complete && run_complete(&runs[i]);
@@ -218,9 +221,10 @@ void run_json(FILE *file, const struct run *runs, uint32_t count, const char *bo
     }
     (void)fprintf(file,
                   "{\"bound\":\"%s\",\"states\":%llu,\"transitions\":%llu,\"depth\":%u,\"seconds\":%.1f,"
-                  "\"states_per_second\":%.0f,\"complete\":%s,\"stuck\":%llu,\"audited\":%llu,\"violation\":",
+                  "\"states_per_second\":%.0f,\"complete\":%s,\"stuck\":%llu,\"audited\":%llu,"
+                  "\"collision_probability\":%.1e,\"violation\":",
                   bound, states, transitions, depth, seconds, seconds > 0 ? (double)states / seconds : 0,
-                  complete ? "true" : "false", stuck, audited);
+                  complete ? "true" : "false", stuck, audited, collision);
     (void)fprintf(file, violated == NULL ? "null" : "\"%s\"", violated == NULL ? "" : run_invariant(violated));
     (void)fprintf(file, ",\"scenarios\":[");
     for (uint32_t i = 0; i < count; i++) {

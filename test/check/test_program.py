@@ -26,6 +26,7 @@ class Results(unittest.TestCase):
         self.assertGreater(summary["transitions"], summary["states"])
         self.assertGreater(summary["depth"], 10)
         self.assertGreater(summary["states_per_second"], 0)
+        self.assertLess(summary["collision_probability"], 1e-6)
         self.assertEqual([one["name"] for one in summary["scenarios"]], ["figure-8"])
         self.assertIn("complete, all invariants held", result.stdout)
 
