@@ -51,6 +51,14 @@ static bool options_without(struct run_settings *settings, const char *part, uns
     return true;
 }
 
+static bool options_forbid(struct run_settings *settings, const char *part, unsigned size) {
+    enum fault kind = fault_named(part, size);
+    if (kind >= FAULT_PACKET)
+        return false;
+    settings->forbid[kind] = true;
+    return true;
+}
+
 static bool options_only(struct run_settings *settings, const char *part, unsigned size) {
     unsigned colon = (unsigned)strcspn(part, ":");
     enum fault kind = colon < size ? fault_named(part, colon) : FAULT_KINDS;
@@ -78,15 +86,15 @@ bool options_settings(const struct options *options, struct run_settings *settin
     }
     if (options->only)
         settings->only = memory_new(RUN_ONLY_MAX, sizeof *settings->only);
-    if (options->only && strcmp(options->only, "none") == 0)
-        return options_each(options->without, options_without, settings);
+    const char *only = options->only && strcmp(options->only, "none") != 0 ? options->only : NULL;
     return options_each(options->without, options_without, settings) &&
-           options_each(options->only, options_only, settings);
+           options_each(options->forbid, options_forbid, settings) && options_each(only, options_only, settings);
 }
 
 void options_free(struct options *options, struct run_settings *settings) {
     memory_free(settings->only);
     free(options->profile);
     free(options->without);
+    free(options->forbid);
     free(options->only);
 }

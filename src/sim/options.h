@@ -24,6 +24,7 @@ struct options {
     int twice;
     char *profile;
     char *without;
+    char *forbid;
     char *only;
     bool seed_given;
 };
@@ -41,6 +42,8 @@ void options_free(struct options *options, struct run_settings *settings);
 #define OPTIONS_RUN(options)                                                                                           \
     {"events", 'e', POPT_ARG_LONGLONG, &(options).events, 0, "events before the healing", "N"},                        \
         {"nodes", 'n', POPT_ARG_INT, &(options).nodes, 0, "nodes of the cluster, 1 to 9 [3]", "K"},                    \
+        {"forbid",  0, POPT_ARG_STRING, &(options).forbid, 0, "kinds that count as a broken invariant, for tests",     \
+         "KIND,..."},                                                                                                  \
         {"profile", 'p', POPT_ARG_STRING, &(options).profile, 0, "node, store, swarm, calm or core [node]", "NAME"}, { \
         "without", 0, POPT_ARG_STRING, &(options).without, 0, "kinds of faults that do not happen", "KIND,..."         \
     }

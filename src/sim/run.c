@@ -90,6 +90,8 @@ static void run_fault(void *context, uint64_t number) {
     const struct run_settings *settings = context;
     if (settings->faults)
         (void)fprintf(settings->faults, "%" PRIu64 "\n", number);
+    if (settings->forbid[number >> 32])
+        run_end("forbidden", fault_names[number >> 32]);
 }
 
 static void run_world(const struct run_settings *settings) {
@@ -204,17 +206,21 @@ bool run_apart(const struct run_settings *settings, struct run_result *result) {
 
 /* ---- What is said ------------------------------------------------------------------------------------------- */
 
-void run_print_command(FILE *out, const char *verb, const struct run_settings *settings) {
-    (void)fprintf(out, "lash-sim %s --seed %" PRIu64 " --events %" PRIu64 " --nodes %u --profile %s", verb,
-                  settings->seed, settings->events, settings->nodes, settings->profile);
-    const char *before = " --without ";
+static void run_print_kinds(FILE *out, const char *before, const bool *kinds) {
     for (unsigned kind = 0; kind < FAULT_KINDS; kind++) {
-        if (!settings->without[kind])
+        if (!kinds[kind])
             continue;
         (void)fprintf(out, "%s%s", before, fault_names[kind]);
         before = ",";
     }
-    before = settings->only && settings->only_count == 0 ? " --only none" : " --only ";
+}
+
+void run_print_command(FILE *out, const char *verb, const struct run_settings *settings) {
+    (void)fprintf(out, "lash-sim %s --seed %" PRIu64 " --events %" PRIu64 " --nodes %u --profile %s", verb,
+                  settings->seed, settings->events, settings->nodes, settings->profile);
+    run_print_kinds(out, " --without ", settings->without);
+    run_print_kinds(out, " --forbid ", settings->forbid);
+    const char *before = settings->only && settings->only_count == 0 ? " --only none" : " --only ";
     if (settings->only && settings->only_count == 0)
         (void)fputs(before, out);
     for (size_t i = 0; settings->only && i < settings->only_count; i++) {

@@ -20,6 +20,7 @@ struct run_settings {
     uint32_t nodes;
     const char *profile;
     bool without[FAULT_KINDS]; /* kinds that do not happen */
+    bool forbid[FAULT_KINDS];  /* kinds that count as a broken invariant, to try the tools out */
     uint64_t *only;            /* faults with times of their own: those of these numbers alone; NULL: all */
     size_t only_count;
     bool trace;

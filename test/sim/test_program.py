@@ -28,7 +28,7 @@ class Usage(unittest.TestCase):
 
     def test_what_makes_no_sense_gets_one_line_and_exit_code_2(self):
         for arguments in [("jump",), ("run", "--fast"), ("run", "--profile", "none"), ("run", "--nodes", "0"),
-                          ("run", "--nodes", "10"), ("run", "--without", "rain"), ("run", "--only", "rain:1"),
+                          ("run", "--nodes", "10"), ("run", "--without", "rain"), ("run", "--forbid", "drop"), ("run", "--only", "rain:1"),
                           ("run", "--only", "kill"), ("run", "--only", "drop:1"), ("run", "now"), ("soak", "--jobs", "0"),
                           ("run", "--seed", "x")]:
             result = sim(*arguments)
@@ -85,6 +85,37 @@ class Runs(unittest.TestCase):
         found = json.loads(sim("bench", "--events", "16000").stdout)
         for part in ["node_events_per_second", "core_events_per_second", "core_steps_per_second"]:
             self.assertGreater(found[part], 1000)
+
+
+class Failures(unittest.TestCase):
+    """A kind of fault that is forbidden is as good as a broken invariant."""
+
+    RUN = ["--seed", "8", "--events", "20000", "--nodes", "5", "--forbid", "kill"]
+
+    def test_a_failure_tells_what_broke_and_how_to_see_it_again(self):
+        result = sim("run", *self.RUN)
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual((last_line(result)["violations"], last_line(result)["invariant"]), (1, "forbidden"))
+        self.assertRegex(result.stderr, r"(?s)^invariant forbidden broken after \d+ events, at [\d.]+ s: kill\nseed 8, commit \S+\n"
+                                        r"again: lash-sim replay --seed 8 --events 20000 --nodes 5 --profile node --forbid kill\n$")
+        again = result.stderr.split("again: lash-sim ")[1].split()
+        self.assertEqual(last_line(sim(*again))["trace_hash"], last_line(result)["trace_hash"])
+
+    def test_it_shrinks_to_the_one_fault_that_matters(self):
+        result = sim("shrink", *self.RUN)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertRegex(result.stdout, r"events and 1 faults are left")
+        again = result.stderr.split("again: lash-sim ")[1].split()
+        self.assertRegex(again[again.index("--only") + 1], r"^kill:\d+$")
+        self.assertEqual(last_line(sim(*again))["invariant"], "forbidden")
+
+    def test_a_soak_goes_on_behind_a_failure(self):
+        result = sim("soak", "--seed", "5", "--events", "200000", "--jobs", "2", "--profile", "node", "--forbid", "kill")
+        self.assertEqual(result.returncode, 1)
+        found = last_line(result)
+        self.assertGreater(found["seeds"]["count"], 2)
+        self.assertGreater(found["violations"], 0)
+        self.assertEqual(result.stderr.count("again: "), found["violations"])
 
 
 class Seeds(unittest.TestCase):
