@@ -17,6 +17,8 @@
 static void core_log_put(struct core_log *log, lash_index first, const struct core_entry *entries, uint32_t count) {
     LASH_ASSERT(first >= 1 && first <= log->count + 1);
     log->count = first - 1;
+    if (count == 0)
+        return;
     log->entries = memory_room(log->entries, &log->capacity, log->count + count, sizeof *entries);
     memcpy(log->entries + log->count, entries, count * sizeof *entries);
     log->count += count;

@@ -256,11 +256,13 @@ static bool fault_wanted(const struct world *world, uint64_t number) {
 void fault_event(struct world *world, const struct event *event) {
     unsigned kind = event->subject;
     enum world_domain domain = DOMAIN_FAULTS + kind;
-    struct fault_draw draw = {.a = (size_t)world_draw(world, domain, world->count),
-                              .b = (size_t)world_draw(world, domain, world->count),
-                              .lasting_us = world_draw(world, domain, world->profile.lasting_us),
-                              .number = world_draw(world, domain, UINT32_MAX),
-                              .flag = world_draw(world, domain, 2) != 0};
+    /* One draw a statement: compilers differ in the order of what is within one. */
+    struct fault_draw draw;
+    draw.a = (size_t)world_draw(world, domain, world->count);
+    draw.b = (size_t)world_draw(world, domain, world->count);
+    draw.lasting_us = world_draw(world, domain, world->profile.lasting_us);
+    draw.number = world_draw(world, domain, UINT32_MAX);
+    draw.flag = world_draw(world, domain, 2) != 0;
     if (world->healed)
         return;
     fault_plan(world, kind, event->argument + 1);

@@ -228,8 +228,8 @@ void world_power_off(struct world *world, size_t position) {
     TRACE(world, "n%u's machine loses power", (unsigned)node->id);
     process_stop(world, position);
     world_store_die(node, true);
-    memfs_power_on(node->disk, (enum memfs_survival)world_draw(world, DOMAIN_DISK, MEMFS_GARBAGE + 1),
-                   world_draw(world, DOMAIN_DISK, UINT32_MAX));
+    uint64_t seed = world_draw(world, DOMAIN_DISK, UINT32_MAX);
+    memfs_power_on(node->disk, (enum memfs_survival)world_draw(world, DOMAIN_DISK, MEMFS_GARBAGE + 1), seed);
     node->lost_power = true;
     node->machine = (struct world_machine){0};
     node->clock = (struct world_clock){1000000 + world_draw(world, DOMAIN_PROCESS, 1000000), world->now_us, 1000000};

@@ -85,7 +85,8 @@ static void profile_faults(struct profile *profile, uint64_t *random, uint64_t k
     for (unsigned kind = 0; kind < FAULT_KINDS; kind++) {
         bool on = random_between(random, 0, 8) < kinds_of_8;
         uint64_t most = profile_most[kind];
-        uint64_t some = random_between(random, 1, most * 1000) / profile_scale(random, 1, 5);
+        uint64_t some = random_between(random, 1, most * 1000);
+        some /= profile_scale(random, 1, 5);
         if (!on)
             continue;
         profile->every[kind] =
