@@ -416,7 +416,7 @@ static uint64_t replica_deadline(const struct replica *replica) {
     deadline = replica_sooner(deadline, proposer_deadline(replica));
     deadline = replica_sooner(deadline, reads_deadline(replica));
     deadline = replica_sooner(deadline, applier_deadline(replica));
-    if (replica->full && replica->status.role == LASH_LEADER)
+    if (replica->full && replica->status.role == LASH_LEADER && replica->status.transfer_to == 0)
         deadline = replica_sooner(deadline, replica->hand_over_at_ms);
     if (!list_empty(&replica->ages))
         deadline = replica_sooner(deadline, list_entry(replica->ages.next, struct request, age)->deadline_ms);
