@@ -23,15 +23,21 @@ sys.path.insert(0, str(ROOT / "test/process"))
 from harness import BUILD, ETCD, HOST, Cluster, free_ports, lashctl, wait_until  # noqa: E402
 
 ETCD_READY_SECONDS = 60
+WARM_UP_SECONDS = 0.5
 
 
 def bench(name, *flags, seconds):
     """The JSON of one run of lash-bench."""
     command = [str(BUILD / "lash-bench"), name, *flags, "--seconds", str(seconds)]
+    if name != "disk":
+        command += ["--warm-up", str(WARM_UP_SECONDS)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)}: {done.stderr.strip()}")
-    return json.loads(done.stdout.splitlines()[-1])
+    result = json.loads(done.stdout.splitlines()[-1])
+    if result.get("operations") == 0:
+        raise SystemExit(f"{' '.join(command)}: not one operation in that time; the machine is too busy")
+    return result
 
 
 def measure_pairs(pairs, first, second):

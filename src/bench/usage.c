@@ -5,6 +5,7 @@
 #include "bench/usage.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -14,13 +15,14 @@ static void read_io(struct usage *usage) {
     FILE *file = fopen("/proc/self/io", "re");
     if (!file)
         return;
-    char name[32];
-    unsigned long long value;
+    char line[64];
     unsigned found = 0;
-    while (fscanf(file, "%31[^:]: %llu\n", name, &value) == 2) {
-        if (strcmp(name, "syscr") == 0 || strcmp(name, "syscw") == 0)
+    while (fgets(line, sizeof line, file)) {
+        const char *number = strchr(line, ' ');
+        uint64_t value = number ? strtoull(number, NULL, 10) : 0;
+        if (strncmp(line, "syscr:", 6) == 0 || strncmp(line, "syscw:", 6) == 0)
             usage->transfers += value;
-        else if (strcmp(name, "write_bytes") == 0)
+        else if (strncmp(line, "write_bytes:", 12) == 0)
             usage->bytes_written = value;
         else
             continue;

@@ -427,6 +427,7 @@ struct grpc_load *grpc_load_open(const char *const *endpoints, size_t endpoint_c
 void grpc_load_close(struct grpc_load *load) {
     if (!load)
         return;
+    LASH_ASSERT(load->connections || load->connection_count == 0);
     for (size_t i = 0; i < load->connection_count; i++) {
         struct load_connection *connection = &load->connections[i];
         nghttp2_session_del(connection->session);
