@@ -208,6 +208,40 @@ static void what_a_failed_append_left_behind_does_not_follow_the_next(void **sta
     memfs_free(fs);
 }
 
+/* Of two appends the first is torn, so that both are cut off. The first is then made once more, bit for bit: what had
+ * followed it must not follow it again. */
+static void what_was_cut_off_does_not_come_back_with_the_same_append(void **state) {
+    (void)state;
+    lash_set_log(swallow, NULL, LASH_LOG_ERROR);
+    struct memfs *fs = memfs_new();
+    struct log_options options = kit_options(memfs_vfs(fs), "d");
+    struct log *log;
+    struct log_recovered recovered;
+    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
+    log_recovered_free(&recovered);
+    assert_int_equal(kit_append(log, 1, 1, 1, 0, 16), LASH_OK);
+    assert_int_equal(log_sync(log), LASH_OK);
+    assert_int_equal(kit_append(log, 2, 1, 1, 0, 16), LASH_OK);
+    assert_int_equal(kit_append(log, 3, 1, 1, 0, 16), LASH_OK);
+    memfs_fail(fs, 1, MEMFS_POWER_OFF);
+    log_close(log);
+    memfs_power_on(fs, MEMFS_ALL, 1);
+    uint64_t size;
+    memset(memfs_bytes(fs, "d/log-0000000000000001", &size) + (size_t)2 * RECORD_SECTOR, 0, RECORD_SECTOR);
+    memfs_settle(fs, "d/log-0000000000000001");
+    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
+    assert_int_equal(recovered.last_index, 1);
+    assert_int_equal(recovered.torn_bytes, 2 * RECORD_SECTOR);
+    log_recovered_free(&recovered);
+    assert_int_equal(kit_append(log, 2, 1, 1, 0, 16), LASH_OK);
+    assert_int_equal(log_sync(log), LASH_OK);
+    memfs_fail(fs, 1, MEMFS_POWER_OFF);
+    log_close(log);
+    memfs_power_on(fs, MEMFS_NONE, 1);
+    expect_last(fs, 2);
+    memfs_free(fs);
+}
+
 /* When the failed append cannot be undone either, nobody may rely on this log any more. */
 static void an_append_that_cannot_be_undone_is_the_end(void **state) {
     (void)state;
@@ -268,6 +302,7 @@ int main(void) {
         cmocka_unit_test(a_failed_append_is_not_there_after_reopening),
         cmocka_unit_test(what_a_failed_append_left_behind_does_not_follow_the_next),
         cmocka_unit_test(directories_of_a_killed_process_are_made_durable),
+        cmocka_unit_test(what_was_cut_off_does_not_come_back_with_the_same_append),
         cmocka_unit_test(an_append_that_cannot_be_undone_is_the_end),
     };
     return cmocka_run_group_tests_name("log faults", tests, NULL, NULL);
