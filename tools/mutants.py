@@ -496,6 +496,7 @@ def parse(words):
     parser.add_argument("--all-tiers", action="store_true", help="go on when a mutant was killed often enough")
     parser.add_argument("--asserts", choices=("on", "off"), default="on", help="off: core mutants, without its assertions")
     parser.add_argument("--resume", action="store_true", help="keep what earlier runs found for the same commit")
+    parser.add_argument("--kept", action="store_true", help="run nothing: tell only what earlier runs found for this commit")
     parser.add_argument("--table", type=pathlib.Path, metavar="FILE", help="put the table into this file")
     return parser.parse_args(words)
 
@@ -559,12 +560,14 @@ def run(words, say):
     work = plan(choose(read_mutants(root), arguments), read_tiers(root), arguments)
     kind = "" if arguments.asserts == "on" else "-asserts-off"
     commit = state_of(root)
-    kept = Kept(root / f"build/mutants/kept{kind}.json", commit, arguments.resume)
+    kept = Kept(root / f"build/mutants/kept{kind}.json", commit, arguments.resume or arguments.kept)
     scores = [score for score in (kept.find(mutant, chosen) for mutant, chosen in work) if score]
     work = [(mutant, chosen) for mutant, chosen in work if not kept.find(mutant, chosen)]
     say(f"{len(work)} mutants; first the sources as they are ({commit})")
-    if work:
+    if work and not arguments.kept:
         scores += score_work(root, arguments, work, kept, say)
+    elif work:
+        say(f"not scored yet: {', '.join(mutant.name for mutant, _ in work)}")
     if arguments.table:
         write_table(arguments.table, sorted(scores, key=lambda score: score.mutant.name), commit, arguments.asserts)
     return finish(scores, say)

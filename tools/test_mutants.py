@@ -146,6 +146,8 @@ class Scores(Project):
         self.assertEqual(self.said[-1], "1 killed, 0 survived")
         self.plant(low=UNSEEN)
         self.assert_no_score("ninja", "--resume")
+        self.assertEqual(self.score("--kept"), 0)
+        self.assertIn("not scored yet: low", self.said)
 
     def test_the_sources_are_as_before(self):
         self.plant(high=TOO_HIGH, low=UNSEEN)
