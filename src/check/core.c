@@ -40,7 +40,8 @@ static void core_options(struct lash_raft_options *options, const struct model_b
     options->no_pre_vote = !bounds->pre_vote;
     options->no_check_quorum = !bounds->check_quorum;
     options->inflight_messages_max = 2;
-    options->terms_max = MODEL_TERMS_MAX + 1;
+    /* A step is refused unless there is room for the log's changes of term and the message's. */
+    options->terms_max = 2 * (MODEL_TERMS_MAX + 1);
     options->reads_max = MODEL_READS_MAX + MODEL_NODES_MAX;
 }
 

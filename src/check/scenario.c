@@ -85,7 +85,7 @@ const struct scenario scenarios[] =
             .about = "an office handed over, with pre-vote and check-quorum",
             .bounds =
                 {
-                    {.nodes = 0},
+                    {SCENARIO_BASE, .terms = 2, .timeouts = 1, .transfers = 1, .pre_vote = true, .check_quorum = true},
                     {SCENARIO_BASE, .terms = 2, .timeouts = 1, .transfers = 1, .pre_vote = true, .check_quorum = true},
                     {SCENARIO_BASE, .terms = 3, .timeouts = 2, .transfers = 1, .entries = 1, .pre_vote = true,
                      .check_quorum = true},
@@ -102,7 +102,7 @@ const struct scenario scenarios[] =
             .late_round = 1,
             .bounds =
                 {
-                    {.nodes = 0},
+                    {SCENARIO_ROOM(2), .terms = 1, .timeouts = 1, .reads = 1, .late = true},
                     {SCENARIO_ROOM(2), .terms = 2, .timeouts = 2, .reads = 1, .late = true},
                     {SCENARIO_ROOM(3), .terms = 2, .timeouts = 2, .reads = 1, .late = true},
                 },
@@ -144,7 +144,7 @@ const struct scenario scenarios[] =
             .committed = 3,
             .bounds =
                 {
-                    {SCENARIO_BASE, .terms = 1, .timeouts = 1, .writes = 2, .heartbeats = 1},
+                    {SCENARIO_BASE, .terms = 1, .timeouts = 2, .heartbeats = 1},
                     {SCENARIO_BASE, .terms = 2, .timeouts = 2, .crashes = 1},
                     {SCENARIO_BASE, .terms = 2, .timeouts = 2, .crashes = 1, .writes = 2},
                 },
