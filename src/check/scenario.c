@@ -117,7 +117,7 @@ const struct scenario scenarios[] =
             .bounds =
                 {
                     {SCENARIO_BASE, .terms = 1, .timeouts = 1, .writes = 2},
-                    {SCENARIO_BASE, .terms = 2, .timeouts = 2},
+                    {SCENARIO_BASE, .terms = 2, .timeouts = 2, .writes = 2},
                     {SCENARIO_BASE, .terms = 2, .timeouts = 2, .crashes = 1, .writes = 2},
                 },
         },
