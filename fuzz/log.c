@@ -204,7 +204,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     log_plain_read(&plain, fs, names, NAME_FREE);
     int rc = log_open(&options, &log, &recovered);
     if (rc == LASH_OK && plain.segments > 0) {
-        LASH_ASSERT(dumped == LASH_OK);
+        /* the dump looks into records of a torn tail, too, and says when they make no sense */
+        LASH_ASSERT(dumped == LASH_OK || recovered.torn_bytes > 0);
         check_log(fs, log, &recovered, &plain);
         log_recovered_free(&recovered);
     } else if (rc == LASH_OK) {

@@ -15,7 +15,6 @@
 struct run {
     struct revision_model *model;
     size_t begin; /* changes from here on are its own */
-    bool judge;   /* its answer is known */
     bool nomem;
 };
 
@@ -153,6 +152,8 @@ static void change(struct run *run, uint32_t key, bool deleted, uint32_t value) 
 
 /* ---- Requests ------------------------------------------------------------------------------------- */
 
+/* In what follows, an answer that is NULL is not known: nothing is judged by it. */
+
 static const char *seen_differs(const struct revision_seen *seen, const struct revision_event *event) {
     if (seen->value != event->value)
         return "a key has another value";
@@ -168,7 +169,7 @@ static const char *seen_differs(const struct revision_seen *seen, const struct r
 static const char *do_range(const struct run *run, const struct revision_request *request,
                             const struct revision_answer *answer) {
     const struct revision_model *model = run->model;
-    if (!run->judge)
+    if (!answer)
         return NULL;
     if (request->at > model->revision + (model->count > run->begin))
         return "the revision asked for has not been yet";
@@ -202,7 +203,7 @@ static const char *do_delete(struct run *run, const struct revision_request *req
         change(run, key, true, 0);
         deleted++;
     }
-    bool same = !run->judge || answer->deleted == REVISION_NOT_RECORDED || answer->deleted == deleted;
+    bool same = !answer || answer->deleted == REVISION_NOT_RECORDED || answer->deleted == deleted;
     return same ? NULL : "another number of keys is deleted";
 }
 
@@ -214,13 +215,13 @@ static const char *do_txn(struct run *run, const struct revision_request *reques
     bool holds = true;
     for (size_t at = 0; at < request->compare_count && holds; at++)
         holds = compare_holds(run, &request->compares[at]);
-    if (run->judge && holds != answer->succeeded)
+    if (answer && holds != answer->succeeded)
         return holds ? "the compares hold" : "the compares do not hold";
     const struct revision_request *taken = holds ? request->success : request->failure;
     size_t count = holds ? request->success_count : request->failure_count;
     const char *wrong = NULL;
     for (size_t at = 0; at < count && !wrong; at++)
-        wrong = do_request(run, &taken[at], run->judge ? &answer->answers[at] : NULL);
+        wrong = do_request(run, &taken[at], answer ? &answer->answers[at] : NULL);
     return wrong;
 }
 
@@ -241,13 +242,14 @@ static const char *do_request(struct run *run, const struct revision_request *re
 }
 
 const char *revision_model_apply(struct revision_model *model, const struct revision_op *op, bool *nomem) {
-    struct run run = {.model = model, .begin = model->count, .judge = op->outcome == HISTORY_OK};
-    const char *wrong = do_request(&run, &op->request, &op->answer);
+    struct run run = {.model = model, .begin = model->count};
+    bool known = op->outcome == HISTORY_OK;
+    const char *wrong = do_request(&run, &op->request, known ? &op->answer : NULL);
     *nomem = run.nomem;
     if (wrong || run.nomem)
         return wrong;
     model->revision += model->count > run.begin;
-    if (run.judge && op->revision > 0 && op->revision != model->revision)
+    if (known && op->revision > 0 && op->revision != model->revision)
         return op->revision > model->revision ? "its revision is still to come" : "its revision is past";
     return NULL;
 }
