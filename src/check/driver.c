@@ -305,7 +305,7 @@ static void driver_crash(struct driver *driver, uint32_t survive, uint32_t reads
     node->commit = 0;
     memcpy(node->log, node->disk, sizeof node->log);
     node->log_count = node->disk_count;
-    /* A context of its own for each question: fewer than four times as many were asked as reads. */
+    /* Questions go on from a number that none was asked with yet: a life asks no more of them than reads come in it. */
     driver->raft = core_start(driver->cores, node->id, node, (uint64_t)reads * 4);
 }
 
