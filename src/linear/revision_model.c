@@ -145,6 +145,7 @@ static void change(struct run *run, uint32_t key, bool deleted, uint32_t value) 
     }
     if (last && !model->history->past)
         state_add(model, last, false);
+    LASH_ASSERT(model->events && model->count < model->capacity);
     model->events[model->count++] = event;
     model->newest[key] = (uint32_t)model->count;
     state_add(model, &event, true);
