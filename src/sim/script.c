@@ -168,6 +168,12 @@ int script_run(struct script *script) {
     return LASH_OK;
 }
 
+int script_vote(struct script *script) {
+    struct course_step step = {COURSE_VOTE, script->states[script->done].term + 1, 1, 0, 0, 0};
+    int rc = step_vote(script, &step);
+    return rc ? rc : step_sync(script);
+}
+
 int script_find(const struct log_options *options, const struct kit_state *states, size_t low, size_t high,
                 struct log **log, size_t *found) {
     struct log_recovered recovered;

@@ -33,6 +33,9 @@ void script_free(struct script *script);
  * Errors: those of the log; LASH_UNKNOWN with script->lost. */
 int script_run(struct script *script);
 
+/* Something else than the failed step: save a vote in a new term, and sync. Errors: those of the log. */
+int script_vote(struct script *script);
+
 /* Open a log and read all of it, and find which of the states `low` .. `high` it has: *found. On success *log is the
  * caller's. Returns log_open's or log_read's error, or LASH_UNKNOWN when the log has none of these states. */
 int script_find(const struct log_options *options, const struct kit_state *states, size_t low, size_t high,
