@@ -144,6 +144,7 @@ static void core_begin_write(struct core *core, struct core_node *node, const st
     JUDGE_CHECK(core->judge, write->count <= CORE_ENTRIES_MAX, "contract", "n%llu appends %u entries", LLU node->id,
                 write->count);
     bool leading = outputs->noop || event->type == LASH_EVENT_PROPOSE;
+    LASH_ASSERT(leading || packet);
     for (uint32_t i = 0; i < write->count; i++) {
         struct core_entry *entry = &write->entries[i];
         *entry = (struct core_entry){.term = outputs->append_term};
@@ -181,7 +182,7 @@ static void core_send_append(struct core *core, struct core_node *node, const st
         packet.first = first;
         packet.count = (uint32_t)(last - first + 1);
         memcpy(packet.entries, &node->log.entries[first - 1], packet.count * sizeof packet.entries[0]);
-        event.sent.bytes = packet.count * CORE_ENTRY_BYTES;
+        event.sent.bytes = (uint64_t)packet.count * CORE_ENTRY_BYTES;
         core_put(core, node, &packet);
     }
     int error = core_step(core, node, &event);

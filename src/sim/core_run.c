@@ -81,6 +81,7 @@ static const struct {
 };
 
 static uint64_t core_draw(struct core *core, uint64_t below) {
+    LASH_ASSERT(below > 0);
     return random_next(&core->random) % below;
 }
 

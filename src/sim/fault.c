@@ -191,10 +191,9 @@ static bool fault_rot(struct world *world, const struct fault_draw *draw) {
 }
 
 static bool fault_transfer(struct world *world, const struct fault_draw *draw) {
-    const struct world_node *node = &world->nodes[draw->a];
     size_t leader = world_known_leader(world);
     size_t asked = leader < world->count && draw->flag ? leader : draw->a;
-    node = &world->nodes[asked];
+    const struct world_node *node = &world->nodes[asked];
     if (!node->replica || node->paused_us > world->now_us)
         return false;
     TRACE(world, "FAULT transfer: n%zu is asked to hand over to n%zu", asked + 1, draw->b + 1);
@@ -284,7 +283,7 @@ bool fault_of_packet(struct world *world, enum fault kind) {
 
 void fault_end(struct world *world) {
     world->healed = true;
-    for (size_t i = 0; i < WORLD_NODES_MAX * WORLD_NODES_MAX; i++)
+    for (size_t i = 0; i < WORLD_LINKS; i++)
         world->links[i].blocked_us = 0;
     for (size_t i = 0; i < world->count; i++) {
         struct world_node *node = &world->nodes[i];

@@ -41,7 +41,7 @@ static void network_clear(struct world *world, struct world_link *link) {
 }
 
 void network_free(struct world *world) {
-    for (size_t i = 0; i < WORLD_NODES_MAX * WORLD_NODES_MAX; i++)
+    for (size_t i = 0; i < WORLD_LINKS; i++)
         network_clear(world, &world->links[i]);
     struct list *at;
     while ((at = list_pop(&world->free_packets)))

@@ -77,15 +77,6 @@ static void run_failed(void *context, const char *invariant, const char *what) {
     run_end(invariant, what);
 }
 
-/* An assertion of the production code, or worse. There is no other way to say which seed it was: what is called here
- * is not made for signals, but the process is about to end anyway. */
-static void run_signalled(int number) {
-    (void)signal(number, SIG_DFL);
-    if (number == SIGALRM)
-        run_end("P2", "the run does not end");
-    run_end("assert", number == SIGABRT ? "an assertion failed; see above" : "a bad access to memory");
-}
-
 static void run_fault(void *context, uint64_t number) {
     const struct run_settings *settings = context;
     if (settings->faults)
@@ -150,20 +141,26 @@ static void run_log_line(void *context, enum lash_log_level level, const char *l
 
 void run(const struct run_settings *settings, struct run_result *result,
          void (*ended)(const struct run_settings *settings, const struct run_result *result)) {
-    static const int signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGALRM};
     memset(result, 0, sizeof *result);
     run_now.settings = settings;
     run_now.result = result;
     run_now.ended = ended;
     run_now.world = NULL;
     run_now.began_us = run_clock_us();
-    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
-        (void)signal(signals[i], run_signalled);
     lash_set_log(settings->trace ? run_log_line : NULL, NULL, settings->trace ? LASH_LOG_INFO : LASH_LOG_ERROR + 1);
     if (strcmp(settings->profile, run_core) == 0)
         run_cores();
     else
         run_world(settings);
+}
+
+void run_died(int status, struct run_result *result) {
+    bool hung = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
+    memset(result, 0, sizeof *result);
+    result->violations = 1;
+    (void)snprintf(result->invariant, sizeof result->invariant, "%s", hung ? "P2" : "assert");
+    (void)snprintf(result->what, sizeof result->what, "%s",
+                   hung ? "the run does not end" : "the process ended at an assertion, or worse; see above");
 }
 
 /* ---- In a process of its own ------------------------------------------------------------------------------ */
@@ -200,7 +197,7 @@ bool run_apart(const struct run_settings *settings, struct run_result *result) {
     int status = 0;
     (void)waitpid(child, &status, 0);
     if (size != (ssize_t)sizeof *result)
-        (void)snprintf(result->invariant, sizeof result->invariant, "died");
+        run_died(status, result);
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 

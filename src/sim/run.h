@@ -46,13 +46,16 @@ struct run_result {
 /* The world without its run: whether the settings make sense. */
 bool run_known_profile(const char *name);
 
-/* Carry it out. An invariant that is broken, and an assertion, end the process: what must be said is said by `ended`
- * with the result so far, and the exit code is 1. */
+/* Carry it out. An invariant that is broken ends the process: what must be said is said by `ended` with the result so
+ * far, and the exit code is 1. */
 void run(const struct run_settings *settings, struct run_result *result,
          void (*ended)(const struct run_settings *settings, const struct run_result *result));
 
 /* The same in a process of its own: false when an invariant was broken. */
 bool run_apart(const struct run_settings *settings, struct run_result *result);
+
+/* What a process that ended with this status, and not by itself, leaves of its run. */
+void run_died(int status, struct run_result *result);
 
 /* The command that runs this again. */
 void run_print_command(FILE *out, const char *verb, const struct run_settings *settings);

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -146,24 +145,6 @@ static void soak_hear(struct soak *soak, const struct soak_report *report, const
     run_print_failure(&settings, &report->result);
 }
 
-/* Processes that have ended; those that broke off are followed by others. Returns how many are left. */
-static int soak_reap(struct soak *soak, const struct run_settings *common) {
-    int left = 0;
-    for (uint32_t job = 0; job < (uint32_t)soak->options->jobs; job++) {
-        int status = 0;
-        struct soak_job *its = &soak->jobs[job];
-        if (its->process && waitpid(its->process, &status, WNOHANG) == its->process) {
-            its->process = 0;
-            if (WIFEXITED(status) && WEXITSTATUS(status) == OPTIONS_VIOLATED && soak_now_ms() < soak->until_ms)
-                soak_start(soak, job, common);
-            else if (!WIFEXITED(status) || WEXITSTATUS(status) > OPTIONS_VIOLATED)
-                soak->sum.violations++;
-        }
-        left += its->process != 0;
-    }
-    return left;
-}
-
 static bool soak_read(struct soak *soak, int timeout_ms, const struct run_settings *common) {
     struct soak_report report;
     struct pollfd wait = {.fd = soak->ends[0], .events = POLLIN};
@@ -173,6 +154,34 @@ static bool soak_read(struct soak *soak, int timeout_ms, const struct run_settin
     LASH_ASSERT(size == (ssize_t)sizeof report);
     soak_hear(soak, &report, common);
     return true;
+}
+
+/* A process has ended in the middle of a run: what it was about is known. */
+static void soak_mourn(struct soak *soak, uint32_t job, int status, const struct run_settings *common) {
+    struct soak_report report = {.job = job, .seed = soak->jobs[job].next};
+    run_died(status, &report.result);
+    soak_hear(soak, &report, common);
+}
+
+/* Processes that have ended; those that broke off are followed by others. Returns how many are left. */
+static int soak_reap(struct soak *soak, const struct run_settings *common) {
+    int left = 0;
+    for (uint32_t job = 0; job < (uint32_t)soak->options->jobs; job++) {
+        int status = 0;
+        struct soak_job *its = &soak->jobs[job];
+        if (its->process && waitpid(its->process, &status, WNOHANG) == its->process) {
+            bool held = WIFEXITED(status) && WEXITSTATUS(status) == OPTIONS_HELD;
+            its->process = 0;
+            while (soak_read(soak, 0, common))
+                continue;
+            if (!WIFEXITED(status))
+                soak_mourn(soak, job, status, common);
+            if (!held && soak_now_ms() < soak->until_ms)
+                soak_start(soak, job, common);
+        }
+        left += its->process != 0;
+    }
+    return left;
 }
 
 static void soak_until_all_ended(struct soak *soak, const struct run_settings *common) {

@@ -6,6 +6,8 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "sim/options.h"
 
@@ -32,15 +34,36 @@ static int verb_again(const struct run_settings *settings, const struct run_resu
     return OPTIONS_VIOLATED;
 }
 
+static int verb_run_here(const struct options *options, const struct run_settings *settings) {
+    struct run_result result;
+    if (settings->trace)
+        (void)setvbuf(stdout, NULL, _IOLBF, 0); /* the last line before an assertion is the one that matters */
+    run(settings, &result, verb_ended);
+    int code = options->twice ? verb_again(settings, &result) : OPTIONS_HELD;
+    if (code == OPTIONS_HELD)
+        run_print_json(settings, &result, NULL);
+    (void)fflush(NULL);
+    return code;
+}
+
+/* In a process of its own, for an assertion ends it, and which seed that was has to be said all the same. */
 static int verb_run(struct options *options) {
     struct run_settings settings;
-    struct run_result result;
     int code = OPTIONS_USAGE;
     if (options_settings(options, &settings)) {
-        run(&settings, &result, verb_ended);
-        code = options->twice ? verb_again(&settings, &result) : OPTIONS_HELD;
-        if (code == OPTIONS_HELD)
-            run_print_json(&settings, &result, NULL);
+        int status = 0;
+        (void)fflush(NULL);
+        pid_t child = fork();
+        if (child == 0)
+            _exit(verb_run_here(options, &settings));
+        if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status)) {
+            code = WEXITSTATUS(status);
+        } else {
+            struct run_result result;
+            run_died(status, &result);
+            verb_ended(&settings, &result);
+            code = OPTIONS_VIOLATED;
+        }
     }
     options_free(options, &settings);
     return code;

@@ -463,7 +463,7 @@ struct world *world_new(const struct world_options *options) {
     list_init(&world->free_packets);
     for (size_t i = 0; i < DOMAINS; i++)
         world->random[i] = random_mix(options->seed * DOMAINS + i + 1);
-    for (size_t i = 0; i < WORLD_NODES_MAX * WORLD_NODES_MAX; i++)
+    for (size_t i = 0; i < WORLD_LINKS; i++)
         list_init(&world->links[i].packets);
     for (size_t i = 0; i < world->count; i++)
         world_add_node(world, i);

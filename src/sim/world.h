@@ -21,6 +21,7 @@
 #include "sim/queue.h"
 
 enum { WORLD_NODES_MAX = JUDGE_NODES_MAX, WORLD_EXECUTORS = REPLICA_EXECUTORS };
+#define WORLD_LINKS ((size_t)WORLD_NODES_MAX * WORLD_NODES_MAX)
 #define WORLD_NO_CLIENT UINT32_MAX
 
 /* Each has a stream of random numbers of its own. */
@@ -190,18 +191,18 @@ struct world {
     uint64_t random[DOMAINS];
     struct judge *judge;
     struct world_node nodes[WORLD_NODES_MAX];
-    struct world_link links[WORLD_NODES_MAX * WORLD_NODES_MAX]; /* from * WORLD_NODES_MAX + to */
-    struct world_command *commands;                             /* by number - 1 */
+    struct world_link links[WORLD_LINKS]; /* from * WORLD_NODES_MAX + to */
+    struct world_command *commands;       /* by number - 1 */
     uint64_t commands_capacity;
     uint64_t command_count;
     uint64_t calls; /* requests made so far */
     uint64_t outstanding;
     lash_index acknowledged; /* the highest index that a request ended with */
     struct world_client *clients;
-    int transfer_error; /* of the last transfer */
-    bool healed;        /* no faults, no clients any more */
-    uint64_t fault_at;  /* faults planned so far, by which each has its number */
-    uint64_t hash;      /* of all that happened */
+    int transfer_error;       /* of the last transfer */
+    bool healed;              /* no faults, no clients any more */
+    uint64_t fault_at;        /* faults planned so far, by which each has its number */
+    uint64_t hash;            /* of all that happened */
     char scratch_dir[32];     /* of the stores; "": none yet */
     int64_t *store_revisions; /* by index of a command; 0: not known */
     uint64_t store_capacity;

@@ -45,9 +45,10 @@ static void store_copy_file(const struct world_node *node, const char *name) {
     uint8_t *bytes = memory_new(1, STORE_COPY_BYTES);
     LASH_ASSERT(in >= 0 && out >= 0);
     ssize_t size;
-    while ((size = read(in, bytes, STORE_COPY_BYTES)) > 0)
-        if (write(out, bytes, (size_t)size) != size)
-            size = -1;
+    while ((size = read(in, bytes, STORE_COPY_BYTES)) > 0) {
+        ssize_t put = write(out, bytes, (size_t)size);
+        LASH_ASSERT(put == size);
+    }
     LASH_ASSERT(size == 0);
     memory_free(bytes);
     close(in);
