@@ -119,6 +119,23 @@ static void entries_that_cut_through_a_frame_are_refused(void **state) {
     free_world(world);
 }
 
+static void a_frame_whose_begin_is_held_and_whose_rest_is_not_is_refused(void **state) {
+    (void)state;
+    struct world *world = new_world(3, 8);
+    struct forgery forgery;
+    forge(&forgery, 5, 0, 0, 0);
+    forge_frame(&forgery, 1, 5, LASH_ENTRY_BARRIER, 1);
+    assert_int_equal(give(world, 0, 2, &forgery), 0);
+    forge(&forgery, 6, 1, 5, 0);
+    forge_frame(&forgery, 2, 6, LASH_ENTRY_BARRIER, 1);
+    assert_int_equal(give(world, 0, 3, &forgery), 0);
+    forge(&forgery, 7, 0, 0, 0);
+    forge_frame(&forgery, 1, 5, LASH_ENTRY_BARRIER, 3);
+    assert_int_equal(give(world, 0, 2, &forgery), LASH_CORRUPT);
+    assert_int_equal(status_of(world, 0).last_index, 2);
+    free_world(world);
+}
+
 static void entries_in_the_place_of_committed_ones_are_ignored(void **state) {
     (void)state;
     struct world *world = misled_world(3);
@@ -362,6 +379,7 @@ int main(void) {
     lash_set_log(NULL, NULL, LASH_LOG_ERROR + 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entries_that_cut_through_a_frame_are_refused),
+        cmocka_unit_test(a_frame_whose_begin_is_held_and_whose_rest_is_not_is_refused),
         cmocka_unit_test(entries_in_the_place_of_committed_ones_are_ignored),
         cmocka_unit_test(what_is_committed_of_a_frame_is_applied_once_and_no_more_than_that),
         cmocka_unit_test(anothers_entry_with_the_number_of_a_request_does_not_answer_it),
