@@ -80,7 +80,7 @@ struct peer {
     struct sockaddr_storage addresses[TRANSPORT_ADDRESSES_MAX];
     size_t address_count;
     size_t address_next;
-    bool refused; /* so far, every address of this try refused the connection */
+    bool refused;              /* so far, every address of this try refused the connection */
     struct outgoing *outgoing; /* in states CONNECTING to READY */
     struct incoming *incoming; /* the newest that shook hands, or NULL */
 };
