@@ -26,10 +26,24 @@ size_t world_known_leader(const struct world *world) {
     return leader != 0 && world->nodes[leader - 1].replica ? (size_t)leader - 1 : world->count;
 }
 
-/* Whether every node that is not gone runs, has applied its leader's whole log, and no request is open. */
-static bool heal_converged(const struct world *world) {
+/* Whether all running nodes reach one another. What is handed to a connection that broke and whose sender is yet to notice is
+ * lost, and the request that it carried may well end unsure. */
+static bool heal_connected(struct world *world) {
+    for (size_t from = 0; from < world->count; from++) {
+        for (size_t to = 0; to < world->count; to++) {
+            bool running = from != to && world->nodes[from].replica && world->nodes[to].replica;
+            const struct world_link *link = network_link(world, from, to);
+            if (running && (!link->open || link->broken))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* Whether every node that is not gone runs, reaches the others, has applied its leader's whole log, and no request is open. */
+static bool heal_converged(struct world *world) {
     size_t leader = world_known_leader(world);
-    if (leader == world->count || world->outstanding)
+    if (leader == world->count || world->outstanding || !heal_connected(world))
         return false;
     lash_index last = world->nodes[leader].replica->status.last_index;
     for (size_t i = 0; i < world->count; i++) {
@@ -43,13 +57,12 @@ static bool heal_converged(const struct world *world) {
     return true;
 }
 
-static bool heal_quiet(const struct world *world) {
+static bool heal_quiet(struct world *world) {
     return world->outstanding == 0;
 }
 
 /* Steps until `reached`, looked for after every so many events, or P2 is broken. */
-static void heal_wait(struct world *world, bool (*reached)(const struct world *world), uint64_t every,
-                      const char *what) {
+static void heal_wait(struct world *world, bool (*reached)(struct world *world), uint64_t every, const char *what) {
     uint64_t end_us = world->now_us + world->profile.heartbeat_ms * 10000 * HEAL_ELECTIONS_MAX;
     for (uint64_t i = 0; i % every != 0 || !reached(world); i++) {
         if (world->now_us > end_us || !world_step(world))
@@ -139,7 +152,7 @@ void world_ask_apart(struct world *world) {
                    asked);
 }
 
-static bool heal_led(const struct world *world) {
+static bool heal_led(struct world *world) {
     return world_known_leader(world) < world->count;
 }
 

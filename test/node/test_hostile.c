@@ -155,8 +155,9 @@ static void work_off(struct world *world, size_t position) {
     while (some) {
         world_turn(world, position);
         some = false;
-        for (size_t i = 0; i < REPLICA_EXECUTORS; i++)
-            some |= world_work(world, position, i) | world_finish(world, position, i);
+        for (enum replica_executor i = 0; i < REPLICA_EXECUTORS; i++)
+            while (world_work(world, position, i) || world_finish(world, position, i))
+                some = true;
     }
 }
 
