@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. Everything behind it is meson and ninja (build/) and the programs of tools/.
 .DEFAULT_GOAL := help
-.PHONY: up down build check fuzz lint mutants format clean help
+.PHONY: up down build programs check fuzz lint mutants format clean help
 
-up: build ## start a three-node cluster, show it survive its leader, leave it running
+up: programs ## start a three-node cluster, show it survive its leader, leave it running
 	@python3 tools/cluster.py up
 
 down: ## stop that cluster; its data stays in run/
@@ -13,6 +13,11 @@ build: ## compile everything; programs land at build/lashd and build/lashctl
 	@tools/setup.sh build
 	@tools/configure.sh build
 	@ninja -C build
+
+programs:
+	@tools/setup.sh build
+	@tools/configure.sh build
+	@ninja -C build programs
 
 check: ## build, test and check everything; the last line counts
 	@tools/setup.sh check

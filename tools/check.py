@@ -75,8 +75,8 @@ def code_format(shell):
 
 
 def configure_sanitized(shell, name):
-    configure(shell, CHECK / name, "-Db_lundef=false", "-Doptimization=1", "-Db_sanitize=" + SANITIZERS[name],
-              compiler="clang")
+    configure(shell, CHECK / name, "-Db_lundef=false", "-Doptimization=1", "-Ddebug=false",
+              "-Dc_args=-gline-tables-only", "-Db_sanitize=" + SANITIZERS[name], compiler="clang")
 
 
 def build_asan(shell):
@@ -91,9 +91,12 @@ def clang_tidy(shell):
 
 
 def asan_tests(shell):
-    return meson_test(shell, CHECK / "asan", "--no-suite", "process", "--timeout-multiplier", "4", environment={
+    environment = {
         "ASAN_OPTIONS": "allocator_may_return_null=1:detect_stack_use_after_return=1:strict_string_checks=1",
-        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"})
+        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
+    # what is long searches on one thread, in code that shorter tests run as well
+    return meson_test(shell, CHECK / "asan", "--no-suite", "process", "--no-suite", "long", "--timeout-multiplier", "4",
+                      environment=environment)
 
 
 def build_tsan(shell):
@@ -162,15 +165,16 @@ def model_checker(shell):
 
 
 def mutants_sample(shell):
-    """A few mutants, others with each commit, against the quick tiers; `make mutants` scores all against all."""
+    """A few mutants, others with each commit, each to be found by a quick tier; `make mutants` scores all against all."""
     commit = subprocess.run(["git", "-C", str(tree.ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    shell.run(sys.executable, "tools/mutants.py", "--jobs", "2", "--sample", "5", "--seed", commit.stdout.strip(),
-              "--tiers", "unit,random")
+    shell.run(sys.executable, "tools/mutants.py", "--jobs", "2", "--sample", "4", "--seed", commit.stdout.strip(),
+              "--tiers", "unit,random", "--once")
 
 
 def simulator(shell):
-    """Five minutes of simulation over new seeds; one that fails is printed with the command that runs it again."""
-    shell.run(str(BUILD / "lash-sim"), "soak", "--seconds", "150", "--jobs", "2")
+    """Over new seeds: whole clusters, and 200 million events of cores; what fails prints the command that runs it again."""
+    shell.run(str(BUILD / "lash-sim"), "soak", "--seconds", "40", "--jobs", "2")
+    shell.run(str(BUILD / "lash-sim"), "soak", "--profile", "core", "--events", "200000000", "--jobs", "2")
 
 
 def process_tests(shell):

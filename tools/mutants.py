@@ -368,8 +368,8 @@ class Score:
         return self.verdict == "killed" or (self.verdict == "HUNG" and not self.mutant.safety)
 
 
-def score_mutant(scratch, tiers, mutant, chosen, everything):
-    demanded = min(mutant.demanded, len(chosen))
+def score_mutant(scratch, tiers, mutant, chosen, everything=False, once=False):
+    demanded = 1 if once else min(mutant.demanded, len(chosen))
     score = Score(mutant, [], demanded)
     try:
         with scratch.planted(mutant):
@@ -430,7 +430,7 @@ def score_all(place, arguments, work, tiers, kept, say):
         mutant, chosen = item
         scratch = scratches.get()
         try:
-            score = score_mutant(scratch, tiers, mutant, chosen, arguments.all_tiers)
+            score = score_mutant(scratch, tiers, mutant, chosen, arguments.all_tiers, arguments.once)
         finally:
             scratches.put(scratch)
         with lock:
@@ -493,6 +493,7 @@ def parse(words):
     parser.add_argument("--sample", type=int, metavar="K", help="score K of them")
     parser.add_argument("--seed", default="", help="by which they are drawn")
     parser.add_argument("--tiers", default="", help="run these tiers only, separated by commas")
+    parser.add_argument("--once", action="store_true", help="let one tier do, for mutants of safety, too")
     parser.add_argument("--all-tiers", action="store_true", help="go on when a mutant was killed often enough")
     parser.add_argument("--asserts", choices=("on", "off"), default="on", help="off: core mutants, without its assertions")
     parser.add_argument("--resume", action="store_true", help="keep what earlier runs found for the same commit")

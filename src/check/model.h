@@ -101,7 +101,7 @@ struct model_ghost {
 };
 
 _Static_assert(sizeof(struct model_ghost) == 32 + MODEL_LOG_MAX * sizeof(model_entry), "ghosts are compared as bytes");
-_Static_assert(sizeof(struct model_node) == 28 + 2 * MODEL_LOG_MAX * sizeof(model_entry) +
+_Static_assert(sizeof(struct model_node) == 28 + 2 * (size_t)MODEL_LOG_MAX * sizeof(model_entry) +
                                                 MODEL_WRITES_MAX * sizeof(struct model_write) +
                                                 MODEL_HELD_MAX * sizeof(struct model_held),
                "nodes are compared as bytes");

@@ -37,7 +37,7 @@ static const struct course_step fixed[] = {
     {COURSE_APPEND, 18, 3, 3, 500, 1},
     {COURSE_SYNC, 0, 0, 0, 0, 0},
     {COURSE_VOTE, 4, 3, 0, 0, 0},
-    {COURSE_APPEND, 21, 1, 4, 2 * KIT_SEGMENT, 1}, /* a segment of its own size */
+    {COURSE_APPEND, 21, 1, 4, (size_t)2 * KIT_SEGMENT, 1}, /* a segment of its own size */
     {COURSE_SYNC, 0, 0, 0, 0, 0},
     {COURSE_TRIM, 10, 0, 0, 0, 0},
     {COURSE_APPEND, 22, 5, 4, 400, 1},

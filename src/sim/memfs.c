@@ -413,6 +413,10 @@ struct memfs *memfs_clone(const struct memfs *fs) {
     return clone;
 }
 
+void inode_release(void *memory) {
+    free(memory);
+}
+
 void memfs_free(struct memfs *fs) {
     memfs_kill(fs);
     names_free(&fs->names);

@@ -63,7 +63,7 @@ static void reserve(struct inode *inode, uint64_t size, bool exactly) {
 static void versions_free(struct inode *inode) {
     struct list *node;
     while ((node = list_pop(&inode->versions)))
-        free(list_entry(node, struct version, link));
+        inode_release(list_entry(node, struct version, link));
 }
 
 static void version_push(struct inode *inode, uint32_t sector, const uint8_t *bytes) {
@@ -231,7 +231,7 @@ void inode_clean(struct inode *inode, uint64_t size, uint64_t offset) {
         if (inode->is_dirty[version->sector])
             continue;
         list_remove(&version->link);
-        free(version);
+        inode_release(version);
     }
     inode->differs = true;
 }

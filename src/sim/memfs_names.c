@@ -42,7 +42,7 @@ struct entry *names_find(const struct list *entries, const char *path) {
 static void entry_remove(struct entry *entry) {
     list_remove(&entry->link);
     leave(entry->inode);
-    free(entry);
+    inode_release(entry);
 }
 
 static void entry_push(struct list *entries, const char *path, struct inode *inode) {
@@ -76,7 +76,7 @@ static char *directory_of(const char *path) {
 bool names_lies_in(const char *path, const char *parent) {
     char *directory = directory_of(path);
     bool same = strcmp(directory, parent) == 0;
-    free(directory);
+    inode_release(directory);
     return same;
 }
 
@@ -88,7 +88,7 @@ bool names_is_directory(const struct list *entries, const char *path) {
 bool names_has_parent(const struct list *entries, const char *path) {
     char *directory = directory_of(path);
     bool exists = names_is_directory(entries, directory);
-    free(directory);
+    inode_release(directory);
     return exists;
 }
 
@@ -121,9 +121,9 @@ static void change_apply(struct list *entries, const struct change *change) {
 static void change_free(struct change *change) {
     list_remove(&change->link);
     leave(change->inode);
-    free(change->remove);
-    free(change->add);
-    free(change);
+    inode_release(change->remove);
+    inode_release(change->add);
+    inode_release(change);
 }
 
 static struct change *change_push(struct names *names, const char *remove, const char *add, struct inode *inode) {

@@ -52,6 +52,7 @@ static int step_open(struct script *script) {
         script->log = NULL;
         return rc;
     }
+    LASH_ASSERT(script->log);
     script->log->index.cached_bytes_max = 2000; /* so that reads come from the disk as well */
     script->begun = true;
     script->lost = found < script->done;
