@@ -165,10 +165,10 @@ def model_checker(shell):
 
 
 def mutants_sample(shell):
-    """A few mutants, others with each commit, each to be found by a quick tier; `make mutants` scores all against all."""
+    """A few mutants, others with each commit, each to be found by one of the quicker tiers; `make mutants` scores all against all."""
     commit = subprocess.run(["git", "-C", str(tree.ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     shell.run(sys.executable, "tools/mutants.py", "--jobs", "2", "--sample", "3", "--seed", commit.stdout.strip(),
-              "--tiers", "unit,random", "--once")
+              "--tiers", "unit,random,check,crash", "--once")
 
 
 def simulator(shell):
