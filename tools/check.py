@@ -24,6 +24,8 @@ from runner import Failure, Run, Shell, Step, last_lines
 BUILD = tree.ROOT / "build"
 CHECK = BUILD / "check"
 SANITIZERS = {"asan": "address,undefined", "tsan": "thread"}
+# many tests wait more than they compute
+WAITING = ("--num-processes", str(os.cpu_count() + 1))
 # the layers that have threads, and of the others the tests that start some
 THREADED = ("base", "transport", "api", "threads")
 
@@ -96,7 +98,7 @@ def asan_tests(shell):
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
     # what is long searches on one thread, in code that shorter tests run as well
     return meson_test(shell, CHECK / "asan", "--no-suite", "process", "--no-suite", "long", "--timeout-multiplier", "4",
-                      environment=environment)
+                      *WAITING, environment=environment)
 
 
 def build_tsan(shell):
@@ -116,7 +118,7 @@ def tsan_tests(shell):
     works = subprocess.run(["setarch", "-R", "true"], capture_output=True, check=False).returncode == 0
     environment = {"TSAN_OPTIONS": "allocator_may_return_null=1:halt_on_error=1:second_deadlock_stack=1"}
     suites = [word for suite in THREADED for word in ("--suite", suite)]
-    return meson_test(shell, CHECK / "tsan", *suites, "--timeout-multiplier", "8",
+    return meson_test(shell, CHECK / "tsan", *suites, "--timeout-multiplier", "8", *WAITING,
                       prefix=("setarch", "-R") if works else (), environment=environment)
 
 
