@@ -39,6 +39,7 @@ void call_unref(struct call *call) {
     store_result_free(&call->result);
     message_free(call->message);
     store_arena_free(call->arena);
+    buf_unref(call->encoded);
     buf_unref(call->answer);
     mem_free(call);
 }
@@ -59,23 +60,22 @@ void call_abandon(struct call *call) {
 
 void call_record(struct call *call, enum api_error error) {
     LASH_ASSERT(error != API_OK);
-    call->code = errors_code(error);
-    snprintf(call->text, sizeof call->text, "%s", errors_text(error));
+    call->recorded = error;
 }
 
 void call_encode(struct call *call, const ProtobufCMessage *answer) {
-    LASH_ASSERT(!call->answer);
-    call->answer = message_encode(answer);
-    if (!call->answer) {
+    LASH_ASSERT(!call->encoded);
+    call->encoded = message_encode(answer);
+    if (!call->encoded) {
         call_record(call, API_NO_MEMORY);
         return;
     }
     /* The work is done: an answer is held even beyond the bound, which then stops others. */
-    call->held += call->answer->size;
-    loop_hold(call->loop, call->answer->size);
+    call->held += call->encoded->size;
+    loop_hold(call->loop, call->encoded->size);
 }
 
-void call_finish(struct call *call) {
+static void call_end(struct call *call) {
     LASH_ASSERT(!call->over);
     LASH_ASSERT((call->code == GRPC_OK) == (call->answer != NULL));
     call->over = true;
@@ -83,9 +83,20 @@ void call_finish(struct call *call) {
     call->finished(call);
 }
 
+void call_finish(struct call *call) {
+    if (call->recorded) {
+        call_fail(call, call->recorded);
+        return;
+    }
+    call->answer = call->encoded;
+    call->encoded = NULL;
+    call_end(call);
+}
+
 void call_fail(struct call *call, enum api_error error) {
-    call_record(call, error);
-    call_finish(call);
+    call->code = errors_code(error);
+    snprintf(call->text, sizeof call->text, "%s", errors_text(error));
+    call_end(call);
 }
 
 void call_fail_text(struct call *call, enum grpc_code code, const char *format, ...) {
@@ -94,7 +105,7 @@ void call_fail_text(struct call *call, enum grpc_code code, const char *format, 
     vsnprintf(call->text, sizeof call->text, format, arguments);
     va_end(arguments);
     call->code = code;
-    call_finish(call);
+    call_end(call);
 }
 
 /* ---- The start --------------------------------------------------------------------------------- */

@@ -52,12 +52,16 @@ struct call {
     uv_work_t work;
     void (*execute)(struct call *call);
 
-    /* The outcome. */
+    /* What whoever has the call makes of it, on its thread; call_finish makes it the outcome. */
     uint64_t term;              /* for the answer's header */
     struct store_result result; /* apply's while the node has the call */
+    enum api_error recorded;    /* API_OK: `encoded` is the answer */
+    struct buf *encoded;        /* with its prefix */
+
+    /* The outcome, once it is over; the loop's. */
     enum grpc_code code;
     char text[256];
-    struct buf *answer; /* with its prefix; NULL unless code is GRPC_OK */
+    struct buf *answer; /* NULL unless code is GRPC_OK */
 };
 
 /* A call with one reference, the owner's; NULL when memory ran out. */
@@ -75,7 +79,8 @@ void call_abandon(struct call *call);
 /* The owner is done with the answer, and gives up its reference. */
 void call_unref(struct call *call);
 
-/* Finish with an error; the formatted text is cut to its room. */
+/* Finish with an error, also while a worker has the call, whose outcome then counts no more. The formatted text is cut
+ * to its room. */
 void call_fail(struct call *call, enum api_error error);
 void call_fail_text(struct call *call, enum grpc_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -83,10 +88,10 @@ void call_fail_text(struct call *call, enum grpc_code code, const char *format, 
 /* Encode the answer; any thread that has the call. Records an error when memory runs out. */
 void call_encode(struct call *call, const ProtobufCMessage *answer);
 
-/* Record an error as the outcome without finishing yet; any thread that has the call. */
+/* Record an error without finishing yet; any thread that has the call. */
 void call_record(struct call *call, enum api_error error);
 
-/* Finish with what was encoded or recorded. */
+/* Finish with what was encoded or recorded, by whoever had the call and gave it back. */
 void call_finish(struct call *call);
 
 /* The node's services: `resume` is called with the error once it is through, unless the call is over by then. */

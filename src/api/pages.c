@@ -59,8 +59,8 @@ static void pages_healthy(struct call *call, int error) {
         call_fail_text(call, GRPC_UNAVAILABLE, "RANGE ERROR:%s", errors_text(errors_of_node(error)));
         return;
     }
-    call->answer = buf_new(0);
-    if (call->answer)
+    call->encoded = buf_new(0);
+    if (call->encoded)
         call_finish(call);
     else
         call_fail(call, API_NO_MEMORY);
