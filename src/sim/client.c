@@ -74,6 +74,11 @@ int machine_apply(void *context, const struct lash_command *commands, size_t cou
     return 0;
 }
 
+int machine_room(void *context) {
+    const struct world_node *node = context;
+    return node->room_error;
+}
+
 /* ---- Ends ------------------------------------------------------------------------------------------------- */
 
 static void client_next(struct world *world, uint32_t client) {
@@ -98,7 +103,7 @@ static void client_read_ended(struct world *world, const struct client_call *cal
 
 static void client_write_ended(struct world *world, const struct client_call *call, int error, lash_index index) {
     struct world_command *command = &world->commands[call->number - 1];
-    bool dropped = error == LASH_DROPPED || error == LASH_NO_LEADER;
+    bool dropped = error == LASH_DROPPED || error == LASH_NO_LEADER || error == LASH_FULL;
     LASH_ASSERT(command->fate == WORLD_OPEN);
     command->fate = !error ? WORLD_DONE : dropped ? WORLD_DROPPED : WORLD_UNSURE;
     world->tally.done += !error;
@@ -196,10 +201,14 @@ static void client_submit(struct world *world, size_t position, enum request_kin
     client_hand(node, request);
 }
 
-static uint64_t client_propose(struct world *world, size_t position, uint32_t client) {
+uint64_t world_command(struct world *world) {
     world->commands =
         memory_room(world->commands, &world->commands_capacity, world->command_count + 1, sizeof *world->commands);
-    uint64_t number = ++world->command_count;
+    return ++world->command_count;
+}
+
+static uint64_t client_propose(struct world *world, size_t position, uint32_t client) {
+    uint64_t number = world_command(world);
     TRACE(world, "n%zu is asked for command %llu", position + 1, (unsigned long long)number);
     client_submit(world, position, REQUEST_COMMAND, number, client);
     return number;

@@ -196,10 +196,15 @@ void network_deliver(struct world *world, const struct event *event) {
 
 /* ---- Connections ------------------------------------------------------------------------------------- */
 
+/* Whether a node can be connected to. */
+static bool network_present(const struct world *world, size_t position) {
+    return world->nodes[position].replica || position >= world->count - world->options.puppets;
+}
+
 static void network_open(struct world *world, size_t from, size_t to) {
     struct world_link *link = network_link(world, from, to);
     struct world_node *node = &world->nodes[from];
-    if (link->open || from == to || !node->replica || !world->nodes[to].replica)
+    if (link->open || from == to || !node->replica || !network_present(world, to))
         return;
     link->open = true;
     link->broken = false;
@@ -283,7 +288,7 @@ void network_connect_event(struct world *world, const struct event *event) {
 
 void network_up(struct world *world, size_t position) {
     for (size_t i = 0; i < world->count; i++) {
-        if (i == position || !world->nodes[i].replica)
+        if (i == position || !network_present(world, i))
             continue;
         if (world->options.manual)
             world_connect(world, position, i);

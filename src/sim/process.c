@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/bytes.h"
 #include "node/replica_state.h"
 #include "raft/random.h"
 #include "sim/memory.h"
@@ -25,9 +24,8 @@ static void process_add(struct judge_log *found, const uint8_t *data) {
     int error = frame_header(data, &frame);
     LASH_ASSERT(!error);
     while (frame_next(data, &frame, &offset, &entry)) {
-        uint64_t digest = le32_get(entry.data - FRAME_ENTRY_SIZE + 4) | (uint64_t)entry.size << 32;
         if (entry.index == found->count + 1)
-            judge_log_push(found, judge_log_chain(found, found->count), frame.term, frame.kind, digest);
+            judge_log_push(found, judge_log_chain(found, found->count), frame.term, frame.kind, world_digest(&entry));
     }
 }
 
@@ -123,7 +121,7 @@ static struct replica_options process_options(struct world_node *node) {
                                       .applied = node->machine.applied,
                                       .request_timeout_ms = profile->heartbeat_ms * 200,
                                       .recent_bytes_max = profile->recent_bytes_max,
-                                      .machine = {.context = node, .apply = machine_apply},
+                                      .machine = {.context = node, .apply = machine_apply, .room = machine_room},
                                       .gauge = &node->gauge};
     options.sequence = (world_draw(world, DOMAIN_PROCESS, UINT32_MAX) << 20) + 1;
     options.configuration.count = (uint32_t)world->count;
@@ -142,6 +140,7 @@ static void process_reset(struct world_node *node) {
     node->stalled_us = 0;
     node->halted = false;
     node->ending = false;
+    memset(node->held, 0, sizeof node->held);
 }
 
 bool world_start(struct world *world, size_t position) {

@@ -67,6 +67,11 @@ void world_clock_set(struct world_node *node, uint64_t step_us, uint64_t rate_pp
 
 /* ---- What the judge sees --------------------------------------------------------------------------- */
 
+/* The entry's checksum, of where it comes from and of its data, stands in the header before its data. */
+uint64_t world_digest(const struct frame_entry *entry) {
+    return le32_get(entry->data - FRAME_ENTRY_SIZE + 4) | (uint64_t)entry->size << 32;
+}
+
 /* Call `each` for the entries of an item of the journal. */
 static void world_each_entry(struct world_node *node, const struct log_item *item, bool leading,
                              void (*each)(struct world_node *node, lash_index index, const struct frame *frame,
@@ -79,10 +84,8 @@ static void world_each_entry(struct world_node *node, const struct log_item *ite
     int error = frame_header(item->frame->data, &frame);
     LASH_ASSERT(!error);
     while (frame_next(item->frame->data, &frame, &offset, &entry)) {
-        /* The entry's checksum, of where it comes from and of its data, stands in the header before its data. */
-        uint64_t digest = le32_get(entry.data - FRAME_ENTRY_SIZE + 4) | (uint64_t)entry.size << 32;
         if (entry.index >= item->first)
-            each(node, entry.index, &frame, digest, leading);
+            each(node, entry.index, &frame, world_digest(&entry), leading);
     }
 }
 
@@ -189,6 +192,11 @@ static void world_env_submit(void *context, enum replica_executor executor, stru
     world_plan(world, us, EVENT_WORK, node->id - 1, node->life * WORLD_EXECUTORS + executor);
 }
 
+static void world_plan_done(struct world *world, size_t position, enum replica_executor executor) {
+    world_plan(world, 1 + world_draw(world, DOMAIN_PROCESS, WORLD_TURN_SPAN_US), EVENT_DONE, position,
+               world->nodes[position].life * WORLD_EXECUTORS + executor);
+}
+
 bool world_work(struct world *world, size_t position, enum replica_executor executor) {
     struct world_node *node = &world->nodes[position];
     struct list *at = list_pop(&node->queued[executor]);
@@ -201,8 +209,7 @@ bool world_work(struct world *world, size_t position, enum replica_executor exec
     if (executor == REPLICA_LOG)
         world_written(node);
     list_push(&node->worked[executor], &job->link);
-    world_plan(world, 1 + world_draw(world, DOMAIN_PROCESS, WORLD_TURN_SPAN_US), EVENT_DONE, position,
-               node->life * WORLD_EXECUTORS + executor);
+    world_plan_done(world, position, executor);
     return true;
 }
 
@@ -215,6 +222,19 @@ bool world_finish(struct world *world, size_t position, enum replica_executor ex
     job->done(job);
     world_observe(node);
     return true;
+}
+
+void world_hold(struct world *world, size_t position, enum replica_executor executor) {
+    world->nodes[position].held[executor] = true;
+}
+
+void world_release(struct world *world, size_t position, enum replica_executor executor) {
+    struct world_node *node = &world->nodes[position];
+    node->held[executor] = false;
+    if (!list_empty(&node->queued[executor]))
+        world_plan(world, 1, EVENT_WORK, position, node->life * WORLD_EXECUTORS + executor);
+    if (!list_empty(&node->worked[executor]))
+        world_plan_done(world, position, executor);
 }
 
 /* ---- The replica's environment ---------------------------------------------------------------------- */
@@ -303,14 +323,17 @@ static void world_turn_event(struct world *world, const struct event *event) {
 
 static void world_work_event(struct world *world, const struct event *event) {
     enum replica_executor executor = (enum replica_executor)(event->argument % WORLD_EXECUTORS);
-    if (executor == REPLICA_LOG && world_postponed(world, event, world->nodes[event->subject].stalled_us))
+    const struct world_node *node = &world->nodes[event->subject];
+    if (node->held[executor] || (executor == REPLICA_LOG && world_postponed(world, event, node->stalled_us)))
         return;
     world_work(world, event->subject, executor);
 }
 
 static void world_done_event(struct world *world, const struct event *event) {
-    if (world_finish(world, event->subject, (enum replica_executor)(event->argument % WORLD_EXECUTORS)))
-        world_turn_mostly(&world->nodes[event->subject]);
+    enum replica_executor executor = (enum replica_executor)(event->argument % WORLD_EXECUTORS);
+    struct world_node *node = &world->nodes[event->subject];
+    if (!node->held[executor] && world_finish(world, event->subject, executor))
+        world_turn_mostly(node);
 }
 
 static void world_deliver_event(struct world *world, const struct event *event) {
@@ -455,6 +478,7 @@ static void world_add_node(struct world *world, size_t position) {
 
 struct world *world_new(const struct world_options *options) {
     LASH_ASSERT(options->nodes >= 1 && options->nodes <= WORLD_NODES_MAX);
+    LASH_ASSERT(options->puppets < options->nodes && (options->manual || !options->puppets));
     struct world *world = memory_new(1, sizeof *world);
     world->options = *options;
     world->profile = options->profile;
@@ -467,7 +491,7 @@ struct world *world_new(const struct world_options *options) {
         list_init(&world->links[i].packets);
     for (size_t i = 0; i < world->count; i++)
         world_add_node(world, i);
-    for (size_t i = 0; i < world->count; i++)
+    for (size_t i = 0; i < world->count - options->puppets; i++)
         (void)world_start(world, i);
     world->clients = memory_new(world->profile.clients, sizeof *world->clients);
     for (uint32_t i = 0; i < world->profile.clients; i++)

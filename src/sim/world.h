@@ -140,8 +140,10 @@ struct world_node {
     uint64_t jobs[WORLD_EXECUTORS]; /* submitted so far */
     uint64_t apply_count;           /* commands applied so far */
     uint64_t packets_sent;
-    int apply_error; /* what apply returns from now on, if not 0 */
-    int send_error;  /* what every send meets with, if not 0 */
+    int apply_error;            /* what apply returns from now on, if not 0 */
+    int room_error;             /* what room returns from now on */
+    int send_error;             /* what every send meets with, if not 0 */
+    bool held[WORLD_EXECUTORS]; /* the executor stands still: its jobs are only done by hand */
 };
 
 /* What became of a command. */
@@ -176,8 +178,10 @@ struct world_options {
     judge_failed_fn failed; /* told of a broken invariant; must not return */
     void *context;
     void (*fault)(void *context, uint64_t number); /* told of each fault carried out; may be NULL */
-    bool manual;          /* a test does what an operator would: nothing is ended or started by itself */
-    FILE *trace;          /* an account of all events; NULL: none */
+    bool manual;    /* a test does what an operator would: nothing is ended or started by itself */
+    size_t puppets; /* the last so many nodes do not run: a test speaks for them, and what they are sent stays where
+                           * it is; with `manual` */
+    FILE *trace;    /* an account of all events; NULL: none */
     const uint64_t *only; /* faults with times of their own: those of these numbers alone; NULL: all */
     size_t only_count;
 };
@@ -229,6 +233,9 @@ bool world_step(struct world *world);
 
 /* ---- Nodes, by position (id - 1) ------------------------------------------------------------------- */
 
+/* What tells an entry of a checked frame from others, for the judge. */
+uint64_t world_digest(const struct frame_entry *entry);
+
 /* Let the judge see what the replica's core has done since it last looked. */
 void world_observe(struct world_node *node);
 
@@ -239,6 +246,10 @@ void world_turn_soon(struct world_node *node);
 /* Run the oldest job of an executor, or tell the replica that one is done; false when there is none. */
 bool world_work(struct world *world, size_t position, enum replica_executor executor);
 bool world_finish(struct world *world, size_t position, enum replica_executor executor);
+
+/* An executor stands still, or goes on. */
+void world_hold(struct world *world, size_t position, enum replica_executor executor);
+void world_release(struct world *world, size_t position, enum replica_executor executor);
 
 uint64_t world_node_ms(const struct world_node *node);
 void world_clock_set(struct world_node *node, uint64_t step_us, uint64_t rate_ppm);
@@ -260,6 +271,9 @@ bool world_may_damage(const struct world *world);
 
 /* ---- Requests (client.c) ---------------------------------------------------------------------------- */
 
+/* The number of a command that nobody has proposed yet. */
+uint64_t world_command(struct world *world);
+
 /* At a node that runs. A command is the next one; its number. */
 uint64_t world_propose(struct world *world, size_t position);
 void world_read(struct world *world, size_t position);
@@ -271,6 +285,7 @@ enum world_fate world_fate(const struct world *world, uint64_t number);
 void client_event(struct world *world, const struct event *event);
 void client_abandon(struct world_node *node);
 int machine_apply(void *context, const struct lash_command *commands, size_t count, lash_index last);
+int machine_room(void *context);
 
 /* ---- Network (network.c) ----------------------------------------------------------------------------- */
 

@@ -12,28 +12,9 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "lash/log.h"
-#include "world.h"
-
-static struct world *new_world(uint64_t seed) {
-    struct world *world = malloc(sizeof *world);
-    assert_non_null(world);
-    world_set_up(world, 3, seed);
-    return world;
-}
-
-static void free_world(struct world *world) {
-    world_tear_down(world);
-    free(world);
-}
-
-static struct lash_status status_of(const struct world *world, size_t position) {
-    struct lash_status status;
-    replica_status(world->nodes[position].replica, &status);
-    return status;
-}
+#include "simulated.h"
 
 /* One node is cut off until the others hold much more than fits the leader's memory. Returns the leader. */
 static size_t fall_behind(struct world *world, size_t *behind) {
@@ -59,31 +40,25 @@ static void reconnect(struct world *world, size_t behind) {
 }
 
 /* Steps until the leader has asked for a read, which is not worked off. */
-static void until_a_read_is_out(struct world *world, size_t leader, struct list *held) {
-    list_init(held);
-    for (int i = 0; list_empty(held); i++) {
-        assert_true(i < 100000);
-        world_step(world);
-        list_splice(held, &world->nodes[leader].queued[REPLICA_READ]);
-    }
+static void until_a_read_is_out(struct world *world, size_t leader) {
+    world_hold(world, leader, REPLICA_READ);
+    STEPS_UNTIL(world, !list_empty(&world->nodes[leader].queued[REPLICA_READ]));
 }
 
 /* The disk does not answer the read for ten election timeouts: heartbeats go on, to the one that waits too, and so do writes. */
 static void a_read_that_hangs_delays_neither_heartbeats_nor_writes(void **state) {
     (void)state;
-    struct world *world = new_world(1);
+    struct world *world = new_world(3, 1);
     size_t behind;
     size_t leader = fall_behind(world, &behind);
     reconnect(world, behind);
-    struct list held;
-    until_a_read_is_out(world, leader, &held);
+    until_a_read_is_out(world, leader);
     lash_term term = status_of(world, leader).raft.term;
     uint64_t jobs = world->nodes[leader].jobs[REPLICA_READ];
-    for (uint64_t until = world->now_ms + 50; world->now_ms < until;) /* it hears of its leader */
-        world_step(world);
-    uint64_t end = world->now_ms + 1000;
-    lash_index stuck = world->nodes[behind].applied;
-    while (world->now_ms < end) {
+    run_ms(world, 50); /* it hears of its leader */
+    uint64_t end_us = world->now_us + 1000000;
+    lash_index stuck = world->nodes[behind].machine.applied;
+    while (world->now_us < end_us) {
         world_propose(world, leader);
         world_quiet(world);
         assert_int_equal(status_of(world, leader).raft.term, term);
@@ -92,8 +67,8 @@ static void a_read_that_hangs_delays_neither_heartbeats_nor_writes(void **state)
     }
     /* One read at a time. */
     assert_int_equal(world->nodes[leader].jobs[REPLICA_READ], jobs);
-    assert_int_equal(world->nodes[behind].applied, stuck);
-    list_splice(&world->nodes[leader].queued[REPLICA_READ], &held);
+    assert_int_equal(world->nodes[behind].machine.applied, stuck);
+    world_release(world, leader, REPLICA_READ);
     world_heal(world);
     assert_int_equal(status_of(world, leader).raft.term, term);
     free_world(world);
@@ -102,22 +77,23 @@ static void a_read_that_hangs_delays_neither_heartbeats_nor_writes(void **state)
 /* Reading is not slowed down to one message a heartbeat. */
 static void a_follower_far_behind_catches_up_as_fast_as_the_disk_reads(void **state) {
     (void)state;
-    struct world *world = new_world(2);
+    struct world *world = new_world(3, 2);
+    world->profile.data_max = 4000;
     size_t behind;
     size_t leader = fall_behind(world, &behind);
-    world_kill(world, leader);
-    world_start(world, leader);
-    reconnect(world, behind);
-    leader = world_leader(world);
-    uint64_t begin = world->now_ms;
-    world->pace = 1000000; /* time stands still while anything else can happen */
-    lash_index goal = status_of(world, leader).raft.last_index;
-    for (int i = 0; world->nodes[behind].applied < goal; i++) {
-        assert_true(i < 3000000);
-        world_step(world);
+    for (int i = 0; i < 4000; i++) {
+        world_propose(world, leader);
+        if (i % 100 == 0)
+            world_quiet(world);
     }
-    assert_true(world->nodes[leader].jobs[REPLICA_READ] > 0);
-    assert_true(world->now_ms < begin + 100);
+    world_quiet(world);
+    uint64_t begin_us = world->now_us;
+    reconnect(world, behind);
+    lash_index goal = status_of(world, leader).raft.last_index;
+    STEPS_UNTIL(world, world->nodes[behind].machine.applied >= goal);
+    uint64_t reads = world->nodes[leader].jobs[REPLICA_READ];
+    assert_true(reads > 8);
+    assert_true(world->now_us - begin_us < reads * world->profile.heartbeat_ms * 1000 / 2);
     world_heal(world);
     free_world(world);
 }
@@ -131,7 +107,7 @@ static enum memfs_fault fail_reads(void *context, enum memfs_kind kind, const ch
 /* What the leader cannot read it cannot give: it stops, and one that can takes its place. */
 static void a_leader_that_cannot_read_its_log_stops_and_another_goes_on(void **state) {
     (void)state;
-    struct world *world = new_world(3);
+    struct world *world = new_world(3, 3);
     size_t behind;
     fall_behind(world, &behind);
     size_t others[2] = {(behind + 1) % 3, (behind + 2) % 3};
@@ -143,9 +119,8 @@ static void a_leader_that_cannot_read_its_log_stops_and_another_goes_on(void **s
     world_disconnect(world, behind, others[0]);
     world_disconnect(world, behind, others[1]);
     size_t leader = world->count;
-    for (int i = 0; leader == world->count; i++) {
-        assert_true(i < 1000000);
-        world_step(world);
+    while (leader == world->count) {
+        assert_true(world_step(world));
         for (size_t j = 0; j < 2; j++)
             if (status_of(world, others[j]).raft.role == LASH_LEADER)
                 leader = others[j];
@@ -154,18 +129,15 @@ static void a_leader_that_cannot_read_its_log_stops_and_another_goes_on(void **s
     world_quiet(world);
     memfs_set_hook(world->nodes[leader].disk, fail_reads, NULL);
     reconnect(world, behind);
-    for (int i = 0; !replica_error(world->nodes[leader].replica); i++) {
-        assert_true(i < 1000000);
-        world_step(world);
-    }
+    STEPS_UNTIL(world, replica_error(world->nodes[leader].replica));
     assert_int_equal(replica_error(world->nodes[leader].replica), LASH_IO);
     memfs_set_hook(world->nodes[leader].disk, NULL, NULL);
     world_kill(world, leader);
     leader = world_leader(world);
-    uint32_t done = world->done;
+    uint64_t done = world->tally.done;
     world_propose(world, leader);
     world_quiet(world);
-    assert_int_equal(world->done, done + 1);
+    assert_int_equal(world->tally.done, done + 1);
     world_heal(world);
     free_world(world);
 }
@@ -175,38 +147,24 @@ static void a_leader_that_cannot_read_its_log_stops_and_another_goes_on(void **s
 static void what_was_read_before_a_change_of_leader_harms_nobody(void **state) {
     (void)state;
     for (uint64_t seed = 10; seed < 30; seed++) {
-        struct world *world = new_world(seed);
+        struct world *world = new_world(3, seed);
         size_t behind;
         size_t leader = fall_behind(world, &behind);
         size_t third = 3 - leader - behind;
         reconnect(world, behind);
-        struct list held;
-        until_a_read_is_out(world, leader, &held);
+        until_a_read_is_out(world, leader);
         /* Entries that nobody else gets, in the way of those of the next leader. */
         world_disconnect(world, leader, third);
         world_disconnect(world, leader, behind);
         for (int i = 0; i < 20; i++)
             world_propose(world, leader);
-        for (int i = 0; status_of(world, third).raft.role != LASH_LEADER; i++) {
-            assert_true(i < 1000000);
-            world_step(world);
-        }
+        STEPS_UNTIL(world, status_of(world, third).raft.role == LASH_LEADER);
         world_propose(world, third);
         if (seed % 2) /* read before the cut, told after it */
-            list_splice(&world->nodes[leader].queued[REPLICA_READ], &held);
-        while (world_work(world, leader, REPLICA_READ))
-            continue;
-        list_splice(&held, &world->nodes[leader].worked[REPLICA_READ]);
+            assert_true(world_work(world, leader, REPLICA_READ));
         world_connect(world, leader, third);
-        for (int i = 0; status_of(world, leader).raft.last_term != status_of(world, third).raft.last_term; i++) {
-            assert_true(i < 1000000);
-            world_step(world);
-            list_splice(&held, &world->nodes[leader].worked[REPLICA_READ]);
-        }
-        if (seed % 2)
-            list_splice(&world->nodes[leader].worked[REPLICA_READ], &held);
-        else
-            list_splice(&world->nodes[leader].queued[REPLICA_READ], &held);
+        STEPS_UNTIL(world, status_of(world, leader).raft.last_term == status_of(world, third).raft.last_term);
+        world_release(world, leader, REPLICA_READ);
         world_heal(world);
         free_world(world);
     }
@@ -214,12 +172,11 @@ static void what_was_read_before_a_change_of_leader_harms_nobody(void **state) {
 
 static void a_replica_told_to_stop_waits_for_its_read(void **state) {
     (void)state;
-    struct world *world = new_world(4);
+    struct world *world = new_world(3, 4);
     size_t behind;
     size_t leader = fall_behind(world, &behind);
     reconnect(world, behind);
-    struct list held;
-    until_a_read_is_out(world, leader, &held);
+    until_a_read_is_out(world, leader);
     struct replica *replica = world->nodes[leader].replica;
     replica_stop(replica);
     for (int i = 0; i < 1000; i++) {
@@ -227,9 +184,8 @@ static void a_replica_told_to_stop_waits_for_its_read(void **state) {
         world_turn(world, leader);
         assert_false(replica_stopped(replica));
     }
-    list_splice(&world->nodes[leader].queued[REPLICA_READ], &held);
-    while (!replica_stopped(replica))
-        world_step(world);
+    world_release(world, leader, REPLICA_READ);
+    STEPS_UNTIL(world, replica_stopped(replica));
     free_world(world);
 }
 

@@ -11,28 +11,8 @@
 
 #include <cmocka.h>
 
-#include <stdlib.h>
-
 #include "lash/log.h"
-#include "world.h"
-
-static struct world *new_world(size_t count, uint64_t seed) {
-    struct world *world = malloc(sizeof *world);
-    assert_non_null(world);
-    world_set_up(world, count, seed);
-    return world;
-}
-
-static void free_world(struct world *world) {
-    world_tear_down(world);
-    free(world);
-}
-
-static struct lash_status status_of(const struct world *world, size_t position) {
-    struct lash_status status;
-    replica_status(world->nodes[position].replica, &status);
-    return status;
-}
+#include "simulated.h"
 
 /* Without room for new files, as on most file systems; or for any write at all, as where each write takes new blocks. */
 static void fill(struct world *world, size_t position, bool any_write) {
@@ -48,11 +28,6 @@ static void make_room(struct world *world, size_t position) {
     memfs_set_capacity(world->nodes[position].disk, UINT64_MAX);
 }
 
-static void run_ms(struct world *world, uint64_t ms) {
-    for (uint64_t end = world->now_ms + ms; world->now_ms < end;)
-        world_step(world);
-}
-
 /* Propose at a node until it is full. */
 static void write_until_full(struct world *world, size_t position) {
     for (int i = 0; !status_of(world, position).raft.full; i++) {
@@ -65,8 +40,8 @@ static void write_until_full(struct world *world, size_t position) {
 
 /* Propose at a node until it succeeds. */
 static void write_until_done(struct world *world, size_t position) {
-    uint32_t done = world->done;
-    for (int i = 0; world->done == done; i++) {
+    uint64_t done = world->tally.done;
+    for (int i = 0; world->tally.done == done; i++) {
         assert_true(i < 1000);
         world_propose(world, position);
         world_quiet(world);
@@ -85,11 +60,11 @@ static void a_full_leader_hands_over_and_catches_up_when_there_is_room(void **st
         size_t leader = world_leader(world);
         assert_int_not_equal(leader, full);
         /* Here writes fail at once and for certain, and what is there can be read; there they go on. */
-        uint32_t number = world_propose(world, full);
-        uint64_t begin = world->now_ms;
+        uint64_t number = world_propose(world, full);
+        uint64_t begin_us = world->now_us;
         world_quiet(world);
-        assert_int_equal(world->fates[number], WORLD_DROPPED);
-        assert_true(world->now_ms < begin + 100);
+        assert_int_equal(world_fate(world, number), WORLD_DROPPED);
+        assert_true(world->now_us < begin_us + 100000);
         lash_term term = status_of(world, leader).raft.term;
         for (int i = 0; i < 300; i++) {
             world_propose(world, leader);
@@ -98,7 +73,7 @@ static void a_full_leader_hands_over_and_catches_up_when_there_is_room(void **st
         run_ms(world, 1000);
         assert_int_equal(status_of(world, full).raft.role, LASH_FOLLOWER);
         assert_int_equal(status_of(world, leader).raft.term, term);
-        assert_true(world->nodes[full].applied < world->nodes[leader].applied);
+        assert_true(world->nodes[full].machine.applied < world->nodes[leader].machine.applied);
         make_room(world, full);
         world_heal(world);
         assert_int_equal(status_of(world, full).raft.full, 0);
@@ -125,21 +100,21 @@ static void with_a_full_majority_writes_fail_clearly_reads_work_and_all_goes_on_
         run_ms(world, 500);
         leader = world_leader(world);
         assert_int_equal(status_of(world, leader).raft.no_room, 1);
-        uint32_t done = world->done;
-        uint64_t begin = world->now_ms;
+        uint64_t done = world->tally.done;
+        uint64_t begin_us = world->now_us;
         for (size_t i = 0; i < 3; i++) {
-            uint32_t number = world_propose(world, i);
+            uint64_t number = world_propose(world, i);
             world_quiet(world);
-            assert_int_equal(world->fates[number], WORLD_DROPPED);
+            assert_int_equal(world_fate(world, number), WORLD_DROPPED);
         }
-        assert_int_equal(world->done, done);
-        assert_true(world->now_ms < begin + 200);
-        uint32_t reads = world->reads;
+        assert_int_equal(world->tally.done, done);
+        assert_true(world->now_us < begin_us + 200000);
+        uint64_t reads = world->tally.reads;
         for (size_t i = 0; i < 3; i++)
             world_read(world, i);
         world_quiet(world);
         if (seed % 2)
-            assert_int_equal(world->reads, reads + 3);
+            assert_int_equal(world->tally.reads, reads + 3);
         run_ms(world, 3000);
         assert_int_equal(world_leader(world), leader);
         for (size_t i = 0; i < 3; i++)
@@ -163,13 +138,10 @@ static void a_full_member_votes(void **state) {
     fill(world, full, false);
     while (!status_of(world, full).raft.full)
         write_until_done(world, leader);
-    while (world->nodes[other].applied < world->nodes[leader].applied)
+    while (world->nodes[other].machine.applied < world->nodes[leader].machine.applied)
         world_step(world);
     world_kill(world, leader);
-    for (int i = 0; status_of(world, other).raft.role != LASH_LEADER; i++) {
-        assert_true(i < 1000000);
-        world_step(world);
-    }
+    STEPS_UNTIL(world, status_of(world, other).raft.role == LASH_LEADER);
     assert_int_equal(status_of(world, full).raft.vote, other + 1);
     assert_int_equal(replica_error(world->nodes[full].replica), 0);
     make_room(world, full);
@@ -184,16 +156,13 @@ static void a_state_machine_without_room_is_tried_again_with_the_same_commands(v
         size_t full = world_leader(world);
         world_heal(world);
         world->nodes[full].apply_error = LASH_FULL;
-        uint32_t number = world_propose(world, full);
-        for (int i = 0; !status_of(world, full).raft.full; i++) {
-            assert_true(i < 1000000);
-            world_step(world);
-        }
+        uint64_t number = world_propose(world, full);
+        STEPS_UNTIL(world, status_of(world, full).raft.full);
         run_ms(world, 100);
         size_t leader = world_leader(world);
         assert_int_not_equal(leader, full);
-        assert_int_equal(world->fates[number], WORLD_UNSURE);
-        assert_true(world->nodes[full].applied < world->nodes[leader].applied);
+        assert_int_equal(world_fate(world, number), WORLD_UNSURE);
+        assert_true(world->nodes[full].machine.applied < world->nodes[leader].machine.applied);
         write_until_done(world, leader);
         run_ms(world, 500);
         world->nodes[full].apply_error = 0;
@@ -211,19 +180,16 @@ static void a_state_machine_low_on_room_finishes_what_is_under_way(void **state)
         size_t low = world_leader(world);
         world_heal(world);
         world->nodes[low].room_error = LASH_FULL;
-        uint32_t first = world_propose(world, low);
-        uint32_t second = world_propose(world, low);
+        uint64_t first = world_propose(world, low);
+        uint64_t second = world_propose(world, low);
         world_quiet(world);
-        assert_true(world->fates[first] == WORLD_DONE && world->fates[second] == WORLD_DONE);
-        for (int i = 0; !status_of(world, low).raft.full; i++) {
-            assert_true(i < 1000000);
-            world_step(world);
-        }
+        assert_true(world_fate(world, first) == WORLD_DONE && world_fate(world, second) == WORLD_DONE);
+        STEPS_UNTIL(world, status_of(world, low).raft.full);
         run_ms(world, 100);
         assert_int_not_equal(world_leader(world), low);
-        uint32_t third = world_propose(world, low);
+        uint64_t third = world_propose(world, low);
         world_quiet(world);
-        assert_int_equal(world->fates[third], WORLD_DROPPED);
+        assert_int_equal(world_fate(world, third), WORLD_DROPPED);
         world->nodes[low].room_error = 0;
         write_until_done(world, low);
         world_heal(world);
@@ -245,9 +211,9 @@ static void a_full_node_can_be_closed(void **state) {
     world = new_world(1, 62);
     world_leader(world);
     world->nodes[0].apply_error = LASH_FULL;
-    uint32_t number = world_propose(world, 0);
+    uint64_t number = world_propose(world, 0);
     run_ms(world, 3000); /* more than a request may take */
-    assert_int_equal(world->fates[number], WORLD_UNSURE);
+    assert_int_equal(world_fate(world, number), WORLD_UNSURE);
     free_world(world);
 }
 
@@ -257,19 +223,19 @@ static void full_disks_among_kills(void **state) {
     for (uint64_t seed = 100; seed < 130; seed++) {
         struct world *world = new_world(3, seed);
         for (int i = 0; i < 15000; i++) {
-            size_t a = (size_t)world_random(world, 3);
-            uint64_t what = world_random(world, 400);
+            size_t a = (size_t)draw(world, 3);
+            uint64_t what = draw(world, 400);
             struct world_node *node = &world->nodes[a];
-            if (what < 8 && world->commands + 20 < WORLD_COMMANDS_MAX && node->replica)
+            if (what < 8 && node->replica)
                 for (int j = 0; j < 10; j++)
                     world_propose(world, a);
             else if (what < 10)
-                what == 8 ? fill(world, a, world_random(world, 4) == 0) : make_room(world, a);
+                what == 8 ? fill(world, a, draw(world, 4) == 0) : make_room(world, a);
             else if (what == 14)
-                node->room_error = world_random(world, 2) ? LASH_FULL : 0;
+                node->room_error = draw(world, 2) ? LASH_FULL : 0;
             else if (what == 10)
-                node->apply_error = world_random(world, 2) ? LASH_FULL : 0;
-            else if (what == 11 && node->replica && world_random(world, 20) == 0)
+                node->apply_error = draw(world, 2) ? LASH_FULL : 0;
+            else if (what == 11 && node->replica && draw(world, 20) == 0)
                 world_kill(world, a);
             else if (what == 12 && node->replica)
                 world_read(world, a);
