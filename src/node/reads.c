@@ -79,19 +79,33 @@ static int reads_end_of(const struct replica *replica, const struct reads_batch 
     return stuck ? LASH_FULL : LASH_BUSY;
 }
 
+/* End the batches whose time has come, and let go those of which every request has timed out. They wait in the order of
+ * their indexes, so that a state machine which stands still costs no look at all that waits for it. */
 static void reads_finish_ready(struct replica *replica) {
-    struct list *at = replica->reads.ready.next;
-    while (at != &replica->reads.ready) {
-        struct reads_batch *batch = list_entry(at, struct reads_batch, link);
-        at = at->next;
+    while (!list_empty(&replica->reads.ready)) {
+        struct reads_batch *batch = list_entry(replica->reads.ready.next, struct reads_batch, link);
         int error = reads_end_of(replica, batch);
-        if (error == LASH_BUSY)
-            continue;
+        if (error == LASH_BUSY && !list_empty(&batch->requests))
+            return;
         struct list *request;
         while ((request = list_pop(&batch->requests)))
             request_end(list_entry(request, struct request, link), error, error ? 0 : batch->index, &replica->ended);
         list_remove(&batch->link);
         mem_free(batch);
+    }
+}
+
+/* The batch waits for `index` to be applied, with the one before it if that waits for as much. */
+static void reads_await(struct reads *reads, struct reads_batch *batch, lash_index index) {
+    struct reads_batch *last =
+        list_empty(&reads->ready) ? NULL : list_entry(reads->ready.prev, struct reads_batch, link);
+    list_remove(&batch->link);
+    if (last && last->index >= index) {
+        list_splice(&last->requests, &batch->requests);
+        mem_free(batch);
+    } else {
+        batch->index = index;
+        list_push(&reads->ready, &batch->link);
     }
 }
 
@@ -125,8 +139,6 @@ void reads_answered(struct replica *replica, uint64_t context, lash_index index)
         reads_return(replica, batch);
         reads->not_before_ms = replica->now_ms + replica->options.heartbeat_ms;
     } else {
-        batch->index = index;
-        list_remove(&batch->link);
-        list_push(&reads->ready, &batch->link);
+        reads_await(reads, batch, index);
     }
 }

@@ -103,7 +103,7 @@ struct proposer {
 struct reads {
     struct list queue;      /* requests that wait to be asked for */
     struct list asked;      /* batches that the core works on */
-    struct list ready;      /* batches that wait for their index to be applied */
+    struct list ready;      /* batches that wait for their index to be applied, in the order of indexes */
     uint64_t not_before_ms; /* pause after a refusal */
 };
 

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a replica holds in memory is bounded (P3), also while something that it
+ * waits for stands still: its disk, its state machine, or the disk of its leader.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "node/replica_state.h"
+#include "sim/world.h"
+
+static void broken(void *context, const char *invariant, const char *what) {
+    (void)context;
+    print_error("%s: %s\n", invariant, what);
+    abort();
+}
+
+static struct world *new_world(uint64_t seed) {
+    struct world_options options = {.seed = seed, .nodes = 3, .failed = broken, .manual = true};
+    profile_quiet(&options.profile);
+    return world_new(&options);
+}
+
+static size_t count_of(const struct list *list) {
+    size_t count = 0;
+    for (const struct list *at = list->next; at != list; at = at->next)
+        count++;
+    return count;
+}
+
+/* Steps with an executor of one node standing still. */
+static void steps_without(struct world *world, size_t position, enum replica_executor executor, struct list *held,
+                          uint64_t until_us) {
+    while (world->now_us < until_us) {
+        assert_true(world_step(world));
+        list_splice(held, &world->nodes[position].queued[executor]);
+    }
+}
+
+/* The executor goes on. */
+static void let_go(struct world *world, size_t position, enum replica_executor executor, struct list *held) {
+    list_splice(&world->nodes[position].queued[executor], held);
+    world_work(world, position, executor);
+}
+
+/* Reads that wait for a state machine which stands still time out, and nothing is left of them. */
+static void reads_that_timed_out_leave_nothing_behind(void **state) {
+    (void)state;
+    struct world *world = new_world(1);
+    size_t leader = world_leader(world);
+    struct world_node *node = &world->nodes[leader];
+    const struct reads *reads = &node->replica->reads;
+    struct list held;
+    list_init(&held);
+    uint64_t timeout_us = node->replica->options.request_timeout_ms * 1000;
+    uint64_t end = world->now_us + 3 * timeout_us;
+    size_t most = 0;
+    while (world->now_us < end) {
+        world_propose(world, (leader + 1) % 3); /* so that each read has an index of its own to wait for */
+        world_read(world, leader);
+        steps_without(world, leader, REPLICA_APPLY, &held, world->now_us + timeout_us / 100);
+        most = count_of(&reads->ready) > most ? count_of(&reads->ready) : most;
+    }
+    assert_false(list_empty(&held));
+    assert_true(world->tally.reads_failed > 150);
+    assert_in_range(most, 50, 105);
+    let_go(world, leader, REPLICA_APPLY, &held);
+    world_heal(world);
+    assert_true(list_empty(&reads->ready));
+    world_free(world);
+}
+
+/* Those that wait for the same index wait together. */
+static void reads_of_one_index_wait_as_one(void **state) {
+    (void)state;
+    struct world *world = new_world(2);
+    size_t leader = world_leader(world);
+    struct world_node *node = &world->nodes[leader];
+    struct list held;
+    list_init(&held);
+    world_quiet(world);
+    world_propose(world, (leader + 1) % 3);
+    steps_without(world, leader, REPLICA_APPLY, &held, world->now_us + 50000);
+    assert_int_equal(count_of(&held), 1);
+    for (int i = 0; i < 20; i++) {
+        world_read(world, leader);
+        steps_without(world, leader, REPLICA_APPLY, &held, world->now_us + 10000);
+    }
+    assert_int_equal(count_of(&node->replica->reads.ready), 1);
+    uint64_t reads = world->tally.reads;
+    let_go(world, leader, REPLICA_APPLY, &held);
+    world_heal(world);
+    assert_int_equal(world->tally.reads, reads + 20);
+    world_free(world);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_that_timed_out_leave_nothing_behind),
+        cmocka_unit_test(reads_of_one_index_wait_as_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
