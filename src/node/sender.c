@@ -6,6 +6,10 @@
 #include "base/assert.h"
 #include "node/replica_state.h"
 
+/* Messages that wait for a write. A node whose disk hangs in a new term answers nothing that it is asked meanwhile; beyond
+ * these its answers are as good as lost, and are asked for again. */
+enum { SENDER_HELD_MAX = 4096 };
+
 static int sender_list_reserve(struct sender_list *list) {
     if (list->head == list->count) {
         list->head = 0;
@@ -42,7 +46,10 @@ void sender_add(struct replica *replica, const struct lash_send *send) {
     /* A leader's entries go out in parallel with its own write (D§10.2.1); nothing in them vouches for its disk. */
     LASH_ASSERT(!held || send->message.type != LASH_MSG_APPEND ||
                 send->message.append.last < send->message.append.first);
-    sender_list_add(held ? &replica->sender.held : &replica->sender.due, send);
+    if (!held)
+        sender_list_add(&replica->sender.due, send);
+    else if (replica->sender.held.count - replica->sender.held.head < SENDER_HELD_MAX)
+        sender_list_add(&replica->sender.held, send);
 }
 
 bool sender_fits(const struct sender_frames *found, const struct buf *frame, uint64_t bytes_max) {

@@ -100,10 +100,39 @@ static void reads_of_one_index_wait_as_one(void **state) {
     world_free(world);
 }
 
+/* A follower whose disk hangs in a new term answers nothing that it is asked; its answers do not pile up. */
+static void answers_that_wait_for_a_disk_do_not_pile_up(void **state) {
+    (void)state;
+    struct world *world = new_world(3);
+    size_t former = world_leader(world);
+    size_t slow = (former + 1) % 3;
+    size_t leader = (former + 2) % 3;
+    struct list held;
+    list_init(&held);
+    world_transfer(world, former, leader);
+    steps_without(world, slow, REPLICA_LOG, &held, world->now_us + 100000);
+    assert_int_equal(world->nodes[leader].replica->status.role, LASH_LEADER);
+    assert_false(list_empty(&held));
+    size_t most = 0;
+    const struct sender_list *waiting = &world->nodes[slow].replica->sender.held;
+    for (int i = 0; i < 6000; i++) { /* each begins a round, of which all members are told */
+        world_read(world, leader);
+        for (uint64_t reads = world->tally.reads; world->tally.reads == reads;)
+            steps_without(world, slow, REPLICA_LOG, &held, world->now_us + 1);
+        most = waiting->count > most ? waiting->count : most;
+    }
+    assert_int_equal(most, 4096);
+    let_go(world, slow, REPLICA_LOG, &held);
+    world_heal(world);
+    assert_int_equal(waiting->count, 0);
+    world_free(world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_that_timed_out_leave_nothing_behind),
         cmocka_unit_test(reads_of_one_index_wait_as_one),
+        cmocka_unit_test(answers_that_wait_for_a_disk_do_not_pile_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
