@@ -8,10 +8,11 @@
 #include "node/replica_state.h"
 
 enum {
-    JOURNAL_IDLE_MS = 100,       /* without writes, after which the durable position is noted in the log */
-    JOURNAL_RETRY_MS = 20,       /* after which a write that lacked memory is tried again */
-    JOURNAL_ROOM_MS = 1000,      /* after which a full disk is tried again */
-    JOURNAL_BYTES_MAX = 8 << 20, /* waiting to be written, beyond which no proposals are taken */
+    JOURNAL_IDLE_MS = 100,            /* without writes, after which the durable position is noted in the log */
+    JOURNAL_RETRY_MS = 20,            /* after which a write that lacked memory is tried again */
+    JOURNAL_ROOM_MS = 1000,           /* after which a full disk is tried again */
+    JOURNAL_BYTES_MAX = 8 << 20,      /* waiting to be written, beyond which no proposals are taken, */
+    JOURNAL_FORWARDED_MAX = 64 << 20, /* and beyond which not even those that were forwarded */
 };
 
 /* On the log thread. */
@@ -227,6 +228,10 @@ uint64_t journal_deadline(const struct replica *replica) {
 
 bool journal_crowded(const struct replica *replica) {
     return replica->journal.queued.bytes >= JOURNAL_BYTES_MAX;
+}
+
+bool journal_overcrowded(const struct replica *replica) {
+    return replica->journal.queued.bytes >= JOURNAL_FORWARDED_MAX;
 }
 
 bool journal_idle(const struct replica *replica) {

@@ -212,8 +212,8 @@ int proposer_forwarded(struct replica *replica, lash_id from, const struct wire_
         return 0;
     if (replica->status.role != LASH_LEADER || replica->status.term != head->forward.term)
         error = LASH_NOT_LEADER;
-    else if (replica->status.transfer_to != 0)
-        error = LASH_BUSY; /* for the next leader */
+    else if (replica->status.transfer_to != 0 || journal_overcrowded(replica))
+        error = LASH_BUSY; /* for the next leader, or for later: a hanging disk must not fill the memory */
     else if (proposer_no_room(replica))
         error = LASH_FULL;
     if (!error)

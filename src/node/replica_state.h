@@ -209,8 +209,10 @@ void journal_add(struct replica *replica, const struct recent_frame *frames, siz
 void journal_turn(struct replica *replica);
 uint64_t journal_deadline(const struct replica *replica);
 
-/* Whether so much waits to be written that more had better wait as well. */
+/* Whether so much waits to be written that more had better wait as well: with whom it was proposed, and, of what was sent
+ * here already, where it came from. */
 bool journal_crowded(const struct replica *replica);
+bool journal_overcrowded(const struct replica *replica);
 
 /* Whether everything queued has been written, or has failed to be. */
 bool journal_idle(const struct replica *replica);

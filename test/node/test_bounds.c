@@ -128,11 +128,61 @@ static void answers_that_wait_for_a_disk_do_not_pile_up(void **state) {
     world_free(world);
 }
 
+/* Give a leader a megabyte of a peer's proposals; whether it refused them with `error`. */
+static bool forward_refused(struct world *world, size_t leader, size_t from, uint64_t batch, int error) {
+    static uint8_t data[1 << 20];
+    struct replica *replica = world->nodes[leader].replica;
+    struct frame_input input = {.origin = from + 1, .sequence = batch, .data = data, .size = sizeof data};
+    struct buf *frame;
+    assert_int_equal(frame_encode(0, 1, replica->status.term, LASH_ENTRY_COMMAND, &input, 1, &frame), 0);
+    struct wire_head head = {.kind = WIRE_FORWARD};
+    head.forward.term = replica->status.term;
+    head.forward.batch = batch;
+    uint8_t bytes[WIRE_HEAD_MAX];
+    size_t size = wire_encode(&head, bytes);
+    const struct world_link *link = network_link(world, leader, from);
+    const struct list *last = link->packets.prev;
+    assert_int_equal(replica_receive(replica, from + 1, bytes, size, frame->data, frame->size), 0);
+    buf_unref(frame);
+    const struct world_packet *packet = list_entry(link->packets.prev, struct world_packet, link);
+    if (link->packets.prev == last || wire_decode(packet->head, packet->head_size, &head) ||
+        head.kind != WIRE_FORWARD_REPLY)
+        return false;
+    assert_int_equal(head.forward_reply.batch, batch);
+    assert_int_equal(head.forward_reply.error, error);
+    return true;
+}
+
+/* Others commit without the leader's disk, so that only the leader itself can tell them to wait. */
+static void forwarded_proposals_do_not_fill_the_memory_of_a_leader_whose_disk_hangs(void **state) {
+    (void)state;
+    struct world *world = new_world(4);
+    size_t leader = world_leader(world);
+    size_t from = (leader + 1) % 3;
+    world_quiet(world);
+    const struct journal *journal = &world->nodes[leader].replica->journal;
+    while (journal->busy)
+        assert_true(world_step(world));
+    unsigned taken = 0;
+    while (taken < 200 && !forward_refused(world, leader, from, taken + 1, LASH_BUSY))
+        taken++;
+    assert_in_range(taken, 60, 64);
+    assert_true(journal->queued.bytes < 66 << 20);
+    for (unsigned i = 0; i < 20; i++)
+        assert_true(forward_refused(world, leader, from, 1000 + i, LASH_BUSY));
+    /* What was taken is written in the end, and what was refused may come again. */
+    world_turn(world, leader);
+    assert_true(world_work(world, leader, REPLICA_LOG));
+    assert_false(forward_refused(world, leader, from, 2000, LASH_BUSY));
+    world_free(world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_that_timed_out_leave_nothing_behind),
         cmocka_unit_test(reads_of_one_index_wait_as_one),
         cmocka_unit_test(answers_that_wait_for_a_disk_do_not_pile_up),
+        cmocka_unit_test(forwarded_proposals_do_not_fill_the_memory_of_a_leader_whose_disk_hangs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
