@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+import traceback
 import typing
 
 import tree
@@ -165,6 +166,9 @@ class Run:
             count = step.run(Shell(log, say, ("nice", "-n", "19") if step.aside else ())) or Count(passed=1)
         except Failure as failure:
             count = Count(failed=1, failures=[str(failure)])
+        except Exception:  # pylint: disable=broad-exception-caught
+            # a mistake of the step's own must not end its lane: other steps come behind it, and may be waited for
+            count = Count(failed=1, failures=traceback.format_exc().splitlines())
         seconds = round(time.monotonic() - begin)
         skipped = f", {count.skipped} skipped" if count.skipped else ""
         if count.failed == 0:

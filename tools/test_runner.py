@@ -111,6 +111,13 @@ class Runs(unittest.TestCase):
             shell.run("false")
         self.assertEqual(self.run_steps(runner.Step("fails", fail)), (0, 1))
 
+    def test_a_step_that_goes_wrong_itself_ends_neither_its_lane_nor_the_wait_for_those_behind_it(self):
+        def stumble(shell):
+            shell.run("no-such-program")
+        figures = self.run_steps(runner.Step("stumbles", stumble, aside=True), self.step("build", aside=True),
+                                 self.step("test", "build"), runner.Step("stumbles, too", stumble), self.step("last"))
+        self.assertEqual(figures, (3, 2))
+
     def test_a_need_that_was_not_asked_for_is_taken_as_met(self):
         self.assertEqual(self.run_steps(self.step("test", "build")), (1, 0))
 
