@@ -264,7 +264,8 @@ static const struct replica_step *replica_make(struct replicas *replicas, uint32
                                                uint32_t *at) {
     struct driver *driver = &replicas->driver;
     replica_run(replicas, number, event);
-    bool happens = driver->possible && !driver->clipped && !driver->no_memory;
+    bool broken = driver->verdict.invariant != NULL; /* counts, whatever else the step came up against */
+    bool happens = (broken || (driver->possible && !driver->clipped)) && !driver->no_memory;
     uint32_t after = happens ? replica_after(replicas, number) : 0;
     if (driver->no_memory || (happens && after == 0))
         return NULL;
@@ -280,7 +281,7 @@ static const struct replica_step *replica_make(struct replicas *replicas, uint32
     step->verdict = 0;
     memcpy(step->words, driver->sends, sends * sizeof step->words[0]);
     memcpy(step->words + sends, driver->answers, answers * sizeof step->words[0]);
-    if (driver->verdict.invariant != NULL) {
+    if (broken) {
         if (replicas->verdict_count + 1 < REPLICA_VERDICTS_MAX)
             replicas->verdict_count++;
         step->verdict = (uint8_t)replicas->verdict_count;

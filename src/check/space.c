@@ -514,7 +514,7 @@ static bool space_same_but_held(const struct space *space, uint32_t a, uint32_t 
 static bool space_audit_one(struct space *space, uint32_t node, uint32_t message, bool *no_memory) {
     const struct replica_step *step = replicas_step(space->replicas, node, REPLICA_EVENT(REPLICA_DELIVER, message));
     *no_memory |= step == NULL;
-    if (step == NULL || step->clipped)
+    if (step == NULL || (step->clipped && step->verdict == 0))
         return true;
     const struct lash_message *body = &space_message(space, message)->body;
     bool request = body->type == LASH_MSG_VOTE || body->type == LASH_MSG_APPEND;
