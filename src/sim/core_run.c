@@ -80,6 +80,11 @@ static const struct {
     [CHANCE_ROOM] = {4, 0, FAULT_FULL},
 };
 
+static void core_count(struct core_schedule *schedule, enum fault fault) {
+    schedule->result->faults[fault]++;
+    JUDGE_CHECK(schedule->core->judge, !schedule->settings->forbid[fault], "forbidden", "%s", fault_names[fault]);
+}
+
 static uint64_t core_draw(struct core *core, uint64_t below) {
     LASH_ASSERT(below > 0);
     return random_next(&core->random) % below;
@@ -289,7 +294,7 @@ static void core_event(struct core_schedule *schedule) {
     if (chance <= CHANCE_DELAY && core->packet_count == 0)
         chance = CHANCE_TIME;
     if (core_chances[chance].fault < FAULT_KINDS)
-        schedule->result->faults[core_chances[chance].fault]++;
+        core_count(schedule, core_chances[chance].fault);
     if (chance >= CHANCE_AT_NODE)
         core_at_node(schedule, chance);
     else if (chance <= CHANCE_DELAY)
@@ -318,7 +323,7 @@ static void core_regime(struct core_schedule *schedule) {
     schedule->weights[CHANCE_MEND] = 0;
     core_table(schedule);
     core_isolate(core, leader && its ? leader->id : id, true);
-    schedule->result->faults[FAULT_ISOLATE]++;
+    core_count(schedule, FAULT_ISOLATE);
 }
 
 /* P2: with everything mended, there is a leader soon, all logs become its log, and work is done again. */

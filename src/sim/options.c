@@ -84,6 +84,10 @@ bool options_settings(const struct options *options, struct run_settings *settin
         (void)fprintf(stderr, "lash-sim: no such profile: %s\n", settings->profile);
         return false;
     }
+    if (options->only && !run_numbers_faults(settings->profile)) {
+        (void)fprintf(stderr, "lash-sim: --only: faults of the profile %s have no numbers\n", settings->profile);
+        return false;
+    }
     if (options->only)
         settings->only = memory_new(RUN_ONLY_MAX, sizeof *settings->only);
     const char *only = options->only && strcmp(options->only, "none") != 0 ? options->only : NULL;

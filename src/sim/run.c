@@ -14,6 +14,7 @@
 
 #include "base/assert.h"
 #include "base/logger.h"
+#include "raft/random.h"
 #include "sim/core.h"
 #include "sim/version.h"
 #include "sim/world_store.h"
@@ -40,6 +41,10 @@ uint64_t run_clock_us(void) {
 bool run_known_profile(const char *name) {
     struct profile profile;
     return strcmp(name, run_core) == 0 || profile_draw(name, 0, &profile);
+}
+
+bool run_numbers_faults(const char *profile) {
+    return strcmp(profile, run_core) != 0;
 }
 
 static void run_collect(void) {
@@ -111,6 +116,12 @@ static void run_world(const struct run_settings *settings) {
     run_now.world = NULL;
 }
 
+/* The seed of the i-th of many short runs: of the first its own, of the others some far away, which neither this run's
+ * neighbours in a soak nor theirs have. */
+static uint64_t run_core_seed(uint64_t seed, uint64_t i) {
+    return i == 0 ? seed : random_mix(seed ^ random_mix(i)) & INT64_MAX >> 8;
+}
+
 /* Restarts of cores cost as much as their logs are long; so a long run is many short ones, each with a seed of its own
  * that is enough to run it again. */
 static void run_cores(void) {
@@ -119,7 +130,7 @@ static void run_cores(void) {
     for (uint64_t i = 0; sum->events < all->events; i++) {
         struct run_settings settings = *all;
         struct run_result result = {0};
-        settings.seed += i;
+        settings.seed = run_core_seed(all->seed, i);
         if (settings.events > RUN_CORE_EVENTS)
             settings.events = RUN_CORE_EVENTS;
         run_now.settings = &settings;
@@ -148,10 +159,10 @@ void run(const struct run_settings *settings, struct run_result *result,
     run_now.world = NULL;
     run_now.began_us = run_clock_us();
     lash_set_log(settings->trace ? run_log_line : NULL, NULL, settings->trace ? LASH_LOG_INFO : LASH_LOG_ERROR + 1);
-    if (strcmp(settings->profile, run_core) == 0)
-        run_cores();
-    else
+    if (run_numbers_faults(settings->profile))
         run_world(settings);
+    else
+        run_cores();
 }
 
 void run_died(int status, struct run_result *result) {

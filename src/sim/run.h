@@ -46,6 +46,9 @@ struct run_result {
 /* The world without its run: whether the settings make sense. */
 bool run_known_profile(const char *name);
 
+/* Whether faults of this profile have numbers; those of bare cores have none. */
+bool run_numbers_faults(const char *profile);
+
 /* Carry it out. An invariant that is broken ends the process: what must be said is said by `ended` with the result so
  * far, and the exit code is 1. */
 void run(const struct run_settings *settings, struct run_result *result,

@@ -113,13 +113,16 @@ static int shrink(struct options *options) {
         return OPTIONS_HELD;
     }
     shrink_events(&shrink);
-    shrink_list(&shrink);
+    if (run_numbers_faults(settings.profile))
+        shrink_list(&shrink);
     shrink_kinds(&shrink);
     if (shrink.best.only)
         shrink_faults(&shrink);
     shrink_events(&shrink);
-    printf("%" PRIu64 " attempts; %" PRIu64 " events and %zu faults are left\n", shrink.attempts, shrink.best.events,
-           shrink.best.only_count);
+    printf("%" PRIu64 " attempts; %" PRIu64 " events", shrink.attempts, shrink.best.events);
+    if (shrink.best.only)
+        printf(" and %zu faults", shrink.best.only_count);
+    printf(" are left\n");
     (void)fflush(stdout);
     run_print_failure(&shrink.best, &shrink.result);
     run_print_json(&shrink.best, &shrink.result, NULL);

@@ -31,6 +31,8 @@ enum {
 struct soak_report {
     uint32_t job;
     uint64_t seed;
+    uint64_t run_seed; /* of the run that broke an invariant, one of many cores' (run.c), and its events */
+    uint64_t run_events;
     struct run_result result;
 };
 
@@ -38,6 +40,7 @@ struct soak_job {
     pid_t process; /* 0: it has ended */
     uint64_t next; /* the seed that it goes on with */
     uint64_t events;
+    bool told; /* of an invariant that was broken: the last thing that a process does */
 };
 
 struct soak {
@@ -81,10 +84,15 @@ void soak_settings(const struct options *options, uint64_t seed, struct run_sett
 static struct {
     int pipe;
     uint32_t job;
+    uint64_t seed;
 } soak_self;
 
 static void soak_tell(const struct run_settings *settings, const struct run_result *result) {
-    struct soak_report report = {.job = soak_self.job, .seed = settings->seed, .result = *result};
+    struct soak_report report = {.job = soak_self.job,
+                                 .seed = soak_self.seed,
+                                 .run_seed = settings->seed,
+                                 .run_events = settings->events,
+                                 .result = *result};
     if (write(soak_self.pipe, &report, sizeof report) != sizeof report)
         _exit(OPTIONS_USAGE);
 }
@@ -101,6 +109,7 @@ _Noreturn static void soak_work(const struct soak *soak, uint32_t job, const str
         if (events_max && events >= events_max)
             break;
         soak_settings(soak->options, seed, &settings);
+        soak_self.seed = seed;
         (void)alarm(SOAK_HANG_SECONDS);
         run(&settings, &result, soak_tell);
         soak_tell(&settings, &result);
@@ -118,6 +127,7 @@ static void soak_start(struct soak *soak, uint32_t job, const struct run_setting
     if (process == 0)
         soak_work(soak, job, common);
     soak->jobs[job].process = process;
+    soak->jobs[job].told = false;
 }
 
 static void soak_progress(const struct soak *soak) {
@@ -139,7 +149,10 @@ static void soak_hear(struct soak *soak, const struct soak_report *report, const
     soak->runs++;
     if (!report->result.violations)
         return;
+    soak->jobs[report->job].told = true;
     soak_settings(soak->options, report->seed, &settings);
+    settings.seed = report->run_seed;
+    settings.events = report->run_events;
     if (!soak->sum.invariant[0])
         memcpy(soak->sum.invariant, report->result.invariant, sizeof soak->sum.invariant);
     run_print_failure(&settings, &report->result);
@@ -158,7 +171,11 @@ static bool soak_read(struct soak *soak, int timeout_ms, const struct run_settin
 
 /* A process has ended in the middle of a run: what it was about is known. */
 static void soak_mourn(struct soak *soak, uint32_t job, int status, const struct run_settings *common) {
+    struct run_settings settings = *common;
     struct soak_report report = {.job = job, .seed = soak->jobs[job].next};
+    soak_settings(soak->options, report.seed, &settings);
+    report.run_seed = settings.seed;
+    report.run_events = settings.events;
     run_died(status, &report.result);
     soak_hear(soak, &report, common);
 }
@@ -174,7 +191,7 @@ static int soak_reap(struct soak *soak, const struct run_settings *common) {
             its->process = 0;
             while (soak_read(soak, 0, common))
                 continue;
-            if (!WIFEXITED(status))
+            if (!held && !its->told)
                 soak_mourn(soak, job, status, common);
             if (!held && soak_now_ms() < soak->until_ms)
                 soak_start(soak, job, common);

@@ -29,7 +29,8 @@ class Usage(unittest.TestCase):
     def test_what_makes_no_sense_gets_one_line_and_exit_code_2(self):
         for arguments in [("jump",), ("run", "--fast"), ("run", "--profile", "none"), ("run", "--nodes", "0"),
                           ("run", "--nodes", "10"), ("run", "--without", "rain"), ("run", "--forbid", "drop"), ("run", "--only", "rain:1"),
-                          ("run", "--only", "kill"), ("run", "--only", "drop:1"), ("run", "now"), ("soak", "--jobs", "0"),
+                          ("run", "--only", "kill"), ("run", "--only", "drop:1"), ("run", "--profile", "core", "--only", "kill:1"),
+                          ("run", "now"), ("soak", "--jobs", "0"),
                           ("run", "--seed", "x")]:
             result = sim(*arguments)
             self.assertEqual((result.returncode, result.stdout, result.stderr.count("\n")), (2, "", 1), arguments)
@@ -116,6 +117,21 @@ class Failures(unittest.TestCase):
         self.assertGreater(found["seeds"]["count"], 2)
         self.assertGreater(found["violations"], 0)
         self.assertEqual(result.stderr.count("again: "), found["violations"])
+
+
+    def test_bare_cores_fail_and_shrink_likewise(self):
+        result = sim("soak", "--seed", "5", "--events", "60000", "--jobs", "2", "--profile", "core", "--forbid", "power")
+        self.assertEqual(result.returncode, 1)
+        self.assertGreater(last_line(result)["violations"], 1)
+        commands = [rest.splitlines()[0].split() for rest in result.stderr.split("again: lash-sim ")[1:]]
+        for again in commands[:3]:
+            self.assertEqual(last_line(sim(*again))["invariant"], "forbidden", again)
+        shrunk = sim("shrink", *commands[0][1:])
+        self.assertEqual(shrunk.returncode, 1, shrunk.stderr)
+        self.assertRegex(shrunk.stdout, r"\d+ events are left")
+        again = shrunk.stderr.split("again: lash-sim ")[1].split()
+        self.assertNotIn("power", again[again.index("--without") + 1].split(","))
+        self.assertEqual(last_line(sim(*again))["invariant"], "forbidden")
 
 
 class Seeds(unittest.TestCase):
