@@ -55,6 +55,9 @@ struct judge_node {
     uint32_t role;
     lash_index commit;
     lash_index matches[JUDGE_NODES_MAX + 1]; /* while it leads: by member */
+    uint64_t cuts;                           /* times that the end of its disk's log was replaced */
+    uint64_t
+        cuts_seen[JUDGE_NODES_MAX + 1]; /* while it leads: of each member's, those that `matches` has stood up to */
 };
 
 struct judge {
@@ -234,10 +237,36 @@ void judge_append(struct judge *judge, lash_id id, lash_index index, lash_term t
     judge_entry(judge, id, index, &log->entries[log->count - 1]);
 }
 
+/* What leaders of terms before this one have committed. */
+static uint64_t judge_committed_before(const struct judge *judge, lash_term term) {
+    uint64_t i = judge->mark_count;
+    while (i > 0 && judge->marks[i - 1].term >= term)
+        i--;
+    return i ? judge->marks[i - 1].commit : 0;
+}
+
+/* Up to where a disk's log, of which all behind `kept` is to be replaced, holds what must stay: what was committed in the
+ * node's term or before, which no leader that it may still listen to lacks. (It may have been committed without this
+ * node: one that is in an earlier term can be made to drop it.) */
+static uint64_t judge_must_stay(const struct judge *judge, const struct judge_node *node, uint64_t kept) {
+    uint64_t committed = judge_committed_before(judge, node->disk_term + 1);
+    uint64_t end = committed < node->disk.count ? committed : node->disk.count;
+    uint64_t stays = kept;
+    while (stays < end && node->disk.entries[stays].chain == judge->committed.entries[stays].chain)
+        stays++;
+    return stays > kept ? stays : 0;
+}
+
 void judge_durable(struct judge *judge, lash_id id, uint64_t kept, const struct judge_log *suffix) {
-    struct judge_log *disk = &judge_node(judge, id)->disk;
+    struct judge_node *node = judge_node(judge, id);
+    struct judge_log *disk = &node->disk;
     LASH_ASSERT(kept <= disk->count);
+    uint64_t stays = kept < disk->count ? judge_must_stay(judge, node, kept) : 0;
+    node->cuts += kept < disk->count;
     judge_log_copy(disk, kept, suffix);
+    JUDGE_CHECK(judge,
+                stays <= disk->count && judge_log_chain(disk, stays) == judge_log_chain(&judge->committed, stays), "D1",
+                "n%llu's disk drops what was committed up to %llu", LLU id, LLU stays);
 }
 
 void judge_durable_vote(struct judge *judge, lash_id id, lash_term term, lash_id vote) {
@@ -313,14 +342,6 @@ void judge_halt(struct judge *judge, lash_id id) {
 }
 
 /* ---- Observation ---------------------------------------------------------------------------------- */
-
-/* What leaders of terms before this one have committed. */
-static uint64_t judge_committed_before(const struct judge *judge, lash_term term) {
-    uint64_t i = judge->mark_count;
-    while (i > 0 && judge->marks[i - 1].term >= term)
-        i--;
-    return i ? judge->marks[i - 1].commit : 0;
-}
 
 static void judge_mark(struct judge *judge, lash_term term, lash_index commit) {
     struct judge_mark *last = judge->mark_count ? &judge->marks[judge->mark_count - 1] : NULL;
@@ -401,14 +422,16 @@ static void judge_progress(struct judge *judge, lash_id id, const struct lash_ra
         JUDGE_CHECK(judge, progress->inflight_messages <= judge->inflight_messages_max, "P3",
                     "n%llu has %u messages on their way to n%llu", LLU id, progress->inflight_messages,
                     LLU progress->id);
+        const struct judge_node *peer = judge_node(judge, progress->id);
         lash_index *before = &node->matches[progress->id];
-        if (match == *before)
+        uint64_t *cuts = &node->cuts_seen[progress->id];
+        if (match == *before && peer->cuts == *cuts)
             continue;
-        JUDGE_CHECK(judge, match > *before, "L7", "n%llu's match of n%llu fell from %llu to %llu", LLU id,
+        JUDGE_CHECK(judge, match >= *before, "L7", "n%llu's match of n%llu fell from %llu to %llu", LLU id,
                     LLU progress->id, LLU * before, LLU match);
         *before = match;
+        *cuts = peer->cuts;
         /* Who entered a later term may have dropped what this leader never committed. */
-        const struct judge_node *peer = judge_node(judge, progress->id);
         if (peer->disk_term > status->term)
             continue;
         JUDGE_CHECK(judge,

@@ -78,7 +78,7 @@ void judge_lose(struct judge *judge, lash_id id);
 void judge_append(struct judge *judge, lash_id id, lash_index index, lash_term term, uint32_t kind, uint64_t digest,
                   bool leading);
 
-/* Its disk's log holds, durably, the first `kept` entries and then those of `suffix`. */
+/* D1: its disk's log holds, durably, the first `kept` entries and then those of `suffix`. */
 void judge_durable(struct judge *judge, lash_id id, uint64_t kept, const struct judge_log *suffix);
 void judge_durable_vote(struct judge *judge, lash_id id, lash_term term, lash_id vote);
 

@@ -274,6 +274,56 @@ static void a_match_that_is_not_on_disk(struct judge *judge) {
     matches(judge, 1, 2);
 }
 
+static void a_match_that_is_not_on_disk_any_more(struct judge *judge) {
+    struct judge_log none = {0};
+    led(judge);
+    entries(judge, 3, 2, true);
+    judge_durable_vote(judge, 3, 1, 1);
+    matches(judge, 2, 3);
+    judge_durable(judge, 3, 1, &none);
+    matches(judge, 2, 3);
+}
+
+/* What was never committed may go, once a later term is known. */
+static void a_match_that_went_with_a_later_term(struct judge *judge) {
+    struct judge_log none = {0};
+    led(judge);
+    entries(judge, 3, 2, true);
+    matches(judge, 2, 3);
+    judge_durable(judge, 3, 1, &none);
+    judge_durable_vote(judge, 3, 2, 0);
+    matches(judge, 2, 3);
+}
+
+static void a_committed_entry_cut_from_a_disk(struct judge *judge) {
+    struct judge_log none = {0};
+    committed(judge);
+    judge_durable(judge, 2, 1, &none);
+}
+
+static void a_committed_entry_replaced_on_a_disk(struct judge *judge) {
+    struct judge_entry entry = {.term = 2, .chain = 9, .kind = LASH_ENTRY_NOOP};
+    struct judge_log suffix = {.entries = &entry, .count = 1};
+    committed(judge);
+    judge_durable(judge, 2, 1, &suffix);
+}
+
+static void a_committed_entry_written_again(struct judge *judge) {
+    struct judge_log suffix = {0};
+    committed(judge);
+    judge_log_push(&suffix, judge_log_chain(judge_disk(judge, 2), 1), 1, LASH_ENTRY_COMMAND, 200);
+    judge_durable(judge, 2, 1, &suffix);
+    judge_log_free(&suffix);
+}
+
+/* It was committed without this one, which has not heard of the term yet and hears from an earlier leader. */
+static void an_entry_committed_in_a_later_term_dropped(struct judge *judge) {
+    struct judge_log none = {0};
+    committed(judge);
+    entries(judge, 3, 2, true);
+    judge_durable(judge, 3, 1, &none);
+}
+
 static void a_match_that_is_not_before_next(struct judge *judge) {
     led(judge);
     matches(judge, 0, 0);
@@ -362,10 +412,16 @@ static const struct {
     {"L6", a_commit_by_who_does_not_lead},
     {"L6", a_durable_index_that_is_not},
     {"L7", a_match_that_is_not_on_disk},
+    {"L7", a_match_that_is_not_on_disk_any_more},
+    {"", a_match_that_went_with_a_later_term},
     {"L7", a_match_that_is_not_before_next},
     {"L7", a_match_that_falls},
     {"L7", an_acknowledgement_of_what_is_not_on_disk},
     {"P3", more_on_its_way_than_allowed},
+    {"D1", a_committed_entry_cut_from_a_disk},
+    {"D1", a_committed_entry_replaced_on_a_disk},
+    {"", a_committed_entry_written_again},
+    {"", an_entry_committed_in_a_later_term_dropped},
     {"D4", words_after_a_failed_sync},
     {"", handing_over_to_one_that_has_all},
     {"T2", handing_over_to_one_that_lacks_entries},
