@@ -20,7 +20,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "test/process"))
 # pylint: disable-next=wrong-import-position
-from harness import BUILD, ETCD, HOST, Cluster, free_ports, lashctl, wait_until  # noqa: E402
+from harness import BUILD, ETCD, HOST, Cluster, Ports, lashctl, wait_until  # noqa: E402
 
 ETCD_READY_SECONDS = 60
 WARM_UP_SECONDS = 0.5
@@ -84,7 +84,8 @@ class EtcdCluster:
 
     def __init__(self):
         self.directory = tempfile.TemporaryDirectory(prefix="lash-bench-etcd-")
-        ports = free_ports(6)
+        self.ports = Ports(6)
+        ports = self.ports.numbers
         self.client_urls = [f"http://{HOST}:{port}" for port in ports[:3]]
         self.peer_urls = [f"http://{HOST}:{port}" for port in ports[3:]]
         self.endpoints = ",".join(f"{HOST}:{port}" for port in ports[:3])
@@ -113,6 +114,7 @@ class EtcdCluster:
         for process in self.processes:
             process.kill()
             process.wait()
+        self.ports.close()
         self.directory.cleanup()
 
 

@@ -28,6 +28,8 @@ struct commit {
     const struct bench_options *options;
     struct scratch scratch;
     uint16_t ports[CREW_MAX];
+    int holders[CREW_MAX]; /* sockets that hold the ports */
+    int held;
     /* in a member's process */
     lash_node *node;
     uint64_t counter; /* the state machine: commands applied; apply thread */
@@ -160,27 +162,31 @@ static void commit_close(void *context) {
 
 /* ---- In the parent --------------------------------------------------------------------------------- */
 
-/* Ports that nobody uses, held together while they are chosen so that all differ. */
-static bool commit_choose_ports(struct commit *commit) {
-    int sockets[CREW_MAX];
-    int count = 0;
-    bool well = true;
-    while (well && count < commit->options->replicas) {
+/* Ports that nobody uses, nor is given as long as sockets hold them: those do not listen and allow to share, as a
+ * replica's listener does, which can so take its port. */
+static bool commit_hold_ports(struct commit *commit) {
+    int one = 1;
+    for (; commit->held < commit->options->replicas; commit->held++) {
         struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         socklen_t size = sizeof address;
-        int chosen = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        well = chosen >= 0 && bind(chosen, (struct sockaddr *)&address, size) == 0 &&
-               getsockname(chosen, (struct sockaddr *)&address, &size) == 0;
-        if (chosen < 0)
-            break;
-        commit->ports[count] = ntohs(address.sin_port);
-        sockets[count++] = chosen;
+        int holder = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (holder < 0 || setsockopt(holder, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
+            bind(holder, (struct sockaddr *)&address, size) != 0 ||
+            getsockname(holder, (struct sockaddr *)&address, &size) != 0) {
+            perror("lash-bench: cannot choose ports");
+            if (holder >= 0)
+                (void)close(holder);
+            return false;
+        }
+        commit->ports[commit->held] = ntohs(address.sin_port);
+        commit->holders[commit->held] = holder;
     }
-    for (int i = 0; i < count; i++)
-        (void)close(sockets[i]);
-    if (!well)
-        perror("lash-bench: cannot choose ports");
-    return well;
+    return true;
+}
+
+static void commit_let_ports_go(struct commit *commit) {
+    while (commit->held > 0)
+        (void)close(commit->holders[--commit->held]);
 }
 
 bool bench_commit(const struct bench_options *options) {
@@ -195,7 +201,8 @@ bool bench_commit(const struct bench_options *options) {
     struct crew_result *result;
     if (!scratch_make(&commit.scratch, options->directory))
         return false;
-    bool well = commit_choose_ports(&commit) && crew_run((size_t)options->replicas, &work, &commit, &phases, &result);
+    bool well = commit_hold_ports(&commit) && crew_run((size_t)options->replicas, &work, &commit, &phases, &result);
+    commit_let_ports_go(&commit);
     scratch_remove(&commit.scratch);
     if (well) {
         bench_report("commit", options, result);

@@ -12,7 +12,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "process"))
 # pylint: disable-next=wrong-import-position
-from harness import BUILD, HOST, ProcessTest, free_ports, lashctl, wait_until  # noqa: E402
+from harness import BUILD, HOST, Ports, ProcessTest, lashctl, wait_until  # noqa: E402
 
 PROGRAM = str(BUILD / "lash-bench")
 SECONDS = 60
@@ -167,7 +167,7 @@ class Servers(BenchTest):
         self.check_load(result, "put", 32, 100, 1)
 
     def test_a_server_that_is_not_there_is_named(self):
-        endpoint = f"{HOST}:{free_ports(1)[0]}"
+        endpoint = f"{HOST}:{self.enter(Ports(1))[0]}"
         done = bench("put", "--endpoints", endpoint, *self.FLAGS)
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn(endpoint, done.stderr)

@@ -5,22 +5,16 @@
 # them is seen on all, also after one was killed and started again.
 #
 # usage: test_counter.py COUNTER
-import contextlib
 import os
+import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 
-
-def free_ports(count):
-    """Ports that were free a moment ago."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "process"))
+# pylint: disable-next=wrong-import-position
+from harness import Ports  # noqa: E402
 
 
 class Counter:
@@ -54,8 +48,7 @@ def expect(what, actual, expected):
 
 def main():
     program = sys.argv[1]
-    ports = free_ports(3)
-    with tempfile.TemporaryDirectory(prefix="lash-counter-") as directory:
+    with Ports(3) as ports, tempfile.TemporaryDirectory(prefix="lash-counter-") as directory:
         counters = [Counter(program, i + 1, ports, directory) for i in range(3)]
         total = 0
         for i in range(60):

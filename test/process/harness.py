@@ -17,15 +17,25 @@ ETCD = shutil.which("etcd") or str(ROOT / "build/tools/usr/bin/etcd")  # where t
 ETCDCTL = shutil.which("etcdctl")
 
 
-def free_ports(count):
-    """Ports that nobody listens on, held together while they are chosen so that all differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
+class Ports:
+    """Ports that nobody listens on. Until they are closed, sockets that do not listen hold them: nobody else is given them, and
+    a server can take one, again and again, because both sides allow to share it (SO_REUSEADDR)."""
+
+    def __init__(self, count):
+        self.sockets = [socket.socket() for _ in range(count)]
+        for one in self.sockets:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind((HOST, 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
+        self.numbers = [one.getsockname()[1] for one in self.sockets]
+
+    def __enter__(self):
+        return self.numbers
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        for one in self.sockets:
             one.close()
 
 
@@ -35,7 +45,8 @@ class Cluster:
     def __init__(self, size=3, flags=(), prefix="n"):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="lash-process-"))
         self.flags = list(flags)
-        ports = free_ports(2 * size)
+        self.ports = Ports(2 * size)
+        ports = self.ports.numbers
         self.replicas = [Replica(f"{prefix}{i + 1}", ports[2 * i], ports[2 * i + 1], self.directory / f"{prefix}{i + 1}",
                                  self.directory / f"{prefix}{i + 1}.log") for i in range(size)]
 
@@ -62,6 +73,7 @@ class Cluster:
         for replica in self.replicas:
             if replica.running():
                 replica.kill()
+        self.ports.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     @property
@@ -74,7 +86,8 @@ class Etcd:
 
     def __init__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="lash-oracle-"))
-        client, peer = free_ports(2)
+        self.ports = Ports(2)
+        client, peer = self.ports.numbers
         self.endpoints = f"{HOST}:{client}"
         url, peer_url = f"http://{self.endpoints}", f"http://{HOST}:{peer}"
         with open(self.directory / "log", "wb") as log:
@@ -99,6 +112,7 @@ class Etcd:
     def close(self):
         self.process.kill()
         self.process.wait()
+        self.ports.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 

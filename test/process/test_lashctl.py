@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import BUILD, Etcd, ProcessTest, etcdctl, free_ports, lashctl
+from harness import BUILD, Etcd, Ports, ProcessTest, etcdctl, lashctl
 
 SESSION = [
     (["put", "a", "1"], None),
@@ -254,7 +254,7 @@ class ByItself(ProcessTest):
                    "count/0\n\ncount/1\n\n")
 
     def test_the_next_endpoint_serves_when_one_refuses_connections(self):
-        dead = f"127.0.0.1:{free_ports(1)[0]}"
+        dead = f"127.0.0.1:{self.enter(Ports(1))[0]}"
         self.check(["put", "failover", "1"], 0, "OK\n", endpoints=f"{dead},{self.etcd.endpoints}")
         self.check(["get", "failover"], 0, "failover\n1\n", endpoints=f"http://{dead},http://{self.etcd.endpoints}")
         self.check(["get", "a"], 1, "", f"Error: cannot connect to {dead}: Connection refused\n", endpoints=dead)
