@@ -8,12 +8,11 @@
 
 #include <string.h>
 
-#include "base/assert.h"
-
 /* Three nodes, and room for so many messages in flight. What is not named is off: disks are synchronous, nothing crashes.
  * With the network's full capacity no message is ever lost for want of room; where that makes too many states, there is
  * room for few. */
-#define SCENARIO_ROOM(count) .nodes = 3, .messages = (count), .symmetry = true, .reduction = true
+#define SCENARIO_OF(count, room) .nodes = (count), .messages = (room), .symmetry = true, .reduction = true
+#define SCENARIO_ROOM(count) SCENARIO_OF(3, count)
 #define SCENARIO_BASE SCENARIO_ROOM(SPACE_MESSAGES_MAX)
 
 const struct scenario scenarios[] =
@@ -99,7 +98,7 @@ const struct scenario scenarios[] =
                       {.term = 1, .log = {1, 1}}},
             .committed = 2,
             .floor = 1,
-            .late_round = 1,
+            .appends = {{.from = 1, .to = 2, .term = 1, .prev_index = 1, .prev_term = 1, .round = 1}},
             .bounds =
                 {
                     {SCENARIO_ROOM(2), .terms = 1, .timeouts = 1, .reads = 1, .late = true},
@@ -149,6 +148,28 @@ const struct scenario scenarios[] =
                     {SCENARIO_BASE, .terms = 2, .timeouts = 2, .crashes = 1, .writes = 2},
                 },
         },
+        {
+            /* n1 led term 1, n2 term 2, n1 terms 3 and 4, having lost its no-op of term 3 in a crash; n4 and n5 voted each
+             * time. What they sent to n3 is still on its way. That takes five nodes: of three, one of two voters
+             * would hold the entry of term 2. */
+            .name = "cuts",
+            .about = "an entry is cut off, comes back, and what follows it is cut off, all while it is being written",
+            .disks = {{.term = 4, .vote = 1, .log = {1, 4}},
+                      {.term = 2, .vote = 2, .log = {2}},
+                      {.term = 1, .vote = 1},
+                      {.term = 4, .vote = 1},
+                      {.term = 4, .vote = 1}},
+            .appends = {{.from = 1, .to = 3, .term = 1, .log = {1}},
+                        {.from = 2, .to = 3, .term = 2, .log = {2}},
+                        {.from = 1, .to = 3, .term = 3, .log = {1, 3}},
+                        {.from = 1, .to = 3, .term = 4, .prev_index = 1, .prev_term = 1, .log = {4}}},
+            .bounds =
+                {
+                    {SCENARIO_OF(5, SPACE_MESSAGES_MAX), .writes = 4, .crashes = 1, .late = true},
+                    {SCENARIO_OF(5, SPACE_MESSAGES_MAX), .writes = 4, .crashes = 2, .late = true},
+                    {SCENARIO_OF(5, SPACE_MESSAGES_MAX), .writes = 4, .crashes = 1, .terms = 1, .timeouts = 1},
+                },
+        },
         {.name = NULL},
 };
 
@@ -190,45 +211,51 @@ struct model_bounds scenario_bounds(const struct scenario *scenario, const struc
     return absolute;
 }
 
-/* Entries of one index and term are the same on all nodes, the first of a term a no-op. */
-static model_entry scenario_entry(const struct scenario_disk *disk, uint32_t i) {
-    bool first = i == 0 || disk->log[i - 1] != disk->log[i];
-    unsigned kind = first ? LASH_ENTRY_NOOP : LASH_ENTRY_COMMAND;
-    return MODEL_ENTRY(disk->log[i], kind, 1, i + 1);
+/* Entries of one index and term are the same everywhere, the first of a term a no-op. `before` is the term of the entry
+ * before it. */
+static model_entry scenario_entry(uint8_t term, uint8_t before, uint32_t index) {
+    return MODEL_ENTRY(term, term == before ? LASH_ENTRY_COMMAND : LASH_ENTRY_NOOP, 1, index);
 }
 
-static void scenario_disk(const struct scenario_disk *disk, struct model_node *node) {
-    node->disk_term = disk->term;
-    node->disk_vote = disk->vote;
-    for (uint32_t i = 0; i < SCENARIO_LOG_MAX && disk->log[i] != 0; i++)
-        node->disk[node->disk_count++] = scenario_entry(disk, i);
+/* The entries that follow on `prev_index`; returns how many they are. */
+static uint8_t scenario_entries(const uint8_t *log, uint8_t prev_index, uint8_t prev_term, model_entry *entries) {
+    uint8_t count = 0;
+    for (uint8_t before = prev_term; count < SCENARIO_LOG_MAX && log[count] != 0; before = log[count++])
+        entries[count] = scenario_entry(log[count], before, prev_index + count + 1u);
+    return count;
+}
+
+static void scenario_message(const struct scenario_append *append, struct model_message *message) {
+    memset(message, 0, sizeof *message);
+    message->body.type = LASH_MSG_APPEND;
+    message->body.from = append->from;
+    message->body.to = append->to;
+    message->body.term = append->term;
+    message->body.append.prev_index = append->prev_index;
+    message->body.append.prev_term = append->prev_term;
+    message->body.append.round = append->round;
+    message->count = scenario_entries(append->log, append->prev_index, append->prev_term, message->entries);
 }
 
 bool scenario_start(const struct scenario *scenario, struct space *space, uint32_t *state) {
     struct model_node nodes[MODEL_NODES_MAX];
     struct model_ghost ghost;
+    struct model_message message;
     memset(nodes, 0, sizeof nodes);
     memset(&ghost, 0, sizeof ghost);
     for (uint32_t i = 0; i < space_bounds(space)->nodes; i++) {
         nodes[i].id = (uint8_t)(i + 1);
-        scenario_disk(&scenario->disks[i], &nodes[i]);
+        nodes[i].disk_term = scenario->disks[i].term;
+        nodes[i].disk_vote = scenario->disks[i].vote;
+        nodes[i].disk_count = scenario_entries(scenario->disks[i].log, 0, 0, nodes[i].disk);
         nodes[i].commit = scenario->floor;
     }
-    for (uint32_t i = 0; i < scenario->committed; i++)
-        ghost.committed[i] = scenario_entry(&scenario->disks[0], i);
+    memcpy(ghost.committed, nodes[0].disk, scenario->committed * sizeof ghost.committed[0]);
     ghost.committed_count = scenario->committed;
-    if (!space_start(space, nodes, &ghost, state))
-        return false;
-    if (scenario->late_round == 0)
-        return true;
-    struct model_message message;
-    memset(&message, 0, sizeof message);
-    message.body.type = LASH_MSG_APPEND;
-    message.body.from = 1;
-    message.body.to = 2;
-    message.body.term = 1;
-    message.body.append.prev_index = 1;
-    message.body.append.prev_term = 1;
-    message.body.append.round = scenario->late_round;
-    return space_start_message(space, &message, state);
+    bool started = space_start(space, nodes, &ghost, state);
+    for (uint32_t i = 0; i < SCENARIO_APPENDS_MAX && scenario->appends[i].term != 0 && started; i++) {
+        scenario_message(&scenario->appends[i], &message);
+        started = space_start_message(space, &message, state);
+    }
+    return started;
 }

@@ -11,6 +11,7 @@
 enum scenario_bound { SCENARIO_SMALL, SCENARIO_DEFAULT, SCENARIO_LARGE, SCENARIO_BOUNDS };
 
 #define SCENARIO_LOG_MAX 6
+#define SCENARIO_APPENDS_MAX 4
 
 /* A node's disk at the start. */
 struct scenario_disk {
@@ -19,13 +20,24 @@ struct scenario_disk {
     uint8_t log[SCENARIO_LOG_MAX]; /* terms of its entries; 0: none */
 };
 
+/* An APPEND in flight at the start, of a leadership that is over or that began elsewhere. */
+struct scenario_append {
+    uint8_t from;
+    uint8_t to;
+    uint8_t term; /* 0: no message */
+    uint8_t prev_index;
+    uint8_t prev_term;
+    uint8_t round;
+    uint8_t log[SCENARIO_LOG_MAX]; /* terms of its entries, from prev_index + 1 on; 0: none */
+};
+
 struct scenario {
     const char *name;
     const char *about;
     struct scenario_disk disks[MODEL_NODES_MAX]; /* all zero: empty ones */
     uint8_t committed;                           /* entries committed before */
     uint8_t floor;                               /* of which all nodes know so many */
-    uint8_t late_round; /* not 0: a heartbeat of n1 to n2 of term 1 with this read round is in flight */
+    struct scenario_append appends[SCENARIO_APPENDS_MAX];
     struct model_bounds bounds[SCENARIO_BOUNDS]; /* terms count from the highest of the disks; nodes 0: not searched */
 };
 
