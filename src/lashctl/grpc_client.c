@@ -18,9 +18,9 @@
 #include "base/buf.h"
 #include "lashctl/clock.h"
 #include "lashctl/grpc_header.h"
+#include "lashctl/grpc_session.h"
 #include "lashctl/grpc_socket.h"
 
-#define WINDOW_BYTES (16 << 20)
 #define RESPONSE_BYTES_MAX (1u << 30)
 #define READ_BYTES (64 << 10)
 
@@ -229,25 +229,8 @@ static bool client_run(struct grpc_client *client, const bool *done, uint64_t de
 
 /* ---- Connecting ---------------------------------------------------------------------------------- */
 
-static bool client_session(struct grpc_client *client) {
-    nghttp2_session_callbacks *callbacks = NULL;
-    if (nghttp2_session_callbacks_new(&callbacks) != 0)
-        return false;
-    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
-    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
-    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
-    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
-    int rc = nghttp2_session_client_new(&client->session, callbacks, client);
-    nghttp2_session_callbacks_del(callbacks);
-    if (rc != 0)
-        return false;
-    const nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW_BYTES},
-    };
-    return nghttp2_submit_settings(client->session, NGHTTP2_FLAG_NONE, settings, 2) == 0 &&
-           nghttp2_session_set_local_window_size(client->session, NGHTTP2_FLAG_NONE, 0, WINDOW_BYTES) == 0;
-}
+static const struct grpc_session_events client_events = {
+    .header = on_header, .data = on_data, .close = on_stream_close, .frame = on_frame};
 
 /* Say why connecting failed, naming the endpoint. */
 static struct grpc_client *open_failed(struct grpc_client *client, const char *endpoint, int code, const char *why,
@@ -270,7 +253,8 @@ struct grpc_client *grpc_client_open(const char *endpoint, uint64_t deadline, st
     client->fd = grpc_socket_connect(&client->address, deadline, &wrong);
     if (client->fd < 0)
         return open_failed(client, endpoint, GRPC_UNAVAILABLE, wrong, status);
-    if (!client_session(client))
+    client->session = grpc_session_new(&client_events, client);
+    if (!client->session)
         return open_failed(client, endpoint, GRPC_RESOURCE_EXHAUSTED, "out of memory", status);
     bool wrote = false;
     if (!client_run(client, &client->settings_received, deadline, &wrote))

@@ -19,9 +19,9 @@
 #include "lashctl/clock.h"
 #include "lashctl/grpc_client.h"
 #include "lashctl/grpc_header.h"
+#include "lashctl/grpc_session.h"
 #include "lashctl/grpc_socket.h"
 
-#define LOAD_WINDOW_BYTES (16 << 20)
 #define LOAD_READ_BYTES (256 << 10)
 #define LOAD_SEND_BYTES (256 << 10) /* gathered before they are sent */
 
@@ -339,25 +339,8 @@ bool grpc_load_run(struct grpc_load *load, const struct grpc_work *work, const s
 
 /* ---- Connecting -------------------------------------------------------------------------------------- */
 
-static bool connection_session(struct load_connection *connection) {
-    nghttp2_session_callbacks *callbacks = NULL;
-    if (nghttp2_session_callbacks_new(&callbacks) != 0)
-        return false;
-    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
-    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
-    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
-    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
-    int rc = nghttp2_session_client_new(&connection->session, callbacks, connection);
-    nghttp2_session_callbacks_del(callbacks);
-    if (rc != 0)
-        return false;
-    const nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, LOAD_WINDOW_BYTES},
-    };
-    return nghttp2_submit_settings(connection->session, NGHTTP2_FLAG_NONE, settings, 2) == 0 &&
-           nghttp2_session_set_local_window_size(connection->session, NGHTTP2_FLAG_NONE, 0, LOAD_WINDOW_BYTES) == 0;
-}
+static const struct grpc_session_events connection_events = {
+    .header = on_header, .data = on_data, .close = on_stream_close, .frame = on_frame};
 
 /* Returns NULL, or what is wrong. */
 static const char *connection_open(struct grpc_load *load, struct load_connection *connection, const char *endpoint) {
@@ -379,7 +362,8 @@ static const char *connection_open(struct grpc_load *load, struct load_connectio
     for (size_t i = 0; i < LOAD_HEADERS; i++)
         connection->headers[i] = grpc_header(pairs[i][0], pairs[i][1]);
     connection->out = mem_alloc(LOAD_SEND_BYTES);
-    if (!connection->out || !connection_session(connection))
+    connection->session = grpc_session_new(&connection_events, connection);
+    if (!connection->out || !connection->session)
         return "out of memory";
     struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = connection}};
     return epoll_ctl(load->epoll, EPOLL_CTL_ADD, connection->fd, &event) == 0 ? NULL : strerror(errno);
