@@ -163,16 +163,24 @@ struct lash_state_machine store_machine(struct store *store) {
 
 /* ---- Reading ------------------------------------------------------------------------------------ */
 
-static int store_read_view(struct store *store, const struct store_op *op, struct store_result *result) {
+/* Begin to read into `result`, which is empty. */
+static int store_look(struct store *store, struct store_result *result, struct view *view) {
     result->arena = arena_new();
     if (!result->arena)
         return LASH_NOMEM;
-    struct view view;
-    int rc = view_begin(&view, &store->db, false);
+    int rc = view_begin(view, &store->db, false);
     if (rc)
         return rc;
-    result->revision = view.state.revision;
-    result->compact_revision = view.state.compacted;
+    result->revision = view->state.revision;
+    result->compact_revision = view->state.compacted;
+    return LASH_OK;
+}
+
+static int store_read_view(struct store *store, const struct store_op *op, struct store_result *result) {
+    struct view view;
+    int rc = store_look(store, result, &view);
+    if (rc)
+        return rc;
     rc = execute_run(&view, op, result->arena, &result->error, &result->op);
     view_abort(&view);
     return rc;
@@ -194,15 +202,11 @@ void store_read(struct store *store, const struct store_op *op, struct store_res
 
 static int store_members_view(struct store *store, struct store_result *result, const struct store_member **members,
                               size_t *count) {
-    result->arena = arena_new();
-    if (!result->arena)
-        return LASH_NOMEM;
     struct view view;
-    int rc = view_begin(&view, &store->db, false);
+    int rc = store_look(store, result, &view);
     if (rc)
         return rc;
     rc = members_list(&view, result->arena, members, count);
-    result->revision = view.state.revision;
     view_abort(&view);
     return rc;
 }
