@@ -55,8 +55,8 @@ int executor_open(struct executor *executor, const char *name, void (*notify)(vo
 void executor_submit(struct executor *executor, struct job *job) {
     uv_mutex_lock(&executor->mutex);
     list_push(&executor->queued, &job->link);
-    uv_cond_signal(&executor->cond);
     uv_mutex_unlock(&executor->mutex);
+    uv_cond_signal(&executor->cond); /* once the lock is free: else its thread wakes up only to wait for it */
 }
 
 void executor_finish(struct executor *executor) {
