@@ -10,6 +10,9 @@
 #include "api/message.h"
 #include "base/assert.h"
 
+/* What a call takes besides its request and answer, with its stream, its arena and what was decoded: about this much. */
+enum { CALL_BYTES = 3072 };
+
 struct call *call_new(struct loop *loop, void (*finished)(struct call *call), void *owner) {
     struct call *call = mem_calloc(1, sizeof *call);
     if (!call)
@@ -24,6 +27,8 @@ struct call *call_new(struct loop *loop, void (*finished)(struct call *call), vo
     call->deadline_ms = UINT64_MAX;
     call->finished = finished;
     call->owner = owner;
+    call->held = CALL_BYTES;
+    loop_hold(loop, call->held);
     list_init(&call->in_completed);
     list_init(&call->in_loop);
     list_push(&loop->calls, &call->in_loop);

@@ -46,7 +46,8 @@ struct server_options {
     size_t client_url_count;
     size_t ops_max;           /* [128] operations in a list of a transaction */
     size_t request_bytes_max; /* [1.5 MiB] a larger command is refused */
-    size_t buffered_max;      /* [256 MiB] of requests and answers in memory; once there, requests are refused */
+    size_t
+        buffered_max; /* [256 MiB] of requests, with what each takes besides, and answers; once there, requests are refused */
     uint32_t connections_max; /* [8192] */
 };
 

@@ -210,6 +210,8 @@ void stream_headers_end(struct stream *stream) {
     } else if (stream->encoding[0]) {
         call_fail_text(stream->call, GRPC_UNIMPLEMENTED, "grpc: Decompressor is not installed for grpc-encoding \"%s\"",
                        stream->encoding);
+    } else if (loop_is_full(stream->connection->loop)) {
+        call_fail(stream->call, API_TOO_MANY_REQUESTS);
     } else {
         uint64_t allowed = stream->timeout_ms < HTTP2_REQUEST_MS ? stream->timeout_ms : HTTP2_REQUEST_MS;
         if (stream->timeout_ms != UINT64_MAX)

@@ -255,6 +255,34 @@ static void requests_beyond_the_memory_allowed_are_refused(void **state) {
     }
 }
 
+/* However few bytes a call has, it takes memory for as long as the node has it. */
+static void calls_beyond_the_memory_allowed_are_refused_however_small(void **state) {
+    struct fixture *fixture = *state;
+    struct answer *answers[40];
+    size_t size, refused;
+    uint8_t *frame = framed_put(1, &size);
+    double_hold(fixture->node, true);
+    for (size_t i = 0; i < 40; i++)
+        answers[i] = peer_ask(&fixture->peer, &(struct ask){.path = PUT, .body = frame, .size = size});
+    do {
+        assert_true(peer_step(&fixture->peer));
+        refused = 0;
+        for (size_t i = 0; i < 40; i++)
+            refused += answers[i]->closed;
+    } while (refused < 16);
+    double_hold(fixture->node, false);
+    refused = 0;
+    for (size_t i = 0; i < 40; i++) {
+        peer_await(&fixture->peer, answers[i]);
+        assert_true(answers[i]->code == 0 || answers[i]->code == 8);
+        refused += answers[i]->code == 8;
+    }
+    assert_in_range(refused, 16, 30);
+    struct answer *answer = peer_call(&fixture->peer, &(struct ask){.path = PUT, .body = frame, .size = size});
+    assert_int_equal(answer->code, 0);
+    free(frame);
+}
+
 /* A client that asks for much and takes nothing stops others only until it goes. */
 static void answers_that_nobody_takes_stop_further_reads(void **state) {
     struct fixture *fixture = *state;
@@ -468,6 +496,8 @@ int main(void) {
         SCENARIO(a_large_answer_comes_whole_through_small_windows),
         SCENARIO(many_calls_at_once_are_all_answered),
         cmocka_unit_test_setup_teardown(requests_beyond_the_memory_allowed_are_refused, setup_small_buffer,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(calls_beyond_the_memory_allowed_are_refused_however_small, setup_small_buffer,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(answers_that_nobody_takes_stop_further_reads, setup_small_buffer,
                                         fixture_teardown),
