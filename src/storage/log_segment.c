@@ -132,6 +132,12 @@ int log_sync_dir(struct log *log, const char *path) {
     return result < 0 ? sync_failed(log, "directory", result) : LASH_OK;
 }
 
+/* Whether a directory that gave this error cannot have been made by us: it may not be read, or lies on a file system
+ * that cannot be written to. */
+static bool is_anothers(int result) {
+    return result == -EACCES || result == -EINVAL || result == -EROFS;
+}
+
 int log_sync_parents(struct log *log) {
     char *path = log_parent(log->dir);
     int rc = path ? log_sync_dir(log, path) : LASH_NOMEM;
@@ -142,7 +148,7 @@ int log_sync_parents(struct log *log) {
         int result = path ? log->vfs->sync_dir(log->vfs->context, path) : -ENOMEM;
         if (result < 0 && log_error_of(result) == LASH_NOMEM)
             rc = LASH_NOMEM;
-        else if (result < 0 && result != -EACCES)
+        else if (result < 0 && !is_anothers(result))
             rc = sync_failed(log, "directory", result);
     }
     mem_free(path);

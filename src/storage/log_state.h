@@ -108,7 +108,8 @@ int log_sync_file(struct log *log, int file);
 int log_sync_dir(struct log *log, const char *path);
 
 /* Make the log's directory durable in the one above, that one in the next, and so on: whichever of them a process that
- * was killed may have made. One far above that may not be read was not made by us. Errors: as log_sync_dir. */
+ * was killed may have made. One far above that may not be read, or cannot be synced by its nature, was not made by us.
+ * Errors: as log_sync_dir. */
 int log_sync_parents(struct log *log);
 
 /* The segment that is written to. */

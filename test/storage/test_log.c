@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -671,6 +672,25 @@ static void the_same_on_the_operating_systems_files(void **state) {
     assert_int_equal(system(command), 0);
 }
 
+/* Such as those of /proc, or of a read-only image at the root. */
+static void a_directory_far_above_that_cannot_be_synced_is_no_obstacle(void **state) {
+    (void)state;
+    char dir[] = "/tmp/lash-test-log-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(vfs_posix()->sync_dir(vfs_posix()->context, "/proc/self"), -EINVAL);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/root%s/log", dir);
+    struct log_options options = kit_options(vfs_posix(), path);
+    struct log *log;
+    struct log_recovered recovered;
+    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
+    log_recovered_free(&recovered);
+    log_close(log);
+    char command[96];
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void) {
 #define SCENARIO(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -703,6 +723,7 @@ int main(void) {
         SCENARIO(the_dump_shows_every_record),
         SCENARIO(the_dump_names_what_is_damaged),
         SCENARIO(the_same_on_the_operating_systems_files),
+        SCENARIO(a_directory_far_above_that_cannot_be_synced_is_no_obstacle),
     };
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);
 }
