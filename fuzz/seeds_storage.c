@@ -29,7 +29,7 @@ static struct buf *frame_of(lash_index first, uint32_t count, lash_term term) {
 static void seed_frames(void) {
     static const uint8_t fixed = 0, body_as_it_is = 2;
     for (uint32_t count = 1; count <= 4; count++) {
-        struct buf *frame = frame_of(count * 7, count, count);
+        struct buf *frame = frame_of((lash_index)count * 7, count, count);
         seed_write_behind("frame", &fixed, 1, frame->data, frame->size);
         frame->data[56] ^= 1; /* of the body's checksum */
         seed_write_behind("frame", &body_as_it_is, 1, frame->data, frame->size);

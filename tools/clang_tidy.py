@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs clang-tidy over every C file that a build directory of clang's compiles, on all cores.
 
-usage: clang_tidy.py BUILD_DIRECTORY [FILE...]   (no files: all of src/, test/ and examples/)
+usage: clang_tidy.py BUILD_DIRECTORY [FILE...]   (no files: all of src/, test/, examples/ and fuzz/)
 """
 import concurrent.futures
 import json
@@ -13,7 +13,7 @@ import sys
 
 import tree
 
-OURS = ("src/", "test/", "examples/")
+OURS = ("src/", "test/", "examples/", "fuzz/")
 # Nodes that the analyzer visits of one function: fewer than its default, so that a few functions do not take half of the time.
 ANALYZER_NODES_MAX = 50000
 
