@@ -30,8 +30,9 @@ struct world {
     lash_index applied;
     lash_term applied_term;
     size_t open; /* requests */
-    lash_term term;
-    lash_index commit; /* of this incarnation */
+    lash_term recovered_term;
+    lash_term term; /* of this incarnation, as `commit` */
+    lash_index commit;
     bool halted;
 };
 
@@ -98,6 +99,7 @@ static void check_status(struct world *world) {
     LASH_ASSERT(raft->term >= world->term && raft->commit >= world->commit);
     LASH_ASSERT(raft->commit <= raft->last_index && world->applied <= raft->commit);
     LASH_ASSERT(raft->last_term <= raft->term);
+    world->term = raft->term;
     world->commit = raft->commit;
 }
 
@@ -112,8 +114,9 @@ static void start(struct world *world) {
         .vfs = memfs_vfs(world->fs), .dir = "log", .segment_bytes = 4096, .cluster_id = 1, .node_id = SELF};
     struct log_recovered recovered;
     LASH_ASSERT(log_open(&log_options, &world->log, &recovered) == LASH_OK);
-    LASH_ASSERT(recovered.torn_bytes == 0 && recovered.term >= world->term && recovered.last_index >= world->applied);
-    world->term = recovered.term;
+    LASH_ASSERT(recovered.torn_bytes == 0 && recovered.term >= world->recovered_term);
+    LASH_ASSERT(recovered.last_index >= world->applied);
+    world->recovered_term = world->term = recovered.term;
     world->commit = 0;
     struct replica_options options = {.id = SELF,
                                       .cluster_id = 1,
