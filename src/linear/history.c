@@ -11,13 +11,11 @@
 
 #include "base/assert.h"
 #include "base/buf.h"
+#include "linear/lines.h"
 
-#define LINE_BYTES_MAX (1u << 20)
 #define OPS_MAX UINT32_MAX
 
 /* ---- One line ------------------------------------------------------------------------------------- */
-
-static const char out_of_memory[] = "out of memory";
 
 static bool get_number(struct json_object *object, const char *name, bool required, uint64_t *number) {
     struct json_object *value = NULL;
@@ -49,10 +47,11 @@ static const char *get_value(struct history *history, struct json_object *object
     *number = HISTORY_ABSENT;
     if (value == NULL)
         return NULL;
-    if (!json_object_is_type(value, json_type_string))
+    const char *text = lines_string(value);
+    if (!text)
         return complaint;
     /* Values are numbered from 1; the absent one has the text that no line can spell. */
-    return texts_number(&history->values, json_object_get_string(value), number) ? NULL : out_of_memory;
+    return texts_number(&history->values, text, number) ? NULL : lines_out_of_memory;
 }
 
 static const char *parse_op(struct history *history, struct json_object *object, struct history_op *op) {
@@ -60,14 +59,15 @@ static const char *parse_op(struct history *history, struct json_object *object,
     static const char *const outcomes[] = {"ok", "fail", "unknown"};
     uint64_t client = 0, revision = 0;
     int kind = 0, outcome = 0;
-    struct json_object *key = NULL, *swapped = NULL;
+    struct json_object *value = NULL, *swapped = NULL;
     if (!get_number(object, "client", true, &client) || client > UINT32_MAX)
         return "\"client\" is not a number";
     if (!get_choice(object, "op", kinds, 3, &kind))
         return "\"op\" is not put, get or cas";
     if (!get_choice(object, "outcome", outcomes, 3, &outcome))
         return "\"outcome\" is not ok, fail or unknown";
-    if (!json_object_object_get_ex(object, "key", &key) || !json_object_is_type(key, json_type_string))
+    const char *key = json_object_object_get_ex(object, "key", &value) ? lines_string(value) : NULL;
+    if (!key)
         return "\"key\" is not a string";
     if (!get_number(object, "start_ns", true, &op->start) || !get_number(object, "end_ns", true, &op->end) ||
         op->start > op->end)
@@ -90,8 +90,8 @@ static const char *parse_op(struct history *history, struct json_object *object,
         wrong = get_value(history, object, "expected", "\"expected\" is missing or not a string", &op->expected);
     if (!wrong && !reads && op->value == HISTORY_ABSENT)
         wrong = "a write has no value";
-    if (!wrong && !texts_number(&history->keys, json_object_get_string(key), &op->key))
-        wrong = out_of_memory;
+    if (!wrong && !texts_number(&history->keys, key, &op->key))
+        wrong = lines_out_of_memory;
     return wrong;
 }
 
@@ -124,25 +124,31 @@ static bool is_store_op(struct json_object *object) {
     return get_choice(object, "op", kinds, 3, &kind);
 }
 
+static bool has_failed(struct json_object *object) {
+    static const char *const outcomes[] = {"fail"};
+    int outcome = 0;
+    return get_choice(object, "outcome", outcomes, 1, &outcome);
+}
+
 /* Returns what is wrong with the line, or NULL. */
-static const char *read_line(struct history *history, const char *text, uint32_t line) {
+static const char *read_line(void *context, const char *text, uint32_t line) {
+    struct history *history = context;
     if (history->count == OPS_MAX)
         return "there are too many operations";
-    struct json_object *object = json_tokener_parse(text);
-    if (!object || !json_object_is_type(object, json_type_object)) {
-        (void)json_object_put(object);
+    struct json_object *object = lines_object(text);
+    if (!object)
         return "it is not a JSON object";
-    }
     if (is_store_op(object)) {
+        bool noted = has_failed(object) || foreign_note(&history->foreign, object, line);
         (void)json_object_put(object);
         history->left_out++;
-        return NULL;
+        return noted ? NULL : lines_out_of_memory;
     }
     struct history_op op = {.line = line};
     const char *wrong = parse_op(history, object, &op);
     (void)json_object_put(object);
     if (!wrong && !history_add(history, &op))
-        wrong = out_of_memory;
+        wrong = lines_out_of_memory;
     return wrong;
 }
 
@@ -152,35 +158,41 @@ static bool history_init(struct history *history) {
     return texts_number(&history->values, "\x01", &absent) && absent == HISTORY_ABSENT;
 }
 
-bool history_read(FILE *file, struct history *history, char *problem, size_t room) {
-    const char *wrong = NULL;
-    uint32_t line = 0;
-    char *text = mem_alloc(LINE_BYTES_MAX);
-    if (!history_init(history) || !text)
-        wrong = out_of_memory;
-    while (!wrong && fgets(text, LINE_BYTES_MAX, file)) {
-        line++;
-        if (!strchr(text, '\n'))
-            wrong = "the line is cut off, or too long";
-        else if (text[strspn(text, " \t\r\n")] != '\0')
-            wrong = read_line(history, text, line);
+/* Whether a line that is left out, *line, may have written a key that is read. The operations are sorted. */
+static bool reads_foreign(const struct history *history, uint32_t *line) {
+    uint32_t found = 0;
+    const struct history_op *last = NULL; /* that was looked at: all others of its key go with it */
+    for (size_t at = 0; at < history->count && !found; at++) {
+        const struct history_op *op = &history->ops[at];
+        if (op->kind == HISTORY_PUT || (last && last->key == op->key))
+            continue;
+        found = foreign_line(&history->foreign, history->keys.list[op->key]);
+        last = op;
     }
-    if (!wrong && ferror(file))
-        wrong = "it cannot be read";
-    mem_free(text);
+    if (found)
+        *line = found;
+    return found != 0;
+}
+
+bool history_read(FILE *file, struct history *history, char *problem, size_t room) {
+    uint32_t line = 0;
+    const char *wrong = history_init(history) ? lines_read(file, read_line, history, &line) : lines_out_of_memory;
+    if (!wrong && history->count > 0)
+        qsort(history->ops, history->count, sizeof *history->ops, op_order);
+    if (!wrong && reads_foreign(history, &line))
+        wrong = "it may write a key that is read as a register, which only --model=store can judge";
     if (wrong) {
         (void)snprintf(problem, room, "line %" PRIu32 ": %s", line, wrong);
         history_free(history);
         return false;
     }
-    if (history->count > 0)
-        qsort(history->ops, history->count, sizeof *history->ops, op_order);
     return true;
 }
 
 void history_free(struct history *history) {
     texts_free(&history->keys);
     texts_free(&history->values);
+    foreign_free(&history->foreign);
     mem_free(history->ops);
     *history = (struct history){.ops = NULL};
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "linear/foreign.h"
 #include "linear/texts.h"
 
 enum history_kind { HISTORY_PUT, HISTORY_GET, HISTORY_CAS };
@@ -41,7 +42,8 @@ struct history_op {
 struct history {
     struct history_op *ops; /* sorted by key, then start, then line */
     size_t count;
-    size_t left_out; /* lines of operations that only the store's model knows: delete, range and txn */
+    size_t left_out;        /* lines of operations that only the store's model knows: delete, range and txn */
+    struct foreign foreign; /* what they may have written: no key of a get or cas */
     struct texts keys;
     struct texts values; /* the first stands for absence */
 };

@@ -12,8 +12,8 @@
 
 #include "base/assert.h"
 #include "base/buf.h"
+#include "linear/lines.h"
 
-#define LINE_BYTES_MAX (1u << 20)
 #define DEPTH_MAX 16
 
 /* Memory that lives as long as the history. */
@@ -27,8 +27,6 @@ struct parser {
     const char *wrong; /* the first thing that is; nothing more is read then */
 };
 
-static const char out_of_memory[] = "out of memory";
-
 static void fail(struct parser *parser, const char *wrong) {
     if (!parser->wrong)
         parser->wrong = wrong;
@@ -37,7 +35,7 @@ static void fail(struct parser *parser, const char *wrong) {
 static void *room_for(struct parser *parser, size_t count, size_t size) {
     struct revision_block *block = mem_calloc(1, sizeof *block + count * size);
     if (!block) {
-        fail(parser, out_of_memory);
+        fail(parser, lines_out_of_memory);
         return NULL;
     }
     block->next = parser->history->blocks;
@@ -72,10 +70,11 @@ static uint64_t time_of(struct parser *parser, struct json_object *object, const
 
 static uint32_t text(struct parser *parser, struct texts *texts, struct json_object *value) {
     uint32_t result = 0;
-    if (!value || !json_object_is_type(value, json_type_string))
+    const char *string = lines_string(value);
+    if (!string)
         fail(parser, "a key or value is missing or not a string");
-    else if (!texts_number(texts, json_object_get_string(value), &result))
-        fail(parser, out_of_memory);
+    else if (!texts_number(texts, string, &result))
+        fail(parser, lines_out_of_memory);
     return result;
 }
 
@@ -114,9 +113,9 @@ static struct revision_range range(struct parser *parser, struct json_object *ob
     if (!end || (json_object_is_type(end, json_type_string) && json_object_get_string_len(end) == 0))
         return keys;
     keys.single = false;
-    keys.end = text(parser, &parser->history->keys, end);
-    if (!parser->wrong && json_object_get_string_len(end) == 1 && json_object_get_string(end)[0] == '\0')
-        keys.end = UINT32_MAX; /* all from the first on */
+    bool all = json_object_is_type(end, json_type_string) && json_object_get_string_len(end) == 1 &&
+               json_object_get_string(end)[0] == '\0';
+    keys.end = all ? UINT32_MAX : text(parser, &parser->history->keys, end); /* all: from the first on */
     return keys;
 }
 
@@ -339,18 +338,17 @@ static bool add_op(struct revision_history *history, const struct revision_op *o
     return true;
 }
 
-static const char *read_line(struct revision_history *history, const char *line_text, uint32_t line) {
+static const char *read_line(void *context, const char *line_text, uint32_t line) {
+    struct revision_history *history = context;
     struct parser parser = {.history = history};
-    struct json_object *object = json_tokener_parse(line_text);
-    if (!object || !json_object_is_type(object, json_type_object)) {
-        (void)json_object_put(object);
+    struct json_object *object = lines_object(line_text);
+    if (!object)
         return "it is not a JSON object";
-    }
     struct revision_op op = {.line = line};
     parse_op(&parser, object, &op);
     (void)json_object_put(object);
     if (!parser.wrong && !add_op(history, &op))
-        fail(&parser, out_of_memory);
+        fail(&parser, lines_out_of_memory);
     return parser.wrong;
 }
 
@@ -409,20 +407,9 @@ static int op_order(const void *left, const void *right) {
 bool revision_history_read(FILE *file, struct revision_history *history, char *problem, size_t room) {
     *history = (struct revision_history){.ops = NULL};
     uint32_t line = 0;
-    char *line_text = mem_alloc(LINE_BYTES_MAX);
-    const char *wrong = line_text ? NULL : out_of_memory;
-    while (!wrong && fgets(line_text, LINE_BYTES_MAX, file)) {
-        line++;
-        if (!strchr(line_text, '\n'))
-            wrong = "the line is cut off, or too long";
-        else if (line_text[strspn(line_text, " \t\r\n")] != '\0')
-            wrong = read_line(history, line_text, line);
-    }
-    if (!wrong && ferror(file))
-        wrong = "it cannot be read";
-    mem_free(line_text);
+    const char *wrong = lines_read(file, read_line, history, &line);
     if (!wrong && !rank_keys(history))
-        wrong = out_of_memory;
+        wrong = lines_out_of_memory;
     if (wrong) {
         (void)snprintf(problem, room, "line %" PRIu32 ": %s", line, wrong);
         revision_history_free(history);

@@ -60,6 +60,16 @@ class ExitCodes(unittest.TestCase):
         self.assertEqual(judge("{}\n").returncode, 3)
         self.assertIn("line 2", judge(GOOD.splitlines()[0] + "\ngarbage\n").stderr)
 
+    def test_a_line_is_one_operation_and_no_text_is_cut_short(self):
+        one, two = GOOD.splitlines()
+        for model in "register", "store":
+            for text in (f"{one}{two}\n", f"{one} x\n", line(1, "put", 0, 1, value="a\0b"), line(1, "put", 0, 1, "ok", "k\0", value="a")):
+                with self.subTest(text):
+                    result = judge(text, "--model", model)
+                    self.assertEqual((result.returncode, result.stdout), (3, ""))
+                    self.assertIn("line 1: ", result.stderr)
+            self.assertEqual(judge(f"{one} \t\r\n\n", "--model", model).returncode, 0)
+
 
 class Store(unittest.TestCase):
     """Histories of the whole store, written by hand: each bad one breaks one rule."""
@@ -113,6 +123,17 @@ class Store(unittest.TestCase):
         result = judge(text)
         self.assertEqual(result.returncode, 0)
         self.assertIn("1 operations that only --model=store knows are left out\n", result.stdout)
+
+    def test_the_registers_do_not_judge_keys_that_it_writes(self):
+        writes = [{"op": "delete", "key": "k"}, {"op": "delete", "key": "a", "range_end": "l"}, {"op": "delete", "key": "a", "range_end": "\0"},
+                  {"op": "txn", "success": [], "failure": [{"op": "txn", "success": [{"op": "put", "key": "k", "value": "x"}]}]}]
+        others = [{"op": "delete", "key": "a", "range_end": "k"}, {"op": "delete", "key": "l", "range_end": "\0"}, {"op": "range", "key": "k"},
+                  {"op": "delete", "key": "k", "outcome": "fail"}]
+        for request, code in [(request, 3) for request in writes] + [(request, 0) for request in others]:
+            with self.subTest(request):
+                result = judge(GOOD + json.dumps({"outcome": "unknown", "client": 3, "start_ns": 1, "end_ns": 2, **request}) + "\n")
+                self.assertEqual(result.returncode, code, result.stderr)
+                self.assertEqual("line 3: " in result.stderr, code == 3)
 
     def test_three_for_what_cannot_be_read(self):
         whole = json.loads(line(1, "txn", 0, 1, compare=[], success=[], failure=[], succeeded=True, answers=[]))
