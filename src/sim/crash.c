@@ -98,8 +98,12 @@ static void violation(const struct crash *crash, const char *when, int rc, const
     printf(", %s: %s; allowed were states %zu to %zu%s%s\n", when,
            rc == LASH_UNKNOWN ? "what was recovered must not be" : lash_strerror(rc), range->low, range->high,
            *last_error ? "; the log said: " : "", last_error);
-    printf("  again: lash-sim crash --seed %" PRIu64 " --script %" PRIu64 " %s %" PRIu64 "\n", crash->options->seed,
-           crash->number, crash->fault ? "--fault-at" : "--at", crash->fault ? crash->fault_at : crash->operation);
+    /* Which outcomes a sample takes depends on all of the limits. */
+    printf("  again: lash-sim crash --seed %" PRIu64 " --script %" PRIu64 " %s %" PRIu64 " --limit %" PRIu64
+           " --nested %" PRIu64 " --nested-every %" PRIu64 "\n",
+           crash->options->seed, crash->number, crash->fault ? "--fault-at" : "--at",
+           crash->fault ? crash->fault_at : crash->operation, crash->options->limit, crash->options->nested_limit,
+           crash->options->nested_every);
 }
 
 /* ---- One process ---------------------------------------------------------------------------------- */
