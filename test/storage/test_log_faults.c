@@ -27,6 +27,41 @@ static void swallow(void *context, enum lash_log_level level, const char *line) 
     (void)line;
 }
 
+/* Open a log, which must have entries up to `last`. */
+static struct log *open_log(struct memfs *fs, const char *dir, lash_index last) {
+    struct log_options options = kit_options(memfs_vfs(fs), dir);
+    struct log *log;
+    struct log_recovered recovered;
+    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
+    assert_int_equal(recovered.last_index, last);
+    log_recovered_free(&recovered);
+    return log;
+}
+
+static void expect_last(struct memfs *fs, lash_index last) {
+    log_close(open_log(fs, "d", last));
+}
+
+static void append_one(struct log *log, lash_index index) {
+    assert_int_equal(kit_append(log, index, 1, 1, 0, 16), LASH_OK);
+}
+
+/* A new log with one durable entry. */
+static struct log *begin_log(struct memfs *fs) {
+    lash_set_log(swallow, NULL, LASH_LOG_ERROR);
+    struct log *log = open_log(fs, "d", 0);
+    append_one(log, 1);
+    assert_int_equal(log_sync(log), LASH_OK);
+    return log;
+}
+
+/* The machine loses its power. */
+static void power_off(struct memfs *fs, struct log *log, enum memfs_survival survival) {
+    memfs_fail(fs, 1, MEMFS_POWER_OFF);
+    log_close(log);
+    memfs_power_on(fs, survival, 1);
+}
+
 /* How many allocations the course makes. */
 static uint64_t count_allocations(const struct course *course) {
     const uint64_t many = 1000000;
@@ -74,12 +109,10 @@ static void a_full_disk_ends_by_itself(void **state) {
     (void)state;
     lash_set_log(swallow, NULL, LASH_LOG_ERROR);
     struct memfs *fs = memfs_new();
+    struct log *log = open_log(fs, "d", 0);
     struct log_options options = kit_options(memfs_vfs(fs), "d");
-    struct log *log;
     struct log_recovered recovered;
     struct kit_state expected = {.first = 1};
-    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
-    log_recovered_free(&recovered);
     for (lash_index i = 1; i <= 20; i++) {
         if (i % 5 == 0) {
             memfs_fill(fs, true);
@@ -101,48 +134,35 @@ static void a_full_disk_ends_by_itself(void **state) {
     memfs_free(fs);
 }
 
-/* The page cache may show what a failed sync has not brought to the disk; believing it would be a lie. */
-static void a_failed_sync_is_not_forgotten_over_a_restart(void **state) {
-    (void)state;
-    lash_set_log(swallow, NULL, LASH_LOG_ERROR);
-    struct memfs *fs = memfs_new();
-    struct log_options options = kit_options(memfs_vfs(fs), "d");
-    struct log *log;
-    struct log_recovered recovered;
-    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
-    assert_int_equal(kit_append(log, 1, 1, 1, 0, 16), LASH_OK);
-    assert_int_equal(log_sync(log), LASH_OK);
-    assert_int_equal(kit_append(log, 2, 1, 1, 0, 16), LASH_OK);
+/* A log that ended with a failed sync of a second entry, which the page cache goes on showing. */
+static void fail_a_sync(struct memfs *fs) {
+    struct log *log = begin_log(fs);
+    append_one(log, 2);
     memfs_fail(fs, 1, MEMFS_EIO);
     assert_int_equal(log_sync(log), LASH_IO);
     log_close(log);
     memfs_kill(fs);
-    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
-    assert_int_equal(recovered.last_index, 1);
-    log_recovered_free(&recovered);
-    log_close(log);
+}
+
+/* The page cache may show what a failed sync has not brought to the disk; believing it would be a lie. */
+static void a_failed_sync_is_not_forgotten_over_a_restart(void **state) {
+    (void)state;
+    struct memfs *fs = memfs_new();
+    fail_a_sync(fs);
+    expect_last(fs, 1);
     memfs_free(fs);
 }
 
 /* The same when the restart meets with trouble of its own: what it then takes for durable has to be. */
 static void nor_when_any_operation_of_the_restart_fails(void **state) {
     (void)state;
-    lash_set_log(swallow, NULL, LASH_LOG_ERROR);
     int opened = 0;
     for (uint64_t n = 1; n <= 30; n++) {
         struct memfs *fs = memfs_new();
         struct log_options options = kit_options(memfs_vfs(fs), "d");
         struct log *log;
         struct log_recovered recovered;
-        assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
-        log_recovered_free(&recovered);
-        assert_int_equal(kit_append(log, 1, 1, 1, 0, 16), LASH_OK);
-        assert_int_equal(log_sync(log), LASH_OK);
-        assert_int_equal(kit_append(log, 2, 1, 1, 0, 16), LASH_OK);
-        memfs_fail(fs, 1, MEMFS_EIO);
-        assert_int_equal(log_sync(log), LASH_IO);
-        log_close(log);
-        memfs_kill(fs);
+        fail_a_sync(fs);
         memfs_fail(fs, n, MEMFS_EIO);
         if (log_open(&options, &log, &recovered) == LASH_OK) {
             assert_int_equal(recovered.last_index, 1);
@@ -158,14 +178,7 @@ static void nor_when_any_operation_of_the_restart_fails(void **state) {
 /* A log with one durable entry, and an append behind it that failed though all of it got to the file: two records, of
  * which the second begins on a sector of its own. */
 static struct log *fail_an_append(struct memfs *fs) {
-    lash_set_log(swallow, NULL, LASH_LOG_ERROR);
-    struct log_options options = kit_options(memfs_vfs(fs), "d");
-    struct log *log;
-    struct log_recovered recovered;
-    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
-    log_recovered_free(&recovered);
-    assert_int_equal(kit_append(log, 1, 1, 1, 0, 16), LASH_OK);
-    assert_int_equal(log_sync(log), LASH_OK);
+    struct log *log = begin_log(fs);
     size_t one_sector = RECORD_SECTOR - RECORD_HEADER_SIZE - FRAME_HEADER_SIZE - FRAME_ENTRY_SIZE;
     struct log_item items[2] = {{.frame = kit_frame(2, 1, 1, 0, one_sector), .first = 2},
                                 {.frame = kit_frame(3, 1, 1, 0, 16), .first = 3}};
@@ -174,16 +187,6 @@ static struct log *fail_an_append(struct memfs *fs) {
     buf_unref(items[0].frame);
     buf_unref(items[1].frame);
     return log;
-}
-
-static void expect_last(struct memfs *fs, lash_index last) {
-    struct log_options options = kit_options(memfs_vfs(fs), "d");
-    struct log *log;
-    struct log_recovered recovered;
-    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
-    assert_int_equal(recovered.last_index, last);
-    log_recovered_free(&recovered);
-    log_close(log);
 }
 
 static void a_failed_append_is_not_there_after_reopening(void **state) {
@@ -201,9 +204,7 @@ static void what_a_failed_append_left_behind_does_not_follow_the_next(void **sta
     struct log *log = fail_an_append(fs);
     assert_int_equal(kit_append(log, 2, 1, 1, 7, 16), LASH_OK);
     assert_int_equal(log_sync(log), LASH_OK);
-    memfs_fail(fs, 1, MEMFS_POWER_OFF);
-    log_close(log);
-    memfs_power_on(fs, MEMFS_NONE, 1);
+    power_off(fs, log, MEMFS_NONE);
     expect_last(fs, 2);
     memfs_free(fs);
 }
@@ -212,20 +213,13 @@ static void what_a_failed_append_left_behind_does_not_follow_the_next(void **sta
  * followed it must not follow it again. */
 static void what_was_cut_off_does_not_come_back_with_the_same_append(void **state) {
     (void)state;
-    lash_set_log(swallow, NULL, LASH_LOG_ERROR);
     struct memfs *fs = memfs_new();
     struct log_options options = kit_options(memfs_vfs(fs), "d");
-    struct log *log;
+    struct log *log = begin_log(fs);
     struct log_recovered recovered;
-    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
-    log_recovered_free(&recovered);
-    assert_int_equal(kit_append(log, 1, 1, 1, 0, 16), LASH_OK);
-    assert_int_equal(log_sync(log), LASH_OK);
-    assert_int_equal(kit_append(log, 2, 1, 1, 0, 16), LASH_OK);
-    assert_int_equal(kit_append(log, 3, 1, 1, 0, 16), LASH_OK);
-    memfs_fail(fs, 1, MEMFS_POWER_OFF);
-    log_close(log);
-    memfs_power_on(fs, MEMFS_ALL, 1);
+    append_one(log, 2);
+    append_one(log, 3);
+    power_off(fs, log, MEMFS_ALL);
     uint64_t size;
     memset(memfs_bytes(fs, "d/log-0000000000000001", &size) + (size_t)2 * RECORD_SECTOR, 0, RECORD_SECTOR);
     memfs_settle(fs, "d/log-0000000000000001");
@@ -233,11 +227,9 @@ static void what_was_cut_off_does_not_come_back_with_the_same_append(void **stat
     assert_int_equal(recovered.last_index, 1);
     assert_int_equal(recovered.torn_bytes, 2 * RECORD_SECTOR);
     log_recovered_free(&recovered);
-    assert_int_equal(kit_append(log, 2, 1, 1, 0, 16), LASH_OK);
+    append_one(log, 2);
     assert_int_equal(log_sync(log), LASH_OK);
-    memfs_fail(fs, 1, MEMFS_POWER_OFF);
-    log_close(log);
-    memfs_power_on(fs, MEMFS_NONE, 1);
+    power_off(fs, log, MEMFS_NONE);
     expect_last(fs, 2);
     memfs_free(fs);
 }
@@ -245,13 +237,9 @@ static void what_was_cut_off_does_not_come_back_with_the_same_append(void **stat
 /* When the failed append cannot be undone either, nobody may rely on this log any more. */
 static void an_append_that_cannot_be_undone_is_the_end(void **state) {
     (void)state;
-    struct memfs *fs = memfs_new();
-    struct log_options options = kit_options(memfs_vfs(fs), "d");
-    struct log *log;
-    struct log_recovered recovered;
     lash_set_log(swallow, NULL, LASH_LOG_ERROR);
-    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
-    log_recovered_free(&recovered);
+    struct memfs *fs = memfs_new();
+    struct log *log = open_log(fs, "d", 0);
     memfs_fail_for(fs, 1, 2, MEMFS_EIO);
     assert_int_equal(kit_append(log, 1, 1, 1, 0, 16), LASH_IO);
     assert_int_equal(kit_append(log, 1, 1, 1, 0, 16), LASH_IO);
@@ -278,17 +266,11 @@ static void directories_of_a_killed_process_are_made_durable(void **state) {
             log_recovered_free(&recovered);
         log_close(log);
         memfs_kill(fs);
-        assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
-        log_recovered_free(&recovered);
-        assert_int_equal(kit_append(log, 1, 1, 1, 0, 16), LASH_OK);
+        log = open_log(fs, "a/b/d", 0);
+        append_one(log, 1);
         assert_int_equal(log_sync(log), LASH_OK);
-        memfs_fail(fs, 1, MEMFS_POWER_OFF);
-        log_close(log);
-        memfs_power_on(fs, MEMFS_NONE, 1);
-        assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
-        assert_int_equal(recovered.last_index, 1);
-        log_recovered_free(&recovered);
-        log_close(log);
+        power_off(fs, log, MEMFS_NONE);
+        log_close(open_log(fs, "a/b/d", 1));
         memfs_free(fs);
     }
 }
