@@ -56,6 +56,7 @@ static const uint32_t chance_max[CHANCES] = {
 };
 
 #define ASIDE_MAX 32
+#define SEEDS_FOR_ALL 100 /* in so many everything happens */
 
 struct schedule {
     uint64_t seed;
@@ -413,5 +414,8 @@ int main(int argc, char **argv) {
            " transfers and %" PRIu64 " elections asked for, trace %016" PRIx64 "\n",
            from, from + seeds - 1, totals.steps, totals.committed, totals.leaders, totals.reads_ok, totals.reads_no,
            totals.grows, totals.transfers, totals.taken_over, totals.trace);
+    bool all = totals.committed > 0 && totals.leaders > seeds && totals.reads_ok > 0 && totals.reads_no > 0 &&
+               totals.grows > 0 && totals.transfers > 0 && totals.taken_over > 0;
+    ORACLE_CHECK(all || seeds < SEEDS_FOR_ALL, "test", "something that schedules are made for has never happened");
     return 0;
 }
