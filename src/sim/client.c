@@ -27,6 +27,13 @@ struct client_call {
 
 /* ---- The state machine --------------------------------------------------------------------------------- */
 
+/* Whether a command behind whose number there is no request of the store's is as client_submit makes it. */
+static bool machine_filled(const struct lash_command *command, uint64_t number) {
+    const uint8_t *data = (const uint8_t *)command->data + sizeof number;
+    size_t size = command->size - sizeof number;
+    return size == 0 || (data[0] == (number & 0xff) && memcmp(data, data + 1, size - 1) == 0);
+}
+
 static void machine_command(struct world_node *node, const struct lash_command *command, uint64_t digest) {
     struct world *world = node->world;
     uint64_t number = 0;
@@ -35,6 +42,9 @@ static void machine_command(struct world_node *node, const struct lash_command *
     memcpy(&number, command->data, sizeof number);
     if (number == 0 || number > world->command_count)
         world_fail(world, "L2", "n%u applies a command that nobody proposed", (unsigned)node->id);
+    if (!node->store && !machine_filled(command, number))
+        world_fail(world, "L2", "n%u applies command %llu with bytes that nobody proposed", (unsigned)node->id,
+                   (unsigned long long)number);
     if (command->index <= node->machine.applied)
         world_fail(world, "L5", "n%u applies %llu again", (unsigned)node->id, (unsigned long long)command->index);
     struct world_command *known = &world->commands[number - 1];

@@ -130,6 +130,11 @@ static void a_machine_applies_again(struct world *world) {
     (void)machine_apply(&world->nodes[0], &command, 1, 1);
 }
 
+static void a_command_has_changed(struct world *world) {
+    struct lash_command command = {.index = 100, .data = "\1\0\0\0\0\0\0\0\1\1\2", .size = 11};
+    (void)machine_apply(&world->nodes[0], &command, 1, 100);
+}
+
 static void more_was_acknowledged_than_there_is(struct world *world) {
     world->acknowledged = 1000000;
     world_heal(world);
@@ -195,6 +200,7 @@ static void what_is_broken_behind_its_back_is_found(void **state) {
     expect("L4", a_command_is_applied_elsewhere);
     expect("L4", a_machine_differs);
     expect("L5", a_machine_applies_again);
+    expect("L2", a_command_has_changed);
     expect("D1", more_was_acknowledged_than_there_is);
     expect("P2", a_node_takes_no_part);
     expect("contract", a_replica_fails_for_no_reason);
