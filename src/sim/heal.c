@@ -8,7 +8,7 @@
 #include "sim/world_store.h"
 
 enum {
-    HEAL_ELECTIONS_MAX = 200,  /* election timeouts within which all must have come together */
+    HEAL_ELECTIONS_MAX = 50,   /* election timeouts for all to come together; a request may take 20 to end unsure */
     HEAL_LOOK_EVERY = 32,      /* events */
     HEAL_APART_ELECTIONS = 20, /* that two nodes are apart before others are asked for something */
 };
