@@ -180,7 +180,7 @@ static const char *http1_handle(struct connection *connection, size_t size) {
     http->call = call_new(connection->loop, http1_finished, connection);
     if (!http->call)
         return lash_strerror(LASH_NOMEM);
-    page.start(http->call);
+    page.start(http->call, page.flags);
     return NULL;
 }
 

@@ -11,19 +11,36 @@
 #define PAGES_TEXT "text/plain; charset=utf-8"
 #define PAGES_VERSION "{\"etcdserver\":\"" SERVER_VERSION "\",\"etcdcluster\":\"" SERVER_CLUSTER_VERSION "\"}"
 
-static void pages_health(struct call *call);
-static void pages_health_local(struct call *call);
+/* What a query asks for; the rest of it is ignored. */
+enum { PAGES_SERIALIZABLE = 1, PAGES_WITHOUT_NOSPACE = 2 };
+
+static void pages_health(struct call *call, unsigned flags);
 
 static const struct {
     const char *path;
     const char *body; /* NULL: `start` finds out */
-    void (*start)(struct call *call);
+    void (*start)(struct call *call, unsigned flags);
 } pages[] = {
     {"/version", PAGES_VERSION, NULL},
     {"/health", NULL, pages_health},
-    {"/health?serializable=true", NULL, pages_health_local},
-    {"/health?serializable=false", NULL, pages_health},
 };
+
+static unsigned pages_flags(const char *query, size_t size) {
+    static const struct {
+        const char *item;
+        unsigned flag;
+    } items[] = {{"serializable=true", PAGES_SERIALIZABLE}, {"exclude=NOSPACE", PAGES_WITHOUT_NOSPACE}};
+    unsigned flags = 0;
+    for (const char *end = query + size; query < end; query++) {
+        const char *next = memchr(query, '&', (size_t)(end - query));
+        size_t length = (size_t)((next ? next : end) - query);
+        for (size_t i = 0; i < sizeof items / sizeof *items; i++)
+            if (strlen(items[i].item) == length && memcmp(items[i].item, query, length) == 0)
+                flags |= items[i].flag;
+        query += length;
+    }
+    return flags;
+}
 
 static void pages_text(struct page *page, int status, const char *reason, const char *fields, const char *body) {
     *page = (struct page){
@@ -35,8 +52,10 @@ void pages_bad_request(struct page *page) {
 }
 
 bool pages_get(const char *method, size_t method_size, const char *target, size_t target_size, struct page *page) {
+    const char *query = memchr(target, '?', target_size);
+    size_t path_size = query ? (size_t)(query - target) : target_size;
     for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
-        if (strlen(pages[i].path) != target_size || memcmp(pages[i].path, target, target_size) != 0)
+        if (strlen(pages[i].path) != path_size || memcmp(pages[i].path, target, path_size) != 0)
             continue;
         if (method_size != 3 || memcmp(method, "GET", 3) != 0) {
             pages_text(page, 405, "Method Not Allowed", "Allow: GET\r\n", "Method Not Allowed\n");
@@ -45,6 +64,7 @@ bool pages_get(const char *method, size_t method_size, const char *target, size_
         pages_text(page, 200, "OK", "", pages[i].body ? pages[i].body : "");
         page->type = PAGES_JSON;
         page->start = pages[i].start;
+        page->flags = query ? pages_flags(query + 1, target_size - path_size - 1) : 0;
         return page->start == NULL;
     }
     pages_text(page, 404, "Not Found", "", "404 page not found\n");
@@ -66,16 +86,24 @@ static void pages_healthy(struct call *call, int error) {
         call_fail(call, API_NO_MEMORY);
 }
 
-static void pages_health_local(struct call *call) {
-    struct lash_status status;
-    bool there = call_status(call, &status);
-    pages_healthy(call, there ? status.error : LASH_CLOSED);
+/* Whether a disk is known to be full: a leader knows of everyone's, others of their own. */
+static bool pages_no_space(const struct lash_raft_status *raft) {
+    bool full = raft->full;
+    for (uint32_t i = 0; i < raft->progress_count; i++)
+        full |= raft->progress[i].full != 0;
+    return full;
 }
 
-/* Healthy is a member through which a linearizable read comes to an end. */
-static void pages_health(struct call *call) {
+/* Healthy is a member with room, through which a linearizable read comes to an end; or, for one that wants to hear of this
+ * member alone, one that takes part. */
+static void pages_health(struct call *call, unsigned flags) {
     struct lash_status status;
-    if (call_status(call, &status) && status.raft.leader == 0)
+    bool there = call_status(call, &status);
+    if (there && !(flags & PAGES_WITHOUT_NOSPACE) && pages_no_space(&status.raft))
+        call_fail_text(call, GRPC_UNAVAILABLE, "ALARM NOSPACE");
+    else if (flags & PAGES_SERIALIZABLE)
+        pages_healthy(call, there ? status.error : LASH_CLOSED);
+    else if (there && status.raft.leader == 0)
         call_fail_text(call, GRPC_UNAVAILABLE, "RAFT NO LEADER");
     else
         call_read(call, pages_healthy);

@@ -15,7 +15,8 @@ struct page {
     const char *fields; /* further header lines, each with its end */
     const char *body;
     size_t size;
-    void (*start)(struct call *call);
+    void (*start)(struct call *call, unsigned flags);
+    unsigned flags; /* for `start` */
 };
 
 /* The page for a request. False when it has to be waited for: then a call is to be started by `page->start`. */

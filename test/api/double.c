@@ -28,6 +28,8 @@ struct lash_node {
     struct lash_state_machine machine;
     lash_index index;
     lash_id leader;
+    bool full;
+    bool other_full;
     int error;
     int refuse;
     int fail;
@@ -143,6 +145,12 @@ int lash_node_status(lash_node *node, struct lash_status *status) {
     status->raft.role = node->leader == DOUBLE_ID ? LASH_LEADER : LASH_FOLLOWER;
     status->raft.term = DOUBLE_TERM;
     status->raft.commit = status->raft.applied = node->index;
+    status->raft.full = node->full;
+    if (status->raft.role == LASH_LEADER) {
+        status->raft.progress_count = 2;
+        status->raft.progress[0] = (struct lash_progress){.id = DOUBLE_ID, .full = node->full};
+        status->raft.progress[1] = (struct lash_progress){.id = DOUBLE_ID + 1, .full = node->other_full};
+    }
     status->error = node->error;
     pthread_mutex_unlock(&node->mutex);
     return 0;
@@ -159,6 +167,11 @@ int lash_node_status(lash_node *node, struct lash_status *status) {
 
 void double_set_leader(lash_node *node, lash_id leader) {
     DOUBLE_SET(node, leader, leader);
+}
+
+void double_set_full(lash_node *node, bool full, bool other_full) {
+    DOUBLE_SET(node, other_full, other_full);
+    DOUBLE_SET(node, full, full);
 }
 
 void double_set_error(lash_node *node, int error) {

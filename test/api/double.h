@@ -13,8 +13,10 @@ enum { DOUBLE_ID = 0x11, DOUBLE_TERM = 7 };
 
 lash_node *double_open(struct lash_state_machine machine, lash_index applied);
 
-/* What lash_node_status says: the leader (0: none), and the error that the node stopped with (0: none). */
+/* What lash_node_status says: the leader (0: none), whether this member's disk is full, or, of a leader, that of the one
+ * other member, and the error that the node stopped with (0: none). */
 void double_set_leader(lash_node *node, lash_id leader);
+void double_set_full(lash_node *node, bool full, bool other_full);
 void double_set_error(lash_node *node, int error);
 
 /* From now on requests are refused at once with `refuse`, or end with `fail`; 0: they succeed. */

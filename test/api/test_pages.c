@@ -35,6 +35,32 @@ static void health_fails_without_a_leader_and_says_why(void **state) {
     fixture_get(fixture->port, "/health?serializable=true", "HTTP/1.1 200 OK", HEALTHY);
 }
 
+static void a_full_disk_is_no_good_health_unless_that_is_left_out(void **state) {
+    static const char alarm[] = "{\"health\":\"false\",\"reason\":\"ALARM NOSPACE\"}\n";
+    static const char *const with[] = {"/health", "/health?serializable=true", "/health?exclude=CORRUPT", "/health?"};
+    static const char *const without[] = {"/health?exclude=NOSPACE", "/health?exclude=NOSPACE&serializable=true",
+                                          "/health?serializable=false&exclude=CORRUPT&exclude=NOSPACE"};
+    struct fixture *fixture = *state;
+    for (int other = 0; other < 2; other++) {
+        double_set_full(fixture->node, !other, other);
+        for (size_t i = 0; i < sizeof with / sizeof *with; i++)
+            fixture_get(fixture->port, with[i], "HTTP/1.1 503 Service Unavailable", alarm);
+        for (size_t i = 0; i < sizeof without / sizeof *without; i++)
+            fixture_get(fixture->port, without[i], "HTTP/1.1 200 OK", HEALTHY);
+    }
+    double_set_full(fixture->node, false, false);
+    fixture_get(fixture->port, "/health?exclude=NOSPACE", "HTTP/1.1 200 OK", HEALTHY);
+    fixture_get(fixture->port, "/health", "HTTP/1.1 200 OK", HEALTHY);
+}
+
+static void a_query_that_nobody_knows_is_ignored(void **state) {
+    struct fixture *fixture = *state;
+    fixture_get(fixture->port, "/health?a=b&serializable=true&", "HTTP/1.1 200 OK", HEALTHY);
+    fixture_get(fixture->port, "/version?pretty", "HTTP/1.1 200 OK",
+                "{\"etcdserver\":\"" SERVER_VERSION "\",\"etcdcluster\":\"3.5.0\"}");
+    fixture_get(fixture->port, "/healthy?serializable=true", "HTTP/1.1 404 Not Found", "404 page not found\n");
+}
+
 /* Several requests in one piece, one of which must wait for the node; the last one says good-bye. */
 static void requests_on_one_connection_are_answered_in_order(void **state) {
     static const char requests[] = "GET /version HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -138,6 +164,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         SCENARIO(the_pages_have_etcds_texts),
         SCENARIO(health_fails_without_a_leader_and_says_why),
+        SCENARIO(a_full_disk_is_no_good_health_unless_that_is_left_out),
+        SCENARIO(a_query_that_nobody_knows_is_ignored),
         SCENARIO(requests_on_one_connection_are_answered_in_order),
         SCENARIO(a_body_that_nobody_reads_ends_the_connection_after_the_answer),
         SCENARIO(what_is_no_request_is_answered_so_or_cut_off),
