@@ -32,7 +32,7 @@ struct core *core_new(uint32_t count, const struct lash_raft_options *options, u
     core->count = count;
     core->seed = seed;
     core->judge = judge_new(count, failed, context);
-    judge_bound(core->judge, options->inflight_messages_max);
+    judge_bound(core->judge, options->inflight_messages_max, options->inflight_bytes_max);
     core->configuration.count = count;
     for (uint32_t id = 1; id <= count; id++) {
         struct core_node *node = &core->nodes[id];

@@ -15,7 +15,7 @@
 
 #define LLU (unsigned long long)
 
-enum { JUDGE_INFLIGHT_MAX = 128 /* the core's default */ };
+enum { JUDGE_INFLIGHT_MAX = 128, JUDGE_INFLIGHT_BYTES_MAX = (8 << 20) + (1 << 16) };
 
 /* An entry that some log held at an index. */
 struct judge_known {
@@ -65,6 +65,7 @@ struct judge {
     judge_failed_fn failed;
     void *context;
     uint32_t inflight_messages_max;
+    uint64_t inflight_bytes_max;
     struct judge_node nodes[JUDGE_NODES_MAX + 1]; /* by id */
     struct judge_term *terms;
     uint64_t terms_capacity;
@@ -115,7 +116,7 @@ struct judge *judge_new(uint32_t nodes, judge_failed_fn failed, void *context) {
     judge->count = nodes;
     judge->failed = failed;
     judge->context = context;
-    judge->inflight_messages_max = JUDGE_INFLIGHT_MAX;
+    judge_bound(judge, JUDGE_INFLIGHT_MAX, JUDGE_INFLIGHT_BYTES_MAX);
     return judge;
 }
 
@@ -133,8 +134,9 @@ void judge_free(struct judge *judge) {
     memory_free(judge);
 }
 
-void judge_bound(struct judge *judge, uint32_t inflight_messages_max) {
+void judge_bound(struct judge *judge, uint32_t inflight_messages_max, uint64_t inflight_bytes_max) {
     judge->inflight_messages_max = inflight_messages_max;
+    judge->inflight_bytes_max = inflight_bytes_max;
 }
 
 void judge_fail(struct judge *judge, const char *invariant, const char *format, ...) {
@@ -419,9 +421,11 @@ static void judge_progress(struct judge *judge, lash_id id, const struct lash_ra
         lash_index match = progress->match;
         JUDGE_CHECK(judge, match < progress->next, "L7", "n%llu has match %llu and next %llu for n%llu", LLU id,
                     LLU match, LLU progress->next, LLU progress->id);
-        JUDGE_CHECK(judge, progress->inflight_messages <= judge->inflight_messages_max, "P3",
-                    "n%llu has %u messages on their way to n%llu", LLU id, progress->inflight_messages,
-                    LLU progress->id);
+        JUDGE_CHECK(judge,
+                    progress->inflight_messages <= judge->inflight_messages_max &&
+                        progress->inflight_bytes <= judge->inflight_bytes_max,
+                    "P3", "n%llu has %u messages, %llu bytes, on their way to n%llu", LLU id,
+                    progress->inflight_messages, LLU progress->inflight_bytes, LLU progress->id);
         const struct judge_node *peer = judge_node(judge, progress->id);
         lash_index *before = &node->matches[progress->id];
         uint64_t *cuts = &node->cuts_seen[progress->id];

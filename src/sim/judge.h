@@ -48,8 +48,9 @@ typedef void (*judge_failed_fn)(void *context, const char *invariant, const char
 struct judge *judge_new(uint32_t nodes, judge_failed_fn failed, void *context);
 void judge_free(struct judge *judge);
 
-/* P3: a leader has at most so many messages with entries on their way to one follower; 128 at first. */
-void judge_bound(struct judge *judge, uint32_t inflight_messages_max);
+/* P3: a leader has at most so many messages with entries on their way to one follower, and so many bytes; at first the
+ * core's defaults, and room for one entry more. */
+void judge_bound(struct judge *judge, uint32_t inflight_messages_max, uint64_t inflight_bytes_max);
 
 _Noreturn void judge_fail(struct judge *judge, const char *invariant, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

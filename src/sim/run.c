@@ -250,10 +250,13 @@ void run_print_failure(const struct run_settings *settings, const struct run_res
 void run_print_json(const struct run_settings *settings, const struct run_result *result, const char *seeds) {
     double seconds = (double)(result->cpu_us ? result->cpu_us : 1) / 1e6;
     char one[24];
+    char nodes[16] = "null"; /* they differ */
+    if (settings->nodes)
+        (void)snprintf(nodes, sizeof nodes, "%u", settings->nodes);
     (void)snprintf(one, sizeof one, "%" PRIu64, settings->seed);
-    printf("{\"%s\": %s, \"profile\": \"%s\", \"nodes\": %u, \"events\": %" PRIu64 ", \"simulated_seconds\": %.6f, "
+    printf("{\"%s\": %s, \"profile\": \"%s\", \"nodes\": %s, \"events\": %" PRIu64 ", \"simulated_seconds\": %.6f, "
            "\"faults\": {",
-           seeds ? "seeds" : "seed", seeds ? seeds : one, settings->profile, settings->nodes, result->events,
+           seeds ? "seeds" : "seed", seeds ? seeds : one, settings->profile, nodes, result->events,
            (double)result->simulated_us / 1e6);
     const char *before = "";
     for (unsigned kind = 0; kind < FAULT_KINDS; kind++) {

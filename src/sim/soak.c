@@ -248,6 +248,7 @@ int soak(const struct options *options) {
     (void)snprintf(seeds, sizeof seeds, "{\"first\": %" PRIu64 ", \"count\": %" PRIu64 "}", soak.first_seed, soak.runs);
     soak.sum.cpu_us = (soak_now_ms() - soak.began_ms) * 1000; /* of all together, by the clock on the wall */
     common.profile = options->profile ? options->profile : "mixed";
+    common.nodes = (uint32_t)options->nodes;
     run_print_json(&common, &soak.sum, seeds);
     return soak.sum.violations ? OPTIONS_VIOLATED : OPTIONS_HELD;
 }

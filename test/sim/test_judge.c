@@ -329,9 +329,20 @@ static void a_match_that_is_not_before_next(struct judge *judge) {
     matches(judge, 0, 0);
 }
 
+static void more_bytes_on_their_way_than_allowed(struct judge *judge) {
+    led(judge);
+    judge_bound(judge, 2, 100);
+    struct lash_raft_status status = state(1, 1, LASH_LEADER, 2, 0);
+    status.progress_count = 1;
+    status.progress[0] = (struct lash_progress){.id = 3, .next = 1, .inflight_messages = 2, .inflight_bytes = 100};
+    see(judge, status);
+    status.progress[0].inflight_bytes = 101;
+    see(judge, status);
+}
+
 static void more_on_its_way_than_allowed(struct judge *judge) {
     led(judge);
-    judge_bound(judge, 2);
+    judge_bound(judge, 2, 100);
     struct lash_raft_status status = state(1, 1, LASH_LEADER, 2, 0);
     status.progress_count = 1;
     status.progress[0] = (struct lash_progress){.id = 3, .next = 1, .inflight_messages = 2};
@@ -418,6 +429,7 @@ static const struct {
     {"L7", a_match_that_falls},
     {"L7", an_acknowledgement_of_what_is_not_on_disk},
     {"P3", more_on_its_way_than_allowed},
+    {"P3", more_bytes_on_their_way_than_allowed},
     {"D1", a_committed_entry_cut_from_a_disk},
     {"D1", a_committed_entry_replaced_on_a_disk},
     {"", a_committed_entry_written_again},

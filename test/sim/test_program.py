@@ -75,6 +75,7 @@ class Runs(unittest.TestCase):
         one, two = last_line(first), last_line(second)
         self.assertEqual((one["seeds"], one["events"], one["trace_hash"]), (two["seeds"], two["events"], two["trace_hash"]))
         self.assertGreaterEqual(one["events"], 100000)
+        self.assertIsNone(one["nodes"])
         self.assertIn("simulated years", first.stderr)
 
     def test_what_holds_cannot_be_shrunk(self):
