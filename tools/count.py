@@ -45,7 +45,9 @@ def count_unittest(text):
     ran = re.search(r"^Ran (\d+) tests? in", text, re.MULTILINE)
     if not ran:
         return None
-    failures = re.findall(r"^(?:FAIL|ERROR): (\w+)", text, re.MULTILINE)
+    # a case that failed more than once, in subtests or while it was torn down, is one
+    cases = dict.fromkeys(re.findall(r"^(?:FAIL|ERROR): (\w+ \([^)]*\))", text, re.MULTILINE))
+    failures = [case.split()[0] for case in cases]
     skipped = sum(map(int, re.findall(r"skipped=(\d+)", text)))
     return Count(int(ran.group(1)) - len(failures) - skipped, len(failures), skipped, failures)
 

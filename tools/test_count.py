@@ -54,6 +54,8 @@ class CountOutput(unittest.TestCase):
     def test_unittest(self):
         text = "FAIL: test_a (x.Y.test_a)\nRan 4 tests in 0.1s\n\nFAILED (failures=1, skipped=1)\n"
         self.assertEqual(figures(count.count_output("t", text, False)), (2, 1, 1))
+        text = "".join(f"FAIL: test_a (x.Y.test_a) [{i}]\n" for i in range(3)) + "ERROR: test_a (x.Z.test_a)\nRan 3 tests in 1s\n"
+        self.assertEqual(figures(count.count_output("t", text, False)), (1, 2, 0))
         self.assertEqual(figures(count.count_output("t", "Ran 3 tests in 1s\n\nOK\n", True)), (3, 0, 0))
         self.assertEqual(figures(count.count_output("t", "Ran 0 tests in 1s\n\nOK\n", True)), (0, 1, 0))
 
