@@ -114,7 +114,7 @@ static bool runs_match(const struct log_recovered *recovered, const struct kit_s
     lash_index next = recovered->first_index;
     for (size_t i = 0; i < recovered->run_count; i++) {
         const struct lash_run *run = &recovered->runs[i];
-        if (run->first != next || run->count < 1)
+        if (run->first != next || run->count < 1 || run->kind != LASH_ENTRY_COMMAND)
             return false;
         for (uint32_t j = 0; j < run->count; j++, next++)
             if (next > state->last || state->terms[next] != run->term)
