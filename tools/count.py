@@ -49,7 +49,8 @@ def count_unittest(text):
     cases = dict.fromkeys(re.findall(r"^(?:FAIL|ERROR): (\w+ \([^)]*\))", text, re.MULTILINE))
     failures = [case.split()[0] for case in cases]
     skipped = sum(map(int, re.findall(r"skipped=(\d+)", text)))
-    return Count(int(ran.group(1)) - len(failures) - skipped, len(failures), skipped, failures)
+    # a class that could not be set up is a failure, and none of its cases ran
+    return Count(max(int(ran.group(1)) - len(failures) - skipped, 0), len(failures), skipped, failures)
 
 
 def count_output(name, text, succeeded):

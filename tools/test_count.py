@@ -56,6 +56,8 @@ class CountOutput(unittest.TestCase):
         self.assertEqual(figures(count.count_output("t", text, False)), (2, 1, 1))
         text = "".join(f"FAIL: test_a (x.Y.test_a) [{i}]\n" for i in range(3)) + "ERROR: test_a (x.Z.test_a)\nRan 3 tests in 1s\n"
         self.assertEqual(figures(count.count_output("t", text, False)), (1, 2, 0))
+        text = "ERROR: setUpClass (x.Y)\nRan 0 tests in 1s\n\nFAILED (errors=1)\n"
+        self.assertEqual(figures(count.count_output("t", text, False)), (0, 1, 0))
         self.assertEqual(figures(count.count_output("t", "Ran 3 tests in 1s\n\nOK\n", True)), (3, 0, 0))
         self.assertEqual(figures(count.count_output("t", "Ran 0 tests in 1s\n\nOK\n", True)), (0, 1, 0))
 
