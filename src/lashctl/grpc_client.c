@@ -48,7 +48,6 @@ struct grpc_client {
     bool broken;       /* the connection is of no further use */
     bool going_away;   /* no new streams */
     char trouble[128]; /* why it is broken */
-    uint64_t pings;    /* answered */
     struct call call;
 };
 
@@ -131,9 +130,6 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     switch (frame->hd.type) {
     case NGHTTP2_SETTINGS:
         client->settings_received = true;
-        break;
-    case NGHTTP2_PING:
-        client->pings += (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
         break;
     case NGHTTP2_GOAWAY:
         client->going_away = true;
@@ -416,17 +412,6 @@ ProtobufCMessage *grpc_client_call(struct grpc_client *client, const char *path,
     mem_free(body);
     client->call = (struct call){.grpc_status = -1};
     return response;
-}
-
-bool grpc_client_ping(struct grpc_client *client, uint64_t deadline) {
-    uint64_t before = client->pings;
-    bool wrote = false;
-    if (client->broken || nghttp2_submit_ping(client->session, NGHTTP2_FLAG_NONE, NULL) != 0)
-        return false;
-    while (client->pings == before && !client->broken)
-        if (!client_flush(client, deadline, &wrote) || client->broken || !client_read(client, deadline))
-            break;
-    return client->pings != before;
 }
 
 const char *grpc_code_name(int code, char unknown[24]) {

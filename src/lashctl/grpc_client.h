@@ -60,9 +60,6 @@ ProtobufCMessage *grpc_client_call(struct grpc_client *client, const char *path,
                                    const ProtobufCMessageDescriptor *type, uint64_t deadline,
                                    struct grpc_status *status);
 
-/* Send an HTTP/2 PING and wait for its answer. Returns whether it came before `deadline`. */
-bool grpc_client_ping(struct grpc_client *client, uint64_t deadline);
-
 /* Say good-bye and release everything. NULL is allowed. */
 void grpc_client_close(struct grpc_client *client);
 

@@ -39,7 +39,7 @@ struct replica_env {
                 size_t count);
     /* Run `job` on an executor. */
     void (*submit)(void *context, enum replica_executor executor, struct job *job);
-    /* Role, term, leader or error changed. May be NULL. */
+    /* Role, term or leader changed. May be NULL. */
     void (*observe)(void *context, const struct lash_status *status);
     /* A sync of the log failed: stop the process at once. It may return only where the process is simulated. */
     void (*halt)(void *context, int error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A request that the program made and that has not ended: a command, a barrier
- * or a read, with the callback that tells its end.
+ * A request that the program made and that has not ended: a command, a barrier,
+ * a read or a transfer, with the callback that tells its end.
  */
 #ifndef LASH_NODE_REQUEST_H
 #define LASH_NODE_REQUEST_H

@@ -16,8 +16,7 @@ enum notice_kind {
     NOTICE_BROKEN = 3,      /* an established connection broke */
     NOTICE_BAD_PACKET = 4,
     NOTICE_ACCEPT = 5,
-    NOTICE_CROWDED = 6,
-    NOTICE_MEMORY = 7,
+    NOTICE_MEMORY = 6,
     NOTICE_REFUSED = 0x100,    /* by us */
     NOTICE_REFUSED_US = 0x200, /* by a peer */
 };
