@@ -68,20 +68,19 @@ void fixture_block(struct fixture_node *node, bool blocked) {
 
 /* ---- Nodes --------------------------------------------------------------------------------------- */
 
-/* Ports that were free a moment ago; all are held until all are known. */
+/* Ports that nobody else is given until the end: sockets that do not listen, and allow to share, hold them. */
 static void fixture_ports(struct fixture *fixture) {
-    int sockets[FIXTURE_NODES_MAX];
+    const int on = 1;
     for (size_t i = 0; i < fixture->count; i++) {
         struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         socklen_t size = sizeof address;
-        sockets[i] = socket(AF_INET, SOCK_STREAM, 0);
-        assert_true(sockets[i] >= 0);
-        assert_int_equal(bind(sockets[i], (struct sockaddr *)&address, size), 0);
-        assert_int_equal(getsockname(sockets[i], (struct sockaddr *)&address, &size), 0);
+        int holder = fixture->holders[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_true(holder >= 0);
+        assert_int_equal(setsockopt(holder, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+        assert_int_equal(bind(holder, (struct sockaddr *)&address, size), 0);
+        assert_int_equal(getsockname(holder, (struct sockaddr *)&address, &size), 0);
         fixture->peers[i] = (struct lash_peer){.id = i + 1, .host = "127.0.0.1", .port = ntohs(address.sin_port)};
     }
-    for (size_t i = 0; i < fixture->count; i++)
-        close(sockets[i]);
 }
 
 void fixture_set_up(struct fixture *fixture, size_t count) {
@@ -121,6 +120,7 @@ static void fixture_remove(const char *path) {
 void fixture_tear_down(struct fixture *fixture) {
     for (size_t i = 0; i < fixture->count; i++) {
         fixture_close(fixture, i);
+        close(fixture->holders[i]);
         pthread_cond_destroy(&fixture->nodes[i].machine.unblocked);
         pthread_mutex_destroy(&fixture->nodes[i].machine.mutex);
     }

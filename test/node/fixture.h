@@ -34,6 +34,7 @@ struct fixture {
     char dir[64];
     size_t count;
     struct lash_peer peers[FIXTURE_NODES_MAX];
+    int holders[FIXTURE_NODES_MAX]; /* sockets that hold their ports */
     struct fixture_node nodes[FIXTURE_NODES_MAX];
     struct lash_node_options options; /* for all nodes; id, dir, port and peers are filled in */
 };
