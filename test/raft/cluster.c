@@ -261,7 +261,7 @@ static void cluster_check(struct cluster *cluster, struct cluster_node *node) {
     ORACLE_CHECK(durable == 0 || (durable <= node->disk.count &&
                                   entry_equal(&node->disk.entries[durable - 1], &node->log.entries[durable - 1])),
                  "L6", "n%llu believes that its disk holds %llu", LLU node->id, LLU durable);
-    oracle_commit(cluster->oracle, &node->log, before + 1, status.commit);
+    oracle_commit(cluster->oracle, node->term, &node->log, before + 1, status.commit);
     if (status.role != LASH_LEADER)
         return;
     if (!led) {

@@ -77,6 +77,8 @@ struct oracle {
     struct oracle_index *indexes; /* of index i at i - 1 */
     uint64_t indexes_max;
     struct entries committed;
+    lash_term *committed_in; /* the term of the leader that committed the entry; never falls */
+    uint64_t committed_in_max;
     lash_term sent_terms[ORACLE_NODES_MAX + 1]; /* the highest that it spoke of */
 };
 
@@ -106,6 +108,7 @@ void oracle_free(struct oracle *oracle) {
         free(oracle->indexes[i].known);
     free(oracle->indexes);
     free(oracle->terms);
+    free(oracle->committed_in);
     entries_free(&oracle->committed);
     free(oracle);
 }
@@ -120,7 +123,7 @@ void oracle_leader(struct oracle *oracle, lash_id id, lash_term term, const stru
     ORACLE_CHECK(record->leader == 0 || record->leader == id, "E1", "term %llu was led by n%llu and now by n%llu",
                  (unsigned long long)term, (unsigned long long)record->leader, (unsigned long long)id);
     record->leader = id;
-    for (uint64_t i = 0; i < oracle->committed.count; i++) {
+    for (uint64_t i = 0; i < oracle->committed.count && oracle->committed_in[i] < term; i++) {
         ORACLE_CHECK(i < log->count && entry_equal(&log->entries[i], &oracle->committed.entries[i]), "L3",
                      "n%llu leads term %llu without the committed entry %llu", (unsigned long long)id,
                      (unsigned long long)term, (unsigned long long)(i + 1));
@@ -173,11 +176,24 @@ void oracle_log(struct oracle *oracle, const struct entries *log, uint64_t from)
         oracle_entry(oracle, index, &log->entries[index - 1], index == 1 ? 0 : log->entries[index - 2].term);
 }
 
-void oracle_commit(struct oracle *oracle, const struct entries *log, lash_index from, lash_index to) {
+/* Nobody had committed it yet. A leader of a later term that commits anything commits all that an earlier one can. */
+static void oracle_commit_first(struct oracle *oracle, lash_term term, const struct entry *entry) {
+    uint64_t count = oracle->committed.count;
+    ORACLE_CHECK(count == 0 || oracle->committed_in[count - 1] <= term, "L3",
+                 "entry %llu was committed in term %llu behind what was committed in term %llu",
+                 (unsigned long long)(count + 1), (unsigned long long)term,
+                 (unsigned long long)oracle->committed_in[count - 1]);
+    oracle->committed_in =
+        oracle_room(oracle->committed_in, &oracle->committed_in_max, count + 1, sizeof oracle->committed_in[0]);
+    oracle->committed_in[count] = term;
+    entries_append(&oracle->committed, *entry);
+}
+
+void oracle_commit(struct oracle *oracle, lash_term term, const struct entries *log, lash_index from, lash_index to) {
     for (lash_index index = from; index <= to; index++) {
         const struct entry *entry = &log->entries[index - 1];
         if (index > oracle->committed.count) {
-            entries_append(&oracle->committed, *entry);
+            oracle_commit_first(oracle, term, entry);
             continue;
         }
         ORACLE_CHECK(entry_equal(entry, &oracle->committed.entries[index - 1]), "L4",

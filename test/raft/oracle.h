@@ -49,7 +49,8 @@ _Noreturn void oracle_fail(const char *invariant, const char *format, ...) __att
             oracle_fail(invariant, __VA_ARGS__);                                                                       \
     } while (0)
 
-/* E1, L3: `id`, whose log is `log`, became leader of `term`. */
+/* E1, L3: `id`, whose log is `log`, became leader of `term`; late, perhaps, when leaders of later terms have committed
+ * more than it needs to hold. */
 void oracle_leader(struct oracle *oracle, lash_id id, lash_term term, const struct entries *log);
 
 /* E2: `id` sent its vote of `term` to `candidate`, and its disk held `disk_term` and `disk_vote`. */
@@ -65,8 +66,9 @@ void oracle_start(struct oracle *oracle, lash_id id, lash_term term);
 /* L2: a log now holds its first `count` entries, of which those before `from` were seen before. */
 void oracle_log(struct oracle *oracle, const struct entries *log, uint64_t from);
 
-/* L4: a node whose log is `log` committed the entries from..to. */
-void oracle_commit(struct oracle *oracle, const struct entries *log, lash_index from, lash_index to);
+/* L3, L4: a node of `term` whose log is `log` committed the entries from..to. The first node to commit an entry is a
+ * leader. */
+void oracle_commit(struct oracle *oracle, lash_term term, const struct entries *log, lash_index from, lash_index to);
 
 /* The highest index that any node has known to be committed. */
 lash_index oracle_committed(const struct oracle *oracle);
