@@ -523,6 +523,17 @@ static void go_through_fault(struct crash *crash) {
     crash_now(crash);
 }
 
+/* What failed does not count unless power is lost (storage/log.h): the next process must not find it. */
+static void kill_after_failure(struct crash *crash) {
+    const struct script *script = crash->script;
+    const struct range done = {script->states, script->synced, script->done, script->begun};
+    struct process process;
+    size_t found;
+    process_begin(crash, &process, memfs_clone(crash->process.fs));
+    process_recover(crash, &process, &done, "kill after the failure", &found);
+    process_end(&process);
+}
+
 /* The same, but what failed is given up, and a vote is saved instead: a small record, which fits where the failed one
  * may not have. A trim that failed may be half done. */
 static void go_another_way(struct crash *crash) {
@@ -532,6 +543,7 @@ static void go_another_way(struct crash *crash) {
     if (!rc || !script->log || script->lost || trimming || stopped(crash))
         return;
     memfs_set_hook(crash->process.fs, NULL, NULL);
+    kill_after_failure(crash);
     if (!script_vote(script))
         crash_now(crash);
 }
