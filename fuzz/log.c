@@ -5,8 +5,8 @@
  * claims to have been durable; a second recovery changes nothing; and the log
  * that was recovered takes appends and keeps them.
  *
- * Input: a byte of choices (1: leave the checksums as they are; 2: those of payloads), a byte: how many records get the right checksums (0:
- * all), then files: a byte that names it, sectors of zeros to fill it up to, its bytes behind a 16-bit size.
+ * Input: a byte of choices (1: leave the checksums as they are; 2: those of payloads; 4: reads are short), a byte:
+ * how many records get the right checksums (0: all), then files: a byte that names it, sectors of zeros to fill it up to, its bytes behind a 16-bit size.
  */
 #include <stdio.h>
 
@@ -22,10 +22,12 @@
 enum {
     CHOICE_RAW = 1,
     CHOICE_RAW_PAYLOADS = 2,
+    CHOICE_SHORT_READS = 4,
     FILES_MAX = 4,
     FILE_BYTES_MAX = 1 << 16,
     SECTORS_MAX = 16,
-    APPEND_BYTES = 16
+    APPEND_BYTES = 16,
+    READ_BYTES_MAX = 100, /* when reads are short */
 };
 enum { SALT_AT = 76 }; /* in a segment's first payload, as log_record.h has it */
 enum { NAME_FREE = 4, NAME_NEW = 5, NAMES = 6 };
@@ -35,9 +37,22 @@ static const char *const names[NAMES] = {
     "log/log-0000000000000004", "log/free-0000000000000001", "log/new",
 };
 
-static struct log_options options_of(struct memfs *fs) {
-    return (struct log_options){
-        .vfs = memfs_vfs(fs), .dir = "log", .segment_bytes = 4096, .cluster_id = 1, .node_id = 2};
+static struct vfs log_vfs;     /* what the log sees of the disk */
+static const struct vfs *disk; /* the disk's own */
+
+static ssize_t pread_short(void *context, int file, void *data, size_t size, uint64_t offset) {
+    return disk->pread(context, file, data, size < READ_BYTES_MAX ? size : READ_BYTES_MAX, offset);
+}
+
+static void choose_vfs(struct memfs *fs, uint8_t choices) {
+    disk = memfs_vfs(fs);
+    log_vfs = *disk;
+    if (choices & CHOICE_SHORT_READS)
+        log_vfs.pread = pread_short;
+}
+
+static struct log_options log_options(void) {
+    return (struct log_options){.vfs = &log_vfs, .dir = "log", .segment_bytes = 4096, .cluster_id = 1, .node_id = 2};
 }
 
 /* ---- The disk ------------------------------------------------------------------------------------- */
@@ -150,7 +165,7 @@ static struct log *reopen(struct memfs *fs, struct log *log, struct log_recovere
     log_close(log);
     memfs_fail(fs, 0, MEMFS_EIO);
     memfs_kill(fs);
-    struct log_options options = options_of(fs);
+    struct log_options options = log_options();
     int rc = log_open(&options, &log, recovered);
     LASH_ASSERT(rc == LASH_OK);
     return log;
@@ -188,21 +203,40 @@ static void check_log(struct memfs *fs, struct log *log, struct log_recovered *r
     log_close(log);
 }
 
+/* What opening the same files says when reads give all that is asked for. */
+static int open_copy(const struct memfs *fs) {
+    struct memfs *copy = memfs_clone(fs);
+    struct log_options options = log_options();
+    struct log_recovered recovered;
+    struct log *log;
+    options.vfs = memfs_vfs(copy);
+    int rc = log_open(&options, &log, &recovered);
+    if (rc == LASH_OK) {
+        log_recovered_free(&recovered);
+        log_close(log);
+    }
+    memfs_free(copy);
+    return rc;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_quiet();
     if (size < 2)
         return 0;
     struct memfs *fs = make_disk(data, size);
-    struct log_options options = options_of(fs);
+    choose_vfs(fs, data[0]);
+    struct log_options options = log_options();
     struct log_recovered recovered;
     struct log *log;
     struct log_plain plain;
     FILE *out = fopen("/dev/null", "we");
     LASH_ASSERT(out);
-    int dumped = log_dump(memfs_vfs(fs), "log", true, out);
+    int dumped = log_dump(&log_vfs, "log", true, out);
     (void)fclose(out);
     log_plain_read(&plain, fs, names, NAME_FREE);
+    int whole = open_copy(fs);
     int rc = log_open(&options, &log, &recovered);
+    LASH_ASSERT(rc == whole);
     if (rc == LASH_OK && plain.segments > 0) {
         /* the dump looks into records of a torn tail, too, and says when they make no sense */
         LASH_ASSERT(dumped == LASH_OK || recovered.torn_bytes > 0);

@@ -11,9 +11,9 @@
 #include "sim/memfs.h"
 #include "storage/log.h"
 
-enum { SECTOR = 512, ENTRY_BYTES = 40 };
+enum { SECTOR = 512, ENTRY_BYTES = 40, STRANGER_AT = 2 * SECTOR };
 /* in an input of `log`: the choice, and a byte of the second append's first payload's checksum */
-enum { PAYLOADS_AS_THEY_ARE = 2, SPOILED_AT = 2 + 4 + SECTOR + 56 };
+enum { AS_IT_IS = 1, PAYLOADS_AS_THEY_ARE = 2, SHORT_READS = 4, SPOILED_AT = 2 + 4 + SECTOR + 56 };
 
 static struct buf *frame_of(lash_index first, uint32_t count, lash_term term) {
     static const uint8_t data[ENTRY_BYTES] = "what a command says";
@@ -46,12 +46,13 @@ static void append(struct log *log, lash_index first, uint32_t count, lash_term 
 }
 
 /* The disk's files as the target `log` takes them, without the zeros at their ends. */
-static void write_disk(struct memfs *fs) {
+static void write_disk(struct memfs *fs, uint8_t choices) {
     static const char *const names[] = {"log/log-0000000000000001", "log/log-0000000000000002",
                                         "log/log-0000000000000003", "log/log-0000000000000004"};
     uint8_t *input = mem_calloc(1, 1 << 18);
     LASH_ASSERT(input);
-    size_t used = 2; /* no choices */
+    size_t used = 2;
+    input[0] = choices;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         uint64_t size;
         const uint8_t *data = memfs_bytes(fs, names[i], &size);
@@ -67,7 +68,7 @@ static void write_disk(struct memfs *fs) {
         used += 4 + kept;
     }
     seed_write("log", input, used);
-    if (used > SPOILED_AT) {
+    if (!choices && used > SPOILED_AT) {
         input[0] = PAYLOADS_AS_THEY_ARE;
         input[SPOILED_AT] ^= 1;
         seed_write("log", input, used);
@@ -75,28 +76,55 @@ static void write_disk(struct memfs *fs) {
     mem_free(input);
 }
 
-static void seed_logs(void) {
-    struct memfs *fs = memfs_new();
+static struct log *open_log(struct memfs *fs) {
     struct log_options options = {
         .vfs = memfs_vfs(fs), .dir = "log", .segment_bytes = 4096, .cluster_id = 1, .node_id = 2, .salt = 0x5a17};
     struct log_recovered recovered;
     struct log *log;
     LASH_ASSERT(log_open(&options, &log, &recovered) == LASH_OK);
     log_recovered_free(&recovered);
-    write_disk(fs);
+    return log;
+}
+
+/* A record whose every checksum is right, in its own place, but made to follow another than the one that is there. */
+static void seed_stranger(void) {
+    struct memfs *disks[2];
+    struct log *logs[2];
+    uint8_t *bytes[2];
+    uint64_t size;
+    for (lash_id vote = 0; vote < 2; vote++) {
+        disks[vote] = memfs_new();
+        logs[vote] = open_log(disks[vote]);
+        append(logs[vote], 1, 3, 1, vote + 1);
+        append(logs[vote], 4, 2, 2, 0);
+        bytes[vote] = memfs_bytes(disks[vote], "log/log-0000000000000001", &size);
+    }
+    memcpy(bytes[0] + STRANGER_AT, bytes[1] + STRANGER_AT, size - STRANGER_AT);
+    write_disk(disks[0], AS_IT_IS);
+    for (int i = 0; i < 2; i++) {
+        log_close(logs[i]);
+        memfs_free(disks[i]);
+    }
+}
+
+static void seed_logs(void) {
+    struct memfs *fs = memfs_new();
+    struct log *log = open_log(fs);
+    write_disk(fs, 0);
     append(log, 1, 3, 1, 2);
-    write_disk(fs);
+    write_disk(fs, 0);
     append(log, 4, 2, 2, 3);
     append(log, 5, 1, 3, 0);
     LASH_ASSERT(log_mark(log) == LASH_OK);
-    write_disk(fs);
+    write_disk(fs, 0);
     for (lash_index first = 6; first < 22; first += 4)
         append(log, first, 4, 4, 0);
-    write_disk(fs);
+    write_disk(fs, 0);
+    write_disk(fs, AS_IT_IS | SHORT_READS);
     LASH_ASSERT(log_trim(log, 9) == LASH_OK);
-    write_disk(fs);
+    write_disk(fs, 0);
     log_close(log);
-    write_disk(fs);
+    write_disk(fs, 0);
     memfs_free(fs);
 }
 
@@ -112,5 +140,6 @@ static void seed_keys(void) {
 void seed_storage(void) {
     seed_frames();
     seed_logs();
+    seed_stranger();
     seed_keys();
 }
