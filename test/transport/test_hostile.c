@@ -264,6 +264,21 @@ static void packets_byte_by_byte_arrive(void **state) {
     scene_check(scene);
 }
 
+/* All of them, although nothing follows that would bring another read. */
+static void packets_that_come_in_one_read_all_arrive(void **state) {
+    struct scene *scene = *state;
+    uint8_t bytes[512];
+    size_t size = 0;
+    for (int i = 0; i < 5; i++)
+        size += raw_packet(bytes + size, sizeof bytes - size, "head", 4, "and a tail", 10);
+    int fd = raw_join(&scene->a, 3);
+    raw_write(fd, bytes, size);
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    raw_wait_closed(&scene->world, fd);
+    assert_int_equal(scene->a.received_from[3], 5);
+    scene_check(scene);
+}
+
 static void bytes_that_are_no_packet_close_the_connection(struct scene *scene, const uint8_t *bytes, size_t size,
                                                           const char *reason) {
     uint64_t received = scene->a.received_from[3];
@@ -454,6 +469,7 @@ int main(void) {
         SCENE_TEST(own_id_is_refused),
         SCENE_TEST(newer_peer_with_an_overlap_is_accepted),
         SCENE_TEST(packets_byte_by_byte_arrive),
+        SCENE_TEST(packets_that_come_in_one_read_all_arrive),
         SCENE_TEST(wrong_magic_closes_the_connection),
         SCENE_TEST(damaged_head_closes_the_connection),
         SCENE_TEST(damaged_header_closes_the_connection),
