@@ -31,9 +31,9 @@ lint: ## format, clang-tidy and house-keeping only
 	@tools/setup.sh check
 	@python3 tools/check.py lint
 
-mutants: ## plant one bug after the other, and see that the tests find each (an hour or so)
+mutants: ## plant one bug after the other, see that the tests find each, and write the table into docs/mutants.md (an hour or so)
 	@tools/setup.sh check
-	@python3 tools/mutants.py --jobs 2
+	@python3 tools/mutants.py --jobs 2 --asserts both --table docs/mutants.md
 
 format: ## rewrite the C sources in the house's format
 	@tools/setup.sh check

@@ -11,13 +11,15 @@ test/mutants/NAME.patch is one bug, with a header above the diff:
     Tiers: those that are expected to kill it, quickest first
 
 test/mutants/tiers.json says of what a tier consists for a layer: tests of meson, by a pattern of their names, or commands,
-whose exit status 1 is a kill and any other than 0 and 1 an error. A tier runs its parts from the quickest on until one
-fails. The sources as they are come first: every part has to pass on them, else there is no score.
+whose exit status 1 is a kill and any other than 0 and 1 an error. The sources as they are come first: every part has to
+pass on them, else there is no score. Tiers, and the parts of a tier, run from the quickest on, but those first that found the
+mutant according to docs/mutants.md; a tier ends with the first part that fails.
 
 A mutant of safety has to be killed by two tiers, any other by one. A part that does not end in time is no kill: it is told
-apart, and does only for a mutant that is not of safety. Copies are in build/mutants/. The last line is "N killed, M
-survived"; the exit status is 1 when one survived or was killed by too few tiers, and 2 when there is no score: a patch that
-does not apply or compile, a part that is broken.
+apart, and does only for a mutant that is not of safety. In time means a multiple of the processor time that the part takes on
+the sources as they are, so that a loaded machine makes no difference; one that waits for ever ends by the clock. Copies are in
+build/mutants/. The last line is "N killed, M survived"; the exit status is 1 when one survived or was killed by too few tiers,
+and 2 when there is no score: a patch that does not apply or compile, a part that is broken.
 """
 import argparse
 import collections
@@ -27,14 +29,17 @@ import dataclasses
 import fcntl
 import hashlib
 import json
+import math
 import os
 import pathlib
 import queue
 import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -43,11 +48,15 @@ import tree
 LAYERS = ("core", "log", "node", "transport", "store", "server")
 HEADERS = ("What", "Breaks", "Layer", "Safety", "Tiers")
 BUILD_SECONDS_MAX = 600
-PART_SECONDS_MIN = 20  # before a part counts as hung, however quick it was on the unmutated sources
-PART_SLOWDOWN_MAX = 10
+# before a part counts as hung, however quick it was on the unmutated sources: of processor time, and by the clock
+PROCESSOR_SECONDS_MIN = 20
+CLOCK_SECONDS_MIN = 150
+SLOWDOWN_MAX = 10
 TESTS_SKIPPED = 77
 DATA_BYTES_MAX = 4 << 30  # a mutant may lose a bound
+FILE_BYTES_MAX = 4 << 30
 OUTPUT_KEPT = 200000
+DONE = "docs/mutants.md"
 
 
 class Trouble(Exception):
@@ -99,24 +108,42 @@ def read_mutants(root):
 # ---- Scratch copies -------------------------------------------------------------------------------
 
 
-def run_session(command, timeout, **options):
-    """Run in a session of its own, all of which ends with it, and which cannot take the machine's memory.
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """A command that is over."""
+    status: int  # of the process; None: it did not end by itself
+    output: str
+    seconds: float
+    processor_seconds: float  # of all that it waited for
 
-    Returns status and output; None as status: timed out."""
-    # pylint: disable-next=consider-using-with
-    process = subprocess.Popen(["prlimit", f"--data={DATA_BYTES_MAX}", *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               start_new_session=True, **options)
-    try:
-        output, _ = process.communicate(timeout=timeout)
-        status = process.returncode
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        output, _ = process.communicate()
-        status = None
-    finally:
-        with contextlib.suppress(ProcessLookupError):
+    def over(self, seconds_max):
+        return self.status in (None, -signal.SIGXCPU) or self.processor_seconds >= seconds_max
+
+
+def run_session(command, seconds_max, processor_seconds_max=None, **options):
+    """Run in a session of its own, all of which ends with it, and which cannot take the machine's memory or disk."""
+    limits = [f"--data={DATA_BYTES_MAX}", f"--fsize={FILE_BYTES_MAX}"]
+    if processor_seconds_max:
+        limits.append(f"--cpu={math.ceil(processor_seconds_max)}:{math.ceil(processor_seconds_max) + 1}")
+    start = time.monotonic()
+    with tempfile.TemporaryFile() as output:
+        # pylint: disable-next=consider-using-with
+        process = subprocess.Popen(["prlimit", *limits, *command], stdin=subprocess.DEVNULL, stdout=output,
+                                   stderr=subprocess.STDOUT, start_new_session=True, **options)
+        watched = os.pidfd_open(process.pid)
+        in_time = False
+        try:
+            poll = select.poll()
+            poll.register(watched, select.POLLIN)
+            in_time = bool(poll.poll(seconds_max * 1000))
+        finally:
+            os.close(watched)
             os.killpg(process.pid, signal.SIGKILL)
-    return status, output[-OUTPUT_KEPT:].decode("utf-8", "replace")
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(max(0, os.fstat(output.fileno()).st_size - OUTPUT_KEPT))
+        text = output.read().decode("utf-8", "replace")
+    return Ended(process.returncode if in_time else None, text, time.monotonic() - start, usage.ru_utime + usage.ru_stime)
 
 
 class Scratch:
@@ -153,10 +180,10 @@ class Scratch:
             shutil.copymode(there, here)
 
     def demand(self, command):
-        status, output = run_session(command, BUILD_SECONDS_MAX, cwd=self.source, env=self.environment)
-        if status != 0:
-            raise Trouble(f"{' '.join(command)}:\n{output}")
-        return output
+        ended = run_session(command, BUILD_SECONDS_MAX, cwd=self.source, env=self.environment)
+        if ended.status != 0:
+            raise Trouble(f"{' '.join(command)}:\n{ended.output}")
+        return ended.output
 
     @contextlib.contextmanager
     def planted(self, mutant):
@@ -256,6 +283,7 @@ class Outcome:
     part: str = ""
     seconds: float = 0.0
     how: str = ""  # the case, the assertion, the seed: whatever the output names
+    processor_seconds: float = 0.0
 
 
 ALONE = threading.Lock()
@@ -265,7 +293,7 @@ def describe(output, status):
     """What the output says of the failure, in a few words."""
     words = []
     for pattern, form in ((r"^\[ +FAILED +\] (\w+)$", "{}"), (r"^(?:FAIL|ERROR): (\w+)", "{}"), (r"^not ok \d+ -? ?(.+)$", "{}"),
-                          (r"(src/\w+/\w+\.[ch]:\d+): assertion", "assertion at {}"),
+                          (r"(?s).*^replay: \S*/(\S+)$", "input {}"), (r"(src/\w+/\w+\.[ch]:\d+): assertion", "assertion at {}"),
                           (r"\b([ELCSRDXP]\d)\b[^\n]*(?:violat|fail|broken)", "{}"), (r"\bseed[ =:\"]+(\d+)", "seed {}")):
         found = re.search(pattern, output, re.MULTILINE)
         if found and form.format(found.group(1)) not in words:
@@ -275,62 +303,89 @@ def describe(output, status):
     return ", ".join(words)
 
 
-def run_part(scratch, part, seconds_max):
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """Beyond which a part counts as hung."""
+    processor_seconds: float
+    seconds: float
+
+
+def limits_of(control):
+    """From what the part took on the sources as they are."""
+    return Limits(max(PROCESSOR_SECONDS_MIN, SLOWDOWN_MAX * control.processor_seconds),
+                  max(CLOCK_SECONDS_MIN, SLOWDOWN_MAX * control.seconds))
+
+
+def run_part(scratch, part, limits):
     command = [from_template(word, scratch) for word in part.command]
     environment = {**scratch.environment, **{name: from_template(value, scratch) for name, value in part.environment}}
     with ALONE if part.alone else contextlib.nullcontext():
-        start = time.monotonic()
-        status, output = run_session(command, seconds_max, cwd=scratch.build, env=environment)
-        seconds = time.monotonic() - start
-    if status == 0:
-        return Outcome("passed", part=part.name, seconds=seconds)
-    if status is None and not re.search(r"^\[ +FAILED +\]", output, re.MULTILINE):
-        return Outcome("hung", part=part.name, seconds=seconds, how=f"more than {seconds_max:.0f} s")
-    if not part.any_status and status is not None and status > 1:
-        raise Trouble(f"{part.name} ended with status {status}:\n{output[-2000:]}")
-    return Outcome("killed", part=part.name, seconds=seconds, how=describe(output, status))
+        ended = run_session(command, limits.seconds, limits.processor_seconds, cwd=scratch.build, env=environment)
+
+    def outcome(verdict, how=""):
+        return Outcome(verdict, part=part.name, seconds=ended.seconds, how=how, processor_seconds=ended.processor_seconds)
+    if ended.status == 0:
+        return outcome("passed")
+    if ended.over(limits.processor_seconds) and not re.search(r"^\[ +FAILED +\]", ended.output, re.MULTILINE):
+        return outcome("hung", f"more than {limits.seconds:.0f} s" if ended.status is None else
+                       f"more than {limits.processor_seconds:.0f} s of processor time")
+    if not part.any_status and ended.status is not None and ended.status > 1:
+        raise Trouble(f"{part.name} ended with status {ended.status}:\n{ended.output[-2000:]}")
+    return outcome("killed", describe(ended.output, ended.status))
 
 
 class Tiers:
-    """The parts of each tier and layer, which have passed on the unmutated sources, with the time that they took."""
+    """The parts of each tier and layer, which have passed on the unmutated sources, with what they took there."""
 
     def __init__(self, scratch, definitions, wanted, say):
         self.parts = {}
-        self.seconds = {}
+        self.controls = {}
         for tier, layer in wanted:
             parts = tier_parts(scratch, definitions[tier][layer])
-            scratch.compile([target for part in parts for target in part.targets])
+            scratch.compile(sorted({target for part in parts for target in part.targets}))
             for part in parts:
-                if part not in self.seconds:
+                if part not in self.controls:
                     self.control(scratch, part, say)
-            parts = [part for part in parts if self.seconds[part] is not None]
-            self.parts[tier, layer] = sorted(parts, key=self.seconds.get)
+            self.parts[tier, layer] = [part for part in parts if self.controls[part]]
 
     def control(self, scratch, part, say):
-        outcome = run_part(scratch, part, BUILD_SECONDS_MAX)
+        outcome = run_part(scratch, part, Limits(BUILD_SECONDS_MAX, BUILD_SECONDS_MAX))
+        self.controls[part] = None
         if outcome.verdict == "killed" and outcome.how == f"status {TESTS_SKIPPED}":
             say(f"  {part.name} is skipped on this machine")
-            self.seconds[part] = None
             return
         if outcome.verdict != "passed":
             raise Trouble(f"{part.name} fails on the sources as they are ({outcome.how}): there is no score")
-        say(f"  {part.name} passes in {outcome.seconds:.1f} s")
-        self.seconds[part] = outcome.seconds
+        say(f"  {part.name} passes in {outcome.seconds:.1f} s, {outcome.processor_seconds:.1f} s of processor time")
+        self.controls[part] = outcome
 
-    def run(self, scratch, tier, layer):
-        """The outcome of one tier for what is in the scratch copy."""
+    def seconds(self, part):
+        return self.controls[part].seconds
+
+    def order(self, mutant, chosen, killers):
+        """The tiers in which to try them: those that are known to find it, then the quickest."""
+        def rank(tier):
+            return (mutant.name, tier) not in killers, sum(map(self.seconds, self.parts[tier, mutant.layer]))
+        return sorted(chosen, key=rank)
+
+    def run(self, scratch, tier, layer, killer, compiled):
+        """The outcome of one tier for what is in the scratch copy; `compiled` gathers the targets."""
         outcome = Outcome("passed", tier)
-        total = 0.0
-        for part in self.parts[tier, layer]:
-            scratch.compile(part.targets)
-            found = run_part(scratch, part, max(PART_SECONDS_MIN, PART_SLOWDOWN_MAX * self.seconds[part]))
+        total = processor = 0.0
+        for part in sorted(self.parts[tier, layer], key=lambda part: (part.name != killer, self.seconds(part))):
+            if not compiled.issuperset(part.targets):
+                scratch.compile(part.targets)
+                compiled.update(part.targets)
+            found = run_part(scratch, part, limits_of(self.controls[part]))
             total += found.seconds
+            processor += found.processor_seconds
             if found.verdict != "passed":
                 outcome = found
             if found.verdict == "killed":
                 break
         outcome.tier = tier
         outcome.seconds = total
+        outcome.processor_seconds = processor
         return outcome
 
 
@@ -343,6 +398,7 @@ class Score:
     mutant: Mutant
     outcomes: list
     demanded: int
+    commit: str
     trouble: str = ""
 
     @property
@@ -368,14 +424,23 @@ class Score:
         return self.verdict == "killed" or (self.verdict == "HUNG" and not self.mutant.safety)
 
 
-def score_mutant(scratch, tiers, mutant, chosen, everything=False, once=False):
-    demanded = 1 if once else min(mutant.demanded, len(chosen))
-    score = Score(mutant, [], demanded)
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """How a run scores."""
+    everything: bool  # go on when a mutant was killed often enough
+    once: bool  # let one tier do
+    killers: dict  # what found a mutant before: (mutant, tier) to the part
+
+
+def score_mutant(scratch, tiers, mutant, chosen, rules, commit):
+    demanded = 1 if rules.once else min(mutant.demanded, len(chosen))
+    score = Score(mutant, [], demanded, commit)
+    compiled = set()
     try:
         with scratch.planted(mutant):
-            for tier in chosen:
-                score.outcomes.append(tiers.run(scratch, tier, mutant.layer))
-                if len(score.kills) >= demanded and not everything:
+            for tier in tiers.order(mutant, chosen, rules.killers):
+                score.outcomes.append(tiers.run(scratch, tier, mutant.layer, rules.killers.get((mutant.name, tier)), compiled))
+                if len(score.kills) >= demanded and not rules.everything:
                     break
     except Trouble as trouble:
         score.trouble = str(trouble)
@@ -407,7 +472,7 @@ class Kept:
 
     def find(self, mutant, chosen):
         found = self.all.get(self.key(mutant, chosen))
-        return found and Score(mutant, [Outcome(**outcome) for outcome in found["outcomes"]], found["demanded"])
+        return found and Score(mutant, [Outcome(**outcome) for outcome in found["outcomes"]], found["demanded"], self.commit)
 
     def put(self, score, chosen):
         if score.trouble:
@@ -417,7 +482,7 @@ class Kept:
         self.path.write_text(json.dumps(self.all, indent=1), encoding="utf-8")
 
 
-def score_all(place, arguments, work, tiers, kept, say):
+def score_all(place, rules, work, tiers, kept, say):
     """Score the (mutant, tiers) of `work` on as many copies as there are jobs."""
     scratches = queue.SimpleQueue()
     for scratch in place:
@@ -430,7 +495,7 @@ def score_all(place, arguments, work, tiers, kept, say):
         mutant, chosen = item
         scratch = scratches.get()
         try:
-            score = score_mutant(scratch, tiers, mutant, chosen, arguments.all_tiers, arguments.once)
+            score = score_mutant(scratch, tiers, mutant, chosen, rules, kept.commit)
         finally:
             scratches.put(scratch)
         with lock:
@@ -452,33 +517,69 @@ def state_of(root):
     return listing.stdout.strip() or "a tree without history"
 
 
+COLUMNS = ("mutant", "the bug", "breaks", "found by", "commit")
+KILL = re.compile(r"(\w+): (.+) \([^()]*\), [\d.]+ s")
+
+
 def cell(outcome):
     return f"{outcome.tier}: {outcome.part} ({outcome.how}), {outcome.seconds:.1f} s" if outcome.verdict == "killed" else \
         f"{outcome.tier}: {outcome.verdict}, {outcome.seconds:.1f} s"
 
 
-def table(scores, commit, asserts):
-    lines = ["| mutant | the bug | breaks | found by |", "|---|---|---|---|"]
-    for layer in LAYERS:
-        for score in (score for score in scores if score.mutant.layer == layer):
-            mutant = score.mutant
-            name = f"{mutant.name}{' (safety)' if mutant.safety else ''}"
-            found = "<br>".join(cell(outcome) for outcome in score.outcomes if outcome.verdict != "passed") or "nothing"
-            lines.append(f"| {name} | {mutant.what.rstrip('.')} | {mutant.breaks} | {found.replace('|', '/')} |")
-    counts = collections.Counter(score.verdict for score in scores)
-    told = ", ".join(f"{count} {verdict.lower()}" for verdict, count in sorted(counts.items()))
-    return [f"Made from {commit}, the core's assertions {asserts}: {told}.", "", *lines]
+def row(score):
+    mutant = score.mutant
+    found = "<br>".join(cell(outcome) for outcome in score.outcomes if outcome.verdict != "passed") or "nothing"
+    return (f"{mutant.name}{' (safety)' if mutant.safety else ''}", mutant.what.rstrip("."), mutant.breaks,
+            found.replace("|", "/"), score.commit)
 
 
-def write_table(path, scores, commit, asserts):
-    """Replace the part of the file between the two marks for this kind of score."""
+def read_rows(text):
+    """The rows of a table, by the mutants' names."""
+    rows = [tuple(word.strip() for word in line.strip("|").split("|")) for line in text.splitlines() if line.startswith("| ")]
+    return {cells[0].split()[0]: cells for cells in rows if len(cells) == len(COLUMNS) and cells != COLUMNS}
+
+
+def kills_of(cells):
+    """The tiers that found the mutant, with what failed."""
+    return [found.groups() for found in map(KILL.fullmatch, cells[3].split("<br>")) if found]
+
+
+def verdict_of(cells, mutant):
+    kills = len(kills_of(cells))
+    if kills >= mutant.demanded:
+        return "killed"
+    if kills:
+        return "killed by too few tiers"
+    return "hung" if ": hung, " in cells[3] else "survived"
+
+
+def known_killers(root):
+    """What found which mutant when the table was made: {(mutant, tier): part}."""
+    page = root / DONE
+    rows = read_rows(page.read_text(encoding="utf-8")) if page.exists() else {}
+    return {(name, tier): part for name, cells in rows.items() for tier, part in kills_of(cells)}
+
+
+def table(rows, mutants, asserts):
+    there = [(mutant, rows[mutant.name]) for layer in LAYERS for mutant in mutants
+             if mutant.layer == layer and mutant.name in rows]
+    counts = collections.Counter(verdict_of(cells, mutant) for mutant, cells in there)
+    told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
+    return [f"{len(there)} mutants, the core's assertions {asserts}: {told}.", "",
+            f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|", *(f"| {' | '.join(cells)} |" for _, cells in there)]
+
+
+def write_table(path, scores, mutants, asserts):
+    """Put the scores into the part of the file between the two marks for this kind of score. Rows of other mutants stay, as long as
+    there are these mutants."""
     begin, end = f"<!-- score, assertions {asserts}: begin -->", f"<!-- score, assertions {asserts}: end -->"
     text = path.read_text(encoding="utf-8")
     if begin not in text or end not in text:
         raise Trouble(f"{path} has no place for the table: {begin} and {end}")
     head, rest = text.split(begin, 1)
-    tail = rest.split(end, 1)[1]
-    path.write_text("\n".join([head + begin, "", *table(scores, commit, asserts), "", end + tail]), encoding="utf-8")
+    before, tail = rest.split(end, 1)
+    rows = {**read_rows(before), **{score.mutant.name: row(score) for score in scores if not score.trouble}}
+    path.write_text("\n".join([head + begin, "", *table(rows, mutants, asserts), "", end + tail]), encoding="utf-8")
 
 
 # ---- The program ----------------------------------------------------------------------------------
@@ -495,21 +596,21 @@ def parse(words):
     parser.add_argument("--tiers", default="", help="run these tiers only, separated by commas")
     parser.add_argument("--once", action="store_true", help="let one tier do, for mutants of safety, too")
     parser.add_argument("--all-tiers", action="store_true", help="go on when a mutant was killed often enough")
-    parser.add_argument("--asserts", choices=("on", "off"), default="on", help="off: core mutants, without its assertions")
+    parser.add_argument("--asserts", choices=("on", "off", "both"), default="on", help="off: core mutants, without its assertions")
     parser.add_argument("--resume", action="store_true", help="keep what earlier runs found for the same commit")
     parser.add_argument("--kept", action="store_true", help="run nothing: tell only what earlier runs found for this commit")
-    parser.add_argument("--table", type=pathlib.Path, metavar="FILE", help="put the table into this file")
+    parser.add_argument("--table", type=pathlib.Path, metavar="FILE", help="put the scores into the table in this file")
     return parser.parse_args(words)
 
 
-def choose(mutants, arguments):
+def choose(mutants, arguments, asserts="on"):
     if arguments.only:
         unknown = set(arguments.only) - {mutant.name for mutant in mutants}
         if unknown:
             raise Trouble(f"no such mutant: {', '.join(sorted(unknown))}")
         mutants = [mutant for mutant in mutants if mutant.name in arguments.only]
     layers = arguments.layers.split(",") if arguments.layers else LAYERS
-    mutants = [mutant for mutant in mutants if mutant.layer in layers and (arguments.asserts == "on" or mutant.layer == "core")]
+    mutants = [mutant for mutant in mutants if mutant.layer in layers and (asserts == "on" or mutant.layer == "core")]
     if arguments.sample is not None and arguments.sample < len(mutants):
         # by the names' hashes, so that a mutant more does not change all that is drawn
         def rank(mutant):
@@ -557,32 +658,38 @@ def claim(root, count, kind, options):
 
 def run(words, say):
     arguments = parse(words)
+    modes = ("on", "off") if arguments.asserts == "both" else (arguments.asserts,)
+    return max(run_mode(arguments, asserts, say) for asserts in modes)
+
+
+def run_mode(arguments, asserts, say):
     root = arguments.root.resolve()
-    work = plan(choose(read_mutants(root), arguments), read_tiers(root), arguments)
-    kind = "" if arguments.asserts == "on" else "-asserts-off"
-    commit = state_of(root)
-    kept = Kept(root / f"build/mutants/kept{kind}.json", commit, arguments.resume or arguments.kept)
+    mutants = read_mutants(root)
+    work = plan(choose(mutants, arguments, asserts), read_tiers(root), arguments)
+    kind = "" if asserts == "on" else "-asserts-off"
+    kept = Kept(root / f"build/mutants/kept{kind}.json", state_of(root), arguments.resume or arguments.kept)
     scores = [score for score in (kept.find(mutant, chosen) for mutant, chosen in work) if score]
     work = [(mutant, chosen) for mutant, chosen in work if not kept.find(mutant, chosen)]
-    say(f"{len(work)} mutants; first the sources as they are ({commit})")
+    say(f"{len(work)} mutants, the core's assertions {asserts}; first the sources as they are ({kept.commit})")
     if work and not arguments.kept:
-        scores += score_work(root, arguments, work, kept, say)
+        scores += score_work(root, arguments, asserts, work, kept, say)
     elif work:
         say(f"not scored yet: {', '.join(mutant.name for mutant, _ in work)}")
     if arguments.table:
-        write_table(arguments.table, sorted(scores, key=lambda score: score.mutant.name), commit, arguments.asserts)
+        write_table(arguments.table, scores, mutants, asserts)
     return finish(scores, say)
 
 
-def score_work(root, arguments, work, kept, say):
-    options = ["-Dcore_asserts=false"] if arguments.asserts == "off" else []
-    kind = "" if arguments.asserts == "on" else "-asserts-off"
+def score_work(root, arguments, asserts, work, kept, say):
+    options = ["-Dcore_asserts=false"] if asserts == "off" else []
+    kind = "" if asserts == "on" else "-asserts-off"
     wanted = sorted({(tier, mutant.layer) for mutant, chosen in work for tier in chosen})
+    rules = Rules(arguments.all_tiers, arguments.once, known_killers(root))
     place = claim(root, min(max(arguments.jobs, 1), len(work)), kind, options)
     try:
         for scratch in place:
             scratch.prepare()
-        return score_all(place, arguments, work, Tiers(place[0], read_tiers(root), wanted, say), kept, say)
+        return score_all(place, rules, work, Tiers(place[0], read_tiers(root), wanted, say), kept, say)
     finally:
         for scratch in place:
             scratch.lock.close()

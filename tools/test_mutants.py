@@ -18,7 +18,7 @@ int limit_of(int size) {
 }
 """
 
-# Waits for ever, as a broken program may, when the limit of 7 is not 7.
+# Waits for ever, as a broken program may, when the limit of 7 is 8, and computes for ever when it is 9.
 TEST_C = """\
 #include <signal.h>
 #include <stdio.h>
@@ -27,6 +27,8 @@ int limit_of(int size);
 int main(void) {
     while (limit_of(7) == 8)
         pause();
+    while (limit_of(7) == 9)
+        continue;
     if (limit_of(200) == 100 && limit_of(7) == 7)
         return 0;
     printf("[  FAILED  ] limits_hold\\nseed 42\\n");
@@ -68,6 +70,18 @@ def patch(old, new, safety="no", tiers="unit", what="A limit is wrong."):
 TOO_HIGH = patch("        return 100;", "        return 101;")
 UNSEEN = patch("        return 0;", "        return 1;")
 HANGS = patch("    return size;", "    return size + 1;")
+SPINS = patch("    return size;", "    return size + 2;")
+
+PAGE = """\
+before
+<!-- score, assertions on: begin -->
+| mutant | the bug | breaks | found by | commit |
+|---|---|---|---|---|
+| high | A limit is wrong | L1 | {} | earlier |
+| gone | It is no more | L1 | unit: small-test (limits_hold), 0.1 s | earlier |
+<!-- score, assertions on: end -->
+behind
+"""
 
 
 class Project(unittest.TestCase):
@@ -129,14 +143,31 @@ class Scores(Project):
         self.assertEqual(self.score("--tiers", "other"), 0)
 
     def test_a_mutant_that_hangs_is_no_kill_and_of_safety_not_even_found(self):
-        mutants.PART_SECONDS_MIN, before = 1, mutants.PART_SECONDS_MIN
-        self.addCleanup(setattr, mutants, "PART_SECONDS_MIN", before)
+        mutants.CLOCK_SECONDS_MIN, before = 1, mutants.CLOCK_SECONDS_MIN
+        self.addCleanup(setattr, mutants, "CLOCK_SECONDS_MIN", before)
         self.plant(hangs=HANGS)
         self.assertEqual(self.score(), 0)
         self.assertIn("HUNG: hangs", self.said)
         self.assertEqual(self.said[-1], "0 killed, 0 survived")
         self.plant(hangs=HANGS.replace("Safety: no", "Safety: yes").replace("Tiers: unit", "Tiers: unit, other"))
         self.assertEqual(self.score(), 1)
+
+    def test_one_that_computes_for_ever_hangs_by_its_processor_time(self):
+        mutants.PROCESSOR_SECONDS_MIN, before = 1, mutants.PROCESSOR_SECONDS_MIN
+        self.addCleanup(setattr, mutants, "PROCESSOR_SECONDS_MIN", before)
+        self.plant(spins=SPINS)
+        self.assertEqual(self.score(), 0)
+        self.assertIn("HUNG: spins", self.said)
+
+    def test_the_tier_that_found_it_before_comes_first(self):
+        page = self.root / mutants.DONE
+        page.parent.mkdir(exist_ok=True)
+        self.addCleanup(shutil.rmtree, page.parent)
+        self.plant(high=TOO_HIGH.replace("Tiers: unit", "Tiers: unit, other"))
+        for tier, part in ("unit", "small-test"), ("other", "other"):
+            page.write_text(PAGE.format(f"{tier}: {part} (status 1), 0.1 s"))
+            self.assertEqual(self.score(), 0)
+            self.assertRegex(self.said[-2], rf"^\[1/1\] killed high: {tier} [\d.]+ s: {part} \([^;]*$")
 
     def test_a_run_that_was_ended_is_resumed(self):
         self.plant(high=TOO_HIGH)
@@ -181,13 +212,26 @@ class Scores(Project):
         self.plant(high=TOO_HIGH, low=UNSEEN)
         self.score("--table", str(page))
         text = page.read_text()
-        self.assertRegex(text, r"\| high \| A limit is wrong \| L1 \| unit: small-test \(limits_hold, seed 42\), [\d.]+ s \|")
-        self.assertIn("| low | A limit is wrong | L1 | nothing |", text)
+        self.assertRegex(text, r"\| high \| A limit is wrong \| L1 \| unit: small-test \(limits_hold, seed 42\), [\d.]+ s \| a tree")
+        self.assertIn("| low | A limit is wrong | L1 | nothing | a tree without history |", text)
+        self.assertIn("2 mutants, the core's assertions on: 1 killed, 1 survived.", text)
         self.assertTrue(text.startswith("before\n") and text.endswith("behind\n") and "OUTDATED" not in text)
+
+    def test_rows_of_mutants_that_were_not_scored_stay_with_their_commit(self):
+        page = self.root / "page.md"
+        page.write_text(PAGE.format("unit: small-test (limits_hold), 0.1 s"))
+        self.plant(high=TOO_HIGH, low=UNSEEN)
+        self.score("--only", "low", "--table", str(page))
+        text = page.read_text()
+        self.assertIn("2 mutants, the core's assertions on: 1 killed, 1 survived.", text)
+        self.assertIn("| high | A limit is wrong | L1 | unit: small-test (limits_hold), 0.1 s | earlier |\n", text)
+        self.assertIn("| low | A limit is wrong | L1 | nothing | a tree without history |\n", text)
+        self.assertNotIn("gone", text)
 
     def test_asserts_off_is_a_build_of_its_own(self):
         self.plant(high=TOO_HIGH)
-        self.assertEqual(self.score("--asserts", "off"), 0)
+        self.assertEqual(self.score("--asserts", "both"), 0)
+        self.assertEqual(self.said.count("1 killed, 0 survived"), 2)
         self.assertTrue((self.root / "build/mutants/0-asserts-off/build/build.ninja").exists())
 
 
@@ -246,7 +290,7 @@ class OurMutants(unittest.TestCase):
         stray = []
         for mutant in found:
             command = ["git", "-C", str(mutants.tree.ROOT), "apply", "--check", str(mutant.path)]
-            if mutants.run_session(command, 60)[0] != 0:
+            if mutants.run_session(command, 60).status != 0:
                 stray.append(mutant.name)
         self.assertEqual(stray, [], "these patches no longer apply; make them anew")
 

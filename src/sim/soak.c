@@ -4,10 +4,12 @@
  * pipe; one that ends because an invariant was broken is followed by another, which
  * goes on with the seeds behind.
  */
-#include "sim/verbs.h"
+#include "sim/soak.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/wait.h>
@@ -16,7 +18,8 @@
 
 #include "base/assert.h"
 #include "raft/random.h"
-#include "sim/options.h"
+#include "sim/memory.h"
+#include "sim/verbs.h"
 
 enum {
     SOAK_JOBS_MAX = 64,
@@ -60,8 +63,7 @@ static uint64_t soak_now_ms(void) {
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* The run that a soak makes of one seed. */
-static void soak_settings(const struct options *options, uint64_t seed, struct run_settings *settings) {
+void soak_settings(const struct options *options, uint64_t seed, struct run_settings *settings) {
     uint64_t random = random_mix(seed ^ 0x736f616b);
     const size_t profiles = sizeof soak_profiles / sizeof soak_profiles[0];
     const size_t nodes = sizeof soak_nodes / sizeof soak_nodes[0];
@@ -214,7 +216,7 @@ static void soak_until_all_ended(struct soak *soak, const struct run_settings *c
     }
 }
 
-static int soak(const struct options *options) {
+int soak(const struct options *options) {
     struct soak soak = {.options = options, .first_seed = options->seed};
     struct run_settings common;
     struct options checked = *options;
