@@ -7,10 +7,13 @@
  */
 #include "base/assert.h"
 #include "node/replica_state.h"
-#include "sim/world.h"
+#include "sim/stray.h"
 #include "storage/log_state.h"
 
-enum { FAULT_OPERATIONS = 40 /* a fault of a disk hits one of so many next operations */ };
+enum {
+    FAULT_OPERATIONS = 40, /* a fault of a disk hits one of so many next operations, */
+    FAULT_WRITES = 20,     /* or writes */
+};
 
 /* What is drawn for each fault, whatever kind it is, and whether it is carried out or not. */
 struct fault_draw {
@@ -178,7 +181,8 @@ static bool fault_lose(struct world *world, const struct fault_draw *draw) {
 static bool fault_rot(struct world *world, const struct fault_draw *draw) {
     struct world_node *node = &world->nodes[draw->a];
     char path[sizeof "log/" + LOG_NAME_SIZE] = "log/";
-    if (!node->replica || node->log->segment_count < 2 || (!node->damaged && !world_may_damage(world)))
+    bool may = node->damaged ? node->stray.after == 0 : world_may_damage(world);
+    if (!node->replica || node->log->segment_count < 2 || !may)
         return false;
     const struct log_segment *segment = node->log->segments[draw->number % (node->log->segment_count - 1)];
     uint64_t offset = draw->lasting_us * 7919 % segment->size;
@@ -187,6 +191,37 @@ static bool fault_rot(struct world *world, const struct fault_draw *draw) {
         return false;
     TRACE(world, "FAULT rot: n%zu's %s at %llu", draw->a + 1, path, (unsigned long long)offset);
     node->damaged = true;
+    return true;
+}
+
+/* Into a segment, of what is there already or will be, or into a file that waits to be one. */
+static bool fault_astray(struct world *world, const struct fault_draw *draw) {
+    struct world_node *node = &world->nodes[draw->a];
+    char path[sizeof "log/" + LOG_NAME_SIZE] = "log/";
+    char *name = path + sizeof "log/" - 1;
+    if (!node->replica || node->stray.planned || (!node->damaged && !world_may_damage(world)))
+        return false;
+    const struct log *log = node->log;
+    size_t last = log->segment_count - 1;
+    const struct log_segment *segment = log->segments[draw->flag ? last : draw->number % log->segment_count];
+    uint64_t offset = draw->lasting_us * 7919 % segment->size / MEMFS_SECTOR * MEMFS_SECTOR;
+    bool pool = log->pool_count && draw->number % 8 == 0;
+    if (pool)
+        log_segment_free_name(name, log->pool[0]);
+    else
+        log_segment_name(name, segment->sequence);
+    uint64_t n = draw->number / 8 % FAULT_WRITES + 1;
+    TRACE(world, "FAULT astray: n%zu's write %llu from now on lands at %llu of %s", draw->a + 1, (unsigned long long)n,
+          (unsigned long long)offset, path);
+    stray_plan(node, n, path, offset, pool ? UINT64_MAX : segment->first_position + offset);
+    return true;
+}
+
+static bool fault_slow(struct world *world, const struct fault_draw *draw) {
+    struct world_node *node = &world->nodes[draw->a];
+    node->slowness = draw->number % 4 == 0 ? 1 : 10 + draw->number / 4 % 91;
+    TRACE(world, "FAULT slow: n%zu's disk takes %llu times as long as usual", draw->a + 1,
+          (unsigned long long)node->slowness);
     return true;
 }
 
@@ -229,6 +264,7 @@ static bool (*const fault_handlers[FAULT_PACKET])(struct world *world, const str
     [FAULT_MEMORY] = fault_memory,     [FAULT_STEP] = fault_step,
     [FAULT_DRIFT] = fault_drift,       [FAULT_TRANSFER] = fault_transfer,
     [FAULT_LOSE] = fault_lose,         [FAULT_ROT] = fault_rot,
+    [FAULT_ASTRAY] = fault_astray,     [FAULT_SLOW] = fault_slow,
 };
 
 static void fault_plan(struct world *world, unsigned kind, uint64_t count) {
@@ -290,6 +326,8 @@ void fault_end(struct world *world) {
         node->short_of_memory = 0;
         node->paused_us = 0;
         node->stalled_us = 0;
+        node->slowness = 1;
+        stray_cancel(node);
         node->full = false;
         memfs_fill(node->disk, false);
         if (!node->gone)

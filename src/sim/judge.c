@@ -50,6 +50,7 @@ struct judge_node {
     lash_id disk_vote;
     lash_term sent_term; /* the highest that it spoke of, in all its lives */
     bool running;
+    bool lost; /* for ever; `disk` is what it held until then */
     bool halted;
     lash_term term; /* when last observed in this life */
     uint32_t role;
@@ -195,7 +196,7 @@ void judge_stop(struct judge *judge, lash_id id) {
 void judge_lose(struct judge *judge, lash_id id) {
     struct judge_node *node = judge_node(judge, id);
     LASH_ASSERT(!node->running);
-    judge_log_cut(&node->disk, 0);
+    node->lost = true;
 }
 
 /* ---- Logs that grow and are cut ------------------------------------------------------------------- */
@@ -380,7 +381,9 @@ static void judge_commit(struct judge *judge, lash_id id, lash_term term, lash_i
     uint32_t holders = 0;
     for (lash_id i = 1; i <= judge->count; i++) {
         const struct judge_log *disk = &judge->nodes[i].disk;
-        holders += disk->count >= commit && disk->entries[commit - 1].chain == log->entries[commit - 1].chain;
+        bool holds = disk->count >= commit && disk->entries[commit - 1].chain == log->entries[commit - 1].chain;
+        /* One that is lost counts for who heard of it in time. */
+        holders += holds && (!judge->nodes[i].lost || judge->nodes[id].matches[i] >= commit);
     }
     JUDGE_CHECK(judge, 2 * holders > judge->count, "L6", "n%llu commits %llu, which %u of %u hold durably", LLU id,
                 LLU commit, holders, judge->count);

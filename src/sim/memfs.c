@@ -41,6 +41,7 @@ struct memfs {
     uint64_t capacity;
     char *aim; /* where stray writes land; NULL: at the begin of their own file */
     uint64_t aim_offset;
+    uint64_t stray_bytes; /* of the last stray write */
     struct memfs_costs costs;
     uint64_t cost;
 };
@@ -186,6 +187,7 @@ static ssize_t memfs_pread(void *context, int file, void *data, size_t size, uin
 static void go_astray(struct memfs *fs, struct inode *inode, const struct iovec *parts, uint64_t size,
                       uint64_t offset) {
     struct inode *other = fs->aim ? find_file(fs, fs->aim) : inode;
+    fs->stray_bytes = size;
     inode_write(inode, parts, size, offset);
     inode_clean(inode, size, offset);
     if (other)
@@ -508,6 +510,10 @@ void memfs_aim(struct memfs *fs, const char *path, uint64_t offset) {
     free(fs->aim);
     fs->aim = inode_need(strdup(path));
     fs->aim_offset = offset;
+}
+
+uint64_t memfs_stray_bytes(const struct memfs *fs) {
+    return fs->stray_bytes;
 }
 
 bool memfs_rot(struct memfs *fs, const char *path, uint64_t offset, uint8_t mask) {

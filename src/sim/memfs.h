@@ -110,6 +110,9 @@ uint64_t memfs_used(const struct memfs *fs);
 /* Where writes with MEMFS_ASTRAY land: in the file `path`, at `offset` rounded down to a sector. */
 void memfs_aim(struct memfs *fs, const char *path, uint64_t offset);
 
+/* How many bytes the last one had. */
+uint64_t memfs_stray_bytes(const struct memfs *fs);
+
 /* Bit rot: invert the bits of `mask` in a durable byte. Programs see it unless a write of that sector waits. False when
  * no durable byte is there. */
 bool memfs_rot(struct memfs *fs, const char *path, uint64_t offset, uint8_t mask);

@@ -10,6 +10,7 @@
 #include "node/replica_state.h"
 #include "raft/random.h"
 #include "sim/memory.h"
+#include "sim/stray.h"
 #include "sim/world_store.h"
 
 enum { PROCESS_READ_BYTES = 1 << 16 };
@@ -56,8 +57,9 @@ static bool process_equal(const struct judge_log *found, const struct judge_log 
     return found->count == count && judge_log_chain(found, found->count) == chain;
 }
 
-/* D1, D2, D3: the log is what was durable, or that with the batch that was being written. */
-static void process_judge(struct world_node *node, const struct log_recovered *recovered,
+/* D1, D2, D3: the log is what was durable, or that with the batch that was being written. False when it lacks what a stray
+ * write has taken from it, and nobody could know. */
+static bool process_judge(struct world_node *node, const struct log_recovered *recovered,
                           const struct judge_log *found) {
     struct world *world = node->world;
     const struct world_pending *pending = &node->pending;
@@ -70,6 +72,12 @@ static void process_judge(struct world_node *node, const struct log_recovered *r
     bool with = possible && process_equal(found, disk, pending->kept, &pending->suffix) &&
                 recovered->term == (pending->save_vote ? pending->term : term) &&
                 recovered->vote == (pending->save_vote ? pending->vote : vote);
+    const struct world_state state = {found->count, judge_log_chain(found, found->count), recovered->term,
+                                      recovered->vote};
+    if (!without && !with && stray_excuses(node, &state)) {
+        TRACE(world, "n%u lacks what a stray write has taken, and cannot know: it is not started", (unsigned)node->id);
+        return false;
+    }
     if (!without && !with)
         world_fail(world, "D2",
                    "n%u finds %llu entries, term %llu and a vote for n%llu on its disk; durable were %llu, term %llu, "
@@ -77,9 +85,11 @@ static void process_judge(struct world_node *node, const struct log_recovered *r
                    (unsigned)node->id, (unsigned long long)found->count, (unsigned long long)recovered->term,
                    (unsigned long long)recovered->vote, (unsigned long long)disk->count, (unsigned long long)term,
                    (unsigned long long)vote, possible ? ", and a batch was being written" : "");
+    stray_started(node, with && !without);
     node->pending.any = false;
     node->lost_power = false;
     judge_start(world->judge, node->id, found, recovered->term, recovered->vote);
+    return true;
 }
 
 /* ---- Starting ----------------------------------------------------------------------------------------- */
@@ -143,6 +153,22 @@ static void process_reset(struct world_node *node) {
     memset(node->held, 0, sizeof node->held);
 }
 
+/* Errors: LASH_CORRUPT, when the log lacks what was durable, and nobody but the judge can know. */
+static int process_begin(struct world_node *node, const struct log_recovered *recovered,
+                         const struct judge_log *found) {
+    if (!process_judge(node, recovered, found))
+        return LASH_CORRUPT;
+    if (node->world->profile.store && !node->store)
+        world_store_open(node);
+    process_reset(node);
+    struct replica_options options = process_options(node);
+    int error = replica_new(&options, &node->env, node->log, recovered, &node->replica);
+    if (error)
+        world_fail(node->world, "contract", "n%u's replica does not start: %s", (unsigned)node->id,
+                   lash_strerror(error));
+    return 0;
+}
+
 bool world_start(struct world *world, size_t position) {
     struct world_node *node = &world->nodes[position];
     struct log_options log_options = {.vfs = memfs_vfs(node->disk),
@@ -161,16 +187,8 @@ bool world_start(struct world *world, size_t position) {
         return false;
     }
     error = process_read(node, &recovered, &found);
-    if (!error) {
-        if (world->profile.store && !node->store)
-            world_store_open(node);
-        process_judge(node, &recovered, &found);
-        process_reset(node);
-        struct replica_options options = process_options(node);
-        error = replica_new(&options, &node->env, node->log, &recovered, &node->replica);
-        if (error)
-            world_fail(world, "contract", "n%u's replica does not start: %s", (unsigned)node->id, lash_strerror(error));
-    }
+    if (!error)
+        error = process_begin(node, &recovered, &found);
     log_recovered_free(&recovered);
     judge_log_free(&found);
     if (error) {
@@ -212,6 +230,7 @@ static void process_stop(struct world *world, size_t position) {
     node->armed = false;
     node->short_of_memory = 0;
     node->ailing = node->full;
+    stray_cancel(node);
 }
 
 void world_kill(struct world *world, size_t position) {

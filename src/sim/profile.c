@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/crc32c.h"
 #include "raft/random.h"
 
 const char *const fault_names[FAULT_KINDS] = {
@@ -19,6 +20,7 @@ const char *const fault_names[FAULT_KINDS] = {
     [FAULT_MEMORY] = "memory",     [FAULT_STEP] = "step",
     [FAULT_DRIFT] = "drift",       [FAULT_LOSE] = "lose",
     [FAULT_ROT] = "rot",           [FAULT_TRANSFER] = "transfer",
+    [FAULT_ASTRAY] = "astray",     [FAULT_SLOW] = "slow",
     [FAULT_DROP] = "drop",         [FAULT_DUPLICATE] = "duplicate",
     [FAULT_REORDER] = "reorder",   [FAULT_DELAY] = "delay",
     [FAULT_REFUSE] = "refuse",     [FAULT_FLIP] = "flip",
@@ -26,12 +28,13 @@ const char *const fault_names[FAULT_KINDS] = {
 
 /* The most that a seed gets of each: faults in sixty election timeouts, or of a million packets. */
 static const uint64_t profile_most[FAULT_KINDS] = {
-    [FAULT_RESET] = 120,     [FAULT_CLOG] = 60,     [FAULT_ISOLATE] = 60,  [FAULT_PARTITION] = 40,
-    [FAULT_KILL] = 40,       [FAULT_POWER] = 40,    [FAULT_CRASH_AT] = 40, [FAULT_PAUSE] = 40,
-    [FAULT_STALL] = 40,      [FAULT_EIO] = 20,      [FAULT_SHORT] = 40,    [FAULT_FULL] = 15,
-    [FAULT_MEMORY] = 40,     [FAULT_STEP] = 20,     [FAULT_DRIFT] = 20,    [FAULT_LOSE] = 1,
-    [FAULT_ROT] = 4,         [FAULT_TRANSFER] = 40, [FAULT_DROP] = 20000,  [FAULT_DUPLICATE] = 20000,
-    [FAULT_REORDER] = 20000, [FAULT_DELAY] = 20000, [FAULT_REFUSE] = 5000, [FAULT_FLIP] = 2000,
+    [FAULT_RESET] = 120,   [FAULT_CLOG] = 60,         [FAULT_ISOLATE] = 60,    [FAULT_PARTITION] = 40,
+    [FAULT_KILL] = 40,     [FAULT_POWER] = 40,        [FAULT_CRASH_AT] = 40,   [FAULT_PAUSE] = 40,
+    [FAULT_STALL] = 40,    [FAULT_EIO] = 20,          [FAULT_SHORT] = 40,      [FAULT_FULL] = 15,
+    [FAULT_MEMORY] = 40,   [FAULT_STEP] = 20,         [FAULT_DRIFT] = 20,      [FAULT_LOSE] = 1,
+    [FAULT_ROT] = 4,       [FAULT_ASTRAY] = 8,        [FAULT_SLOW] = 20,       [FAULT_TRANSFER] = 40,
+    [FAULT_DROP] = 20000,  [FAULT_DUPLICATE] = 20000, [FAULT_REORDER] = 20000, [FAULT_DELAY] = 20000,
+    [FAULT_REFUSE] = 5000, [FAULT_FLIP] = 2000,
 };
 
 enum fault fault_named(const char *name, unsigned size) {
@@ -80,13 +83,18 @@ static void profile_machines(struct profile *profile, uint64_t *random) {
     profile->lasting_us = profile_scale(random, profile_election_us(profile) / 4, 6);
 }
 
+uint64_t fault_stream(uint64_t seed, enum fault kind) {
+    return random_mix(seed + crc32c(0, fault_names[kind], strlen(fault_names[kind])));
+}
+
 /* How often each kind happens: of `kinds_of_8` eighths of them, the others never. */
-static void profile_faults(struct profile *profile, uint64_t *random, uint64_t kinds_of_8) {
+static void profile_faults(struct profile *profile, uint64_t seed, uint64_t kinds_of_8) {
     for (unsigned kind = 0; kind < FAULT_KINDS; kind++) {
-        bool on = random_between(random, 0, 8) < kinds_of_8;
+        uint64_t random = fault_stream(seed, kind);
+        bool on = random_between(&random, 0, 8) < kinds_of_8;
         uint64_t most = profile_most[kind];
-        uint64_t some = random_between(random, 1, most * 1000);
-        some /= profile_scale(random, 1, 5);
+        uint64_t some = random_between(&random, 1, most * 1000);
+        some /= profile_scale(&random, 1, 5);
         if (!on)
             continue;
         profile->every[kind] =
@@ -105,6 +113,6 @@ bool profile_draw(const char *name, uint64_t seed, struct profile *profile) {
     profile_machines(profile, &random);
     profile->store = store;
     if (node || swarm || store)
-        profile_faults(profile, &random, swarm ? 3 : 6);
+        profile_faults(profile, random, swarm ? 3 : 6);
     return true;
 }

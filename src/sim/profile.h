@@ -29,6 +29,8 @@ enum fault {
     FAULT_LOSE,      /* a machine is lost, with its disk */
     FAULT_TRANSFER,  /* an operator has leadership handed over */
     FAULT_ROT,       /* a bit of a log's older part flips on disk */
+    FAULT_ASTRAY,    /* one of the next writes of a disk lands elsewhere */
+    FAULT_SLOW,      /* a disk takes ten to a hundred times as long from now on, or no longer */
     /* Those of single packets: how many of a million. */
     FAULT_DROP,      /* a packet is lost */
     FAULT_DUPLICATE, /* a packet comes twice */
@@ -45,6 +47,9 @@ extern const char *const fault_names[FAULT_KINDS];
 
 /* The fault of that name; FAULT_KINDS when there is none. */
 enum fault fault_named(const char *name, unsigned size);
+
+/* Where a kind's own stream of random numbers begins, whatever other kinds there are. */
+uint64_t fault_stream(uint64_t seed, enum fault kind);
 
 struct profile {
     uint64_t heartbeat_ms; /* the election timeout is ten of them */

@@ -44,6 +44,13 @@ static void shrink_events(struct shrink *shrink) {
     }
 }
 
+/* Without some of its faults it may fail some events later. */
+static void shrink_room(struct shrink *shrink) {
+    uint64_t room = 2 * shrink->result.events;
+    if (room < shrink->best.events)
+        shrink->best.events = room;
+}
+
 static void shrink_kinds(struct shrink *shrink) {
     for (unsigned kind = 0; kind < FAULT_KINDS; kind++) {
         struct run_settings settings = shrink->best;
@@ -112,7 +119,7 @@ static int shrink(struct options *options) {
         options_free(options, &settings);
         return OPTIONS_HELD;
     }
-    shrink_events(&shrink);
+    shrink_room(&shrink);
     if (run_numbers_faults(settings.profile))
         shrink_list(&shrink);
     shrink_kinds(&shrink);

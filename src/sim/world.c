@@ -12,9 +12,14 @@
 #include "node/replica_state.h"
 #include "raft/random.h"
 #include "sim/memory.h"
+#include "sim/stray.h"
 #include "sim/world_store.h"
 
-enum { WORLD_TURNS_OF_8 = 6 /* turns that follow an event at once, of eight */, WORLD_TURN_SPAN_US = 200 };
+enum {
+    WORLD_TURNS_OF_8 = 6, /* turns that follow an event at once, of eight */
+    WORLD_TURN_SPAN_US = 200,
+    WORLD_SPINS_MAX = 1000, /* of a node's deadline at one moment */
+};
 
 uint64_t world_draw(struct world *world, enum world_domain domain, uint64_t below) {
     return random_next(&world->random[domain]) % below;
@@ -159,6 +164,7 @@ static void world_written(struct world_node *node) {
     const struct journal *journal = &node->replica->journal;
     struct world_pending *pending = &node->pending;
     struct judge *judge = node->world->judge;
+    stray_after(node, !journal->sync_error && !journal->append_error);
     if (!pending->any || journal->sync_error)
         return; /* what became of it, the next start shows */
     pending->undone = journal->append_error != 0;
@@ -185,9 +191,10 @@ static void world_env_submit(void *context, enum replica_executor executor, stru
             world_judge_journal(node, &journal->writing, node->replica->status.role == LASH_LEADER);
             node->journal_seen = 0;
         }
-        us = profile->disk_us + world_draw(world, DOMAIN_DISK, profile->disk_span_us);
+        us = (profile->disk_us + world_draw(world, DOMAIN_DISK, profile->disk_span_us)) * node->slowness;
     } else {
         us = profile->apply_us + world_draw(world, DOMAIN_PROCESS, profile->apply_span_us); /* reading, too */
+        us *= executor == REPLICA_READ ? node->slowness : 1;
     }
     world_plan(world, us, EVENT_WORK, node->id - 1, node->life * WORLD_EXECUTORS + executor);
 }
@@ -203,8 +210,10 @@ bool world_work(struct world *world, size_t position, enum replica_executor exec
     if (!at)
         return false;
     struct job *job = list_entry(at, struct job, link);
-    if (executor == REPLICA_LOG)
+    if (executor == REPLICA_LOG) {
         world_pend(node);
+        stray_before(node);
+    }
     job->work(job);
     if (executor == REPLICA_LOG)
         world_written(node);
@@ -303,11 +312,20 @@ static bool world_postponed(struct world *world, const struct event *event, uint
     return true;
 }
 
+/* P3: a node that has nothing to do until its deadline sleeps until then. */
+static void world_spin(struct world_node *node) {
+    node->spins = node->spun_us == node->world->now_us ? node->spins + 1 : 0;
+    node->spun_us = node->world->now_us;
+    if (node->spins == WORLD_SPINS_MAX)
+        world_fail(node->world, "P3", "n%u spins: its deadline is always over", (unsigned)node->id);
+}
+
 static void world_timer_event(struct world *world, const struct event *event) {
     struct world_node *node = &world->nodes[event->subject];
     if (event->argument >> 32 != node->timers)
         return;
     node->timer_us = UINT64_MAX;
+    world_spin(node);
     if (node->deadline_us <= world->now_us) {
         node->deadline_us = UINT64_MAX;
         world_turn(world, event->subject);
@@ -468,6 +486,7 @@ static void world_add_node(struct world *world, size_t position) {
     node->env.context = node;
     node->deadline_us = UINT64_MAX;
     node->timer_us = UINT64_MAX;
+    node->slowness = 1;
     node->clock = (struct world_clock){1000000 + world_draw(world, DOMAIN_PROCESS, 1000000), 0, 1000000};
     list_init(&node->calls);
     for (size_t i = 0; i < WORLD_EXECUTORS; i++) {
@@ -485,8 +504,10 @@ struct world *world_new(const struct world_options *options) {
     world->count = options->nodes;
     world->judge = judge_new((uint32_t)options->nodes, options->failed, options->context);
     list_init(&world->free_packets);
-    for (size_t i = 0; i < DOMAINS; i++)
-        world->random[i] = random_mix(options->seed * DOMAINS + i + 1);
+    for (size_t i = 0; i < DOMAIN_FAULTS; i++)
+        world->random[i] = random_mix(options->seed * DOMAIN_FAULTS + i + 1);
+    for (unsigned kind = 0; kind < FAULT_KINDS; kind++)
+        world->random[DOMAIN_FAULTS + kind] = fault_stream(random_mix(options->seed), kind);
     for (size_t i = 0; i < WORLD_LINKS; i++)
         list_init(&world->links[i].packets);
     for (size_t i = 0; i < world->count; i++)

@@ -20,7 +20,7 @@
 #include "sim/profile.h"
 #include "sim/queue.h"
 
-enum { WORLD_NODES_MAX = JUDGE_NODES_MAX, WORLD_EXECUTORS = REPLICA_EXECUTORS };
+enum { WORLD_NODES_MAX = JUDGE_NODES_MAX, WORLD_EXECUTORS = REPLICA_EXECUTORS, WORLD_APPENDS = 64 };
 #define WORLD_LINKS ((size_t)WORLD_NODES_MAX * WORLD_NODES_MAX)
 #define WORLD_NO_CLIENT UINT32_MAX
 
@@ -87,6 +87,36 @@ struct world_pending {
     struct judge_log suffix;
 };
 
+/* What a disk held. */
+struct world_state {
+    uint64_t count; /* of entries */
+    uint64_t chain; /* of all of them */
+    lash_term term;
+    lash_id vote;
+};
+
+/* What one job wrote to a log: a batch that became durable, or a mark. */
+struct world_append {
+    uint64_t begin; /* its position in the log; it ends where the next one begins */
+    uint64_t claim; /* what is before this, it says to be durable */
+    bool mark;      /* durable only when a batch follows */
+    bool hit;       /* by a write that went astray: of it, or onto it */
+    struct world_state before;
+};
+
+/* stray.h */
+struct world_stray {
+    bool planned;      /* once for each disk */
+    bool was_damaged;  /* the disk, before that */
+    bool now;          /* in the job under way a write went astray */
+    uint64_t after;    /* so many writes from now on one will; 0: none */
+    uint64_t position; /* of the log where it lands; UINT64_MAX: nowhere in it */
+    uint64_t floor;    /* where the last segment begins: everything before it is claimed by its name */
+    struct world_append next;
+    struct world_append appends[WORLD_APPENDS]; /* number n at n % WORLD_APPENDS */
+    uint64_t count;
+};
+
 struct world_clock {
     uint64_t base_us;      /* what it showed */
     uint64_t base_true_us; /* then */
@@ -112,6 +142,7 @@ struct world_node {
     struct world_clock clock;
     struct world_machine machine;
     struct world_pending pending;
+    struct world_stray stray;
     struct store *store;    /* in the profile `store`, while it runs */
     uint64_t store_copy;    /* of its directory */
     int64_t store_revision; /* after what it has applied */
@@ -123,6 +154,9 @@ struct world_node {
     bool turn_planned;
     uint64_t paused_us;  /* it stands still until then */
     uint64_t stalled_us; /* its disk does */
+    uint64_t slowness;   /* what its disk does takes so many times as long as usual */
+    uint64_t spun_us;    /* when its deadline was reached last, */
+    uint32_t spins;      /* and how often since then no time has passed */
     struct list queued[WORLD_EXECUTORS];
     struct list worked[WORLD_EXECUTORS];
 

@@ -355,7 +355,7 @@ static void a_node_stops_before_an_entry_of_an_unknown_kind_in_its_log(void **st
 
     world_start(world, 0);
     world_propose(world, 0);
-    world_quiet(world);
+    STEPS_UNTIL(world, replica_error(world->nodes[0].replica));
     assert_int_equal(replica_error(world->nodes[0].replica), LASH_VERSION);
     assert_true(world->nodes[0].machine.applied < item.first && world->nodes[0].machine.applied >= applied);
     free_world(world);
@@ -374,6 +374,7 @@ static void a_durable_position_that_cannot_be_noted_is_no_harm(void **state) {
         continue;
     assert_int_equal(replica_error(world->nodes[0].replica), 0);
     memfs_fill(world->nodes[0].disk, false);
+    run_ms(world, 1100); /* it looks for room once a second */
     uint64_t number = world_propose(world, 0);
     world_quiet(world);
     assert_int_equal(world_fate(world, number), WORLD_DONE);

@@ -269,6 +269,26 @@ static void matches(struct judge *judge, lash_index match, lash_index next) {
     see(judge, status);
 }
 
+/* Nodes 1 and 3 hold two entries durably, 1 leads term 1 and knows of so many at node 3, which is lost. */
+static void led_and_lost(struct judge *judge, lash_index known) {
+    for (lash_id id = 1; id <= 3; id += 2) {
+        judge_durable_vote(judge, id, 1, 1);
+        entries(judge, id, 2, true);
+    }
+    matches(judge, known, 3);
+    judge_stop(judge, 3);
+    judge_lose(judge, 3);
+    see(judge, state(1, 1, LASH_LEADER, 2, 2));
+}
+
+static void a_commit_that_one_confirmed_before_it_was_lost(struct judge *judge) {
+    led_and_lost(judge, 2);
+}
+
+static void a_commit_that_one_had_confirmed_had_it_not_been_lost(struct judge *judge) {
+    led_and_lost(judge, 1);
+}
+
 static void a_match_that_is_not_on_disk(struct judge *judge) {
     led(judge);
     matches(judge, 1, 2);
@@ -422,6 +442,8 @@ static const struct {
     {"L6", a_commit_of_an_older_term_by_counting},
     {"L6", a_commit_by_who_does_not_lead},
     {"L6", a_durable_index_that_is_not},
+    {"", a_commit_that_one_confirmed_before_it_was_lost},
+    {"L6", a_commit_that_one_had_confirmed_had_it_not_been_lost},
     {"L7", a_match_that_is_not_on_disk},
     {"L7", a_match_that_is_not_on_disk_any_more},
     {"", a_match_that_went_with_a_later_term},

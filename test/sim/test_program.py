@@ -92,14 +92,14 @@ class Runs(unittest.TestCase):
 class Failures(unittest.TestCase):
     """A kind of fault that is forbidden is as good as a broken invariant."""
 
-    RUN = ["--seed", "8", "--events", "20000", "--nodes", "5", "--forbid", "kill"]
+    RUN = ["--seed", "9", "--events", "20000", "--nodes", "5", "--forbid", "kill"]
 
     def test_a_failure_tells_what_broke_and_how_to_see_it_again(self):
         result = sim("run", *self.RUN)
         self.assertEqual(result.returncode, 1)
         self.assertEqual((last_line(result)["violations"], last_line(result)["invariant"]), (1, "forbidden"))
-        self.assertRegex(result.stderr, r"(?s)^invariant forbidden broken after \d+ events, at [\d.]+ s: kill\nseed 8, commit \S+\n"
-                                        r"again: lash-sim replay --seed 8 --events 20000 --nodes 5 --profile node --forbid kill\n$")
+        self.assertRegex(result.stderr, r"(?s)^invariant forbidden broken after \d+ events, at [\d.]+ s: kill\nseed 9, commit \S+\n"
+                                        r"again: lash-sim replay --seed 9 --events 20000 --nodes 5 --profile node --forbid kill\n$")
         again = result.stderr.split("again: lash-sim ")[1].split()
         self.assertEqual(last_line(sim(*again))["trace_hash"], last_line(result)["trace_hash"])
 

@@ -18,7 +18,9 @@
 #include "base/logger.h"
 #include "sim/queue.h"
 #include "sim/run.h"
+#include "sim/stray.h"
 #include "sim/world_store.h"
+#include "storage/log_state.h"
 #include "store/store.h"
 
 /* What a child process that broke an invariant says of it. */
@@ -189,6 +191,88 @@ static void stores_that_go_astray_are_found(void **state) {
     expect_of("R1", a_store_has_applied_more, true);
 }
 
+/* ---- Writes that go astray ------------------------------------------------------------------------------- */
+
+/* A write of the second node lands far behind everything; then so many more batches are written, and the node is started anew. */
+static void go_astray(struct world *world, int batches) {
+    struct world_node *node = &world->nodes[1];
+    stray_plan(node, 1, "log/log-0000000000000001", 8192, node->log->segments[0]->first_position + 8192);
+    for (int i = 0; i < 1 + batches; i++) {
+        (void)world_propose(world, world_leader(world));
+        uint64_t count = node->stray.count;
+        while (node->stray.count == count)
+            assert_true(world_step(world));
+    }
+    assert_int_equal(node->stray.after, 0);
+    assert_true(node->damaged);
+}
+
+static void start_anew(struct world *world) {
+    world_kill(world, 1);
+    world->options.manual = false;
+    (void)world_start(world, 1);
+    world->options.manual = true;
+}
+
+static void gone_and_nothing_broken(struct world *world) {
+    if (!world->nodes[1].gone)
+        world_broken(NULL, "runs", "");
+    (void)world_propose(world, world_leader(world));
+    world_heal(world);
+}
+
+static void the_last_write_goes_astray(struct world *world) {
+    go_astray(world, 0);
+    start_anew(world);
+    gone_and_nothing_broken(world);
+}
+
+static void a_write_goes_astray_and_others_follow(struct world *world) {
+    go_astray(world, 1);
+    start_anew(world);
+    gone_and_nothing_broken(world);
+}
+
+static void the_last_write_is_missing_and_none_went_astray(struct world *world) {
+    go_astray(world, 0);
+    struct world_stray *stray = &world->nodes[1].stray;
+    stray->appends[(stray->count - 1) % WORLD_APPENDS].hit = false;
+    start_anew(world);
+}
+
+static void a_write_goes_astray_and_nobody_planned_it(struct world *world) {
+    go_astray(world, 1);
+    world->nodes[1].damaged = false;
+    start_anew(world);
+}
+
+static void a_write_is_to_go_astray_and_none_does(struct world *world) {
+    stray_plan(&world->nodes[1], 100, "log/log-0000000000000001", 8192, 8192);
+    start_anew(world);
+    if (world->nodes[1].damaged || world->nodes[1].gone)
+        world_broken(NULL, "damaged", "");
+    world_heal(world);
+}
+
+static void writes_that_go_astray_are_found_where_they_can_be(void **state) {
+    (void)state;
+    expect("", the_last_write_goes_astray);
+    expect("", a_write_goes_astray_and_others_follow);
+    expect("", a_write_is_to_go_astray_and_none_does);
+    expect("D2", the_last_write_is_missing_and_none_went_astray);
+    expect("D3", a_write_goes_astray_and_nobody_planned_it);
+}
+
+/* A node whose deadline is always over makes no time pass. */
+static void a_node_spins(struct world *world) {
+    for (;;) {
+        world->nodes[0].deadline_us = world->now_us;
+        world->nodes[0].timer_us = world->now_us;
+        world_plan(world, 0, EVENT_TIMER, 0, world->nodes[0].life | (uint64_t)++world->nodes[0].timers << 32);
+        (void)world_step(world);
+    }
+}
+
 static void what_is_broken_behind_its_back_is_found(void **state) {
     (void)state;
     expect("", nothing);
@@ -204,6 +288,7 @@ static void what_is_broken_behind_its_back_is_found(void **state) {
     expect("D1", more_was_acknowledged_than_there_is);
     expect("P2", a_node_takes_no_part);
     expect("contract", a_replica_fails_for_no_reason);
+    expect("P3", a_node_spins);
 }
 
 /* ---- The same each time -------------------------------------------------------------------------------- */
@@ -266,6 +351,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_broken_behind_its_back_is_found),
         cmocka_unit_test(stores_that_go_astray_are_found),
+        cmocka_unit_test(writes_that_go_astray_are_found_where_they_can_be),
         cmocka_unit_test(the_same_seed_gives_the_same_run_and_another_one_another),
         cmocka_unit_test(a_fault_that_is_left_out_leaves_the_others_where_they_were),
         cmocka_unit_test(events_come_in_the_order_of_time_and_then_of_planning),
