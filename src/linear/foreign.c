@@ -9,11 +9,10 @@
 
 #include "base/buf.h"
 #include "linear/lines.h"
+#include "linear/room.h"
 
 static bool foreign_add(struct foreign *foreign, const char *first, struct json_object *end, uint32_t line) {
-    bool full = (foreign->count & (foreign->count - 1)) == 0;
-    struct foreign_keys *more =
-        full ? mem_realloc(foreign->list, (foreign->count ? foreign->count * 2 : 1) * sizeof *more) : foreign->list;
+    struct foreign_keys *more = room_for_one_more(foreign->list, foreign->count, sizeof *more);
     if (!more)
         return false;
     foreign->list = more;

@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "linear/lines.h"
+#include "linear/room.h"
 
 #define OPS_MAX UINT32_MAX
 
@@ -96,9 +97,7 @@ static const char *parse_op(struct history *history, struct json_object *object,
 }
 
 static bool history_add(struct history *history, const struct history_op *op) {
-    bool full = (history->count & (history->count - 1)) == 0;
-    struct history_op *more =
-        full ? mem_realloc(history->ops, (history->count ? history->count * 2 : 1) * sizeof *more) : history->ops;
+    struct history_op *more = room_for_one_more(history->ops, history->count, sizeof *more);
     if (!more)
         return false;
     history->ops = more;

@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "linear/lines.h"
+#include "linear/room.h"
 
 #define DEPTH_MAX 16
 
@@ -328,9 +329,7 @@ static void parse_op(struct parser *parser, struct json_object *object, struct r
 }
 
 static bool add_op(struct revision_history *history, const struct revision_op *op) {
-    bool full = (history->count & (history->count - 1)) == 0;
-    struct revision_op *more =
-        full ? mem_realloc(history->ops, (history->count ? history->count * 2 : 1) * sizeof *more) : history->ops;
+    struct revision_op *more = room_for_one_more(history->ops, history->count, sizeof *more);
     if (!more)
         return false;
     history->ops = more;

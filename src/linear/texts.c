@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "linear/room.h"
 
 static uint64_t text_hash(const char *text) {
     uint64_t hash = 0xcbf29ce484222325u;
@@ -49,10 +50,7 @@ bool texts_number(struct texts *texts, const char *text, uint32_t *number) {
         return false;
     uint32_t *slot = texts_slot(texts, text);
     if (*slot == 0) {
-        /* Room is doubled whenever the count is a power of two. */
-        bool full = (texts->count & (texts->count - 1)) == 0;
-        char **more =
-            full ? mem_realloc(texts->list, (texts->count ? texts->count * 2 : 1) * sizeof *more) : texts->list;
+        char **more = room_for_one_more(texts->list, texts->count, sizeof *more);
         if (!more)
             return false;
         texts->list = more;

@@ -400,11 +400,7 @@ static void a_record_of_a_newer_version_is_not_cut_off(void **state) {
     victim = victim_new(true);
     end = find_end(victim);
     end.next.type = RECORD_MARK + 1;
-    record_encode(end.bytes + end.offset, KIT_SALT, &end.next);
-    memfs_settle(victim->fs, end.path);
-    struct log *log;
-    struct log_recovered recovered;
-    assert_int_equal(log_open(&victim->options, &log, &recovered), LASH_VERSION);
+    assert_int_equal(open_with(victim, &end), LASH_VERSION);
     victim_free(victim);
 }
 
@@ -424,11 +420,7 @@ static void a_record_that_contradicts_is_corruption(void **state) {
         end.next.type = wrong[i].type;
         end.next.a = wrong[i].a;
         end.next.b = wrong[i].b;
-        record_encode(end.bytes + end.offset, KIT_SALT, &end.next);
-        memfs_settle(victim->fs, end.path);
-        struct log *log;
-        struct log_recovered recovered;
-        assert_int_equal(log_open(&victim->options, &log, &recovered), LASH_CORRUPT);
+        assert_int_equal(open_with(victim, &end), LASH_CORRUPT);
         victim_free(victim);
     }
 }
