@@ -71,19 +71,38 @@ static int dir_delete(const char *dir, const char *name, bool *existed) {
     return rc;
 }
 
+/* Whether what the kernel holds of a database that was not closed gets to the disk. When it could not write some of it
+ * before, it has dropped that, and says so now. */
+static int dir_sync_database(const char *dir, bool *lost) {
+    char *path = marker_path(dir, "store.mdb");
+    if (!path)
+        return LASH_NOMEM;
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    mem_free(path);
+    if (file < 0)
+        return LASH_OK; /* there is none, or opening it says what is wrong */
+    *lost = fdatasync(file) != 0;
+    close(file);
+    return LASH_OK;
+}
+
 /* Delete the database unless the marker vouches for it. */
 static int dir_settle(const char *dir) {
     enum marker_state state;
+    bool lost = false, existed = false;
     int rc = marker_read(dir, &state);
-    if (rc || state == MARKER_CLEAN || state == MARKER_SAME)
+    if (rc == 0 && state == MARKER_SAME)
+        rc = dir_sync_database(dir, &lost);
+    if (rc || state == MARKER_CLEAN || (state == MARKER_SAME && !lost))
         return rc;
-    bool existed = false;
     rc = dir_delete(dir, "store.mdb", &existed);
     if (rc == 0)
         rc = dir_delete(dir, "store.mdb-lock", &existed);
     if (rc == 0 && existed)
-        log_warn("store: the machine was restarted without a clean close; the database is rebuilt from the log",
-                 F_STR("dir", dir), F_STR("marker", state == MARKER_MISSING ? "missing" : "of another boot"));
+        log_warn("store: the database cannot be trusted, and is rebuilt from the log", F_STR("dir", dir),
+                 F_STR("why", lost                      ? "some of it could not be written to the disk"
+                              : state == MARKER_MISSING ? "nothing says how it was closed"
+                                                        : "the machine was restarted without a clean close"));
     return rc;
 }
 

@@ -130,3 +130,12 @@ int marker_write(const char *dir, bool clean) {
     mem_free(temporary);
     return rc;
 }
+
+int marker_remove(const char *dir) {
+    char *path = marker_path(dir, "store.state");
+    if (!path)
+        return LASH_NOMEM;
+    int rc = unlink(path) && errno != ENOENT ? LASH_IO : marker_sync_dir(dir);
+    mem_free(path);
+    return rc;
+}

@@ -3,9 +3,9 @@
  * The marker beside the database: whether the database can be trusted.
  *
  * Nothing in the database is synced while it is open. It survives the end of its
- * process, whose writes the kernel holds, but not the end of the kernel. The marker
- * says which boot of the machine the database was last opened in, and whether it was
- * synced and closed since.
+ * process, whose writes the kernel holds, but not the end of the kernel, nor a sync
+ * that fails: what the kernel could not write it drops. The marker says which boot of
+ * the machine the database was last opened in, and whether it was synced and closed since.
  */
 #ifndef LASH_STORE_MARKER_H
 #define LASH_STORE_MARKER_H
@@ -26,6 +26,9 @@ int marker_read(const char *dir, enum marker_state *state);
 /* Replace the marker, durably, by "open in this boot" or "clean", before this returns; the one before stays valid until
  * then. Errors: LASH_IO, LASH_FULL, LASH_NOMEM. */
 int marker_write(const char *dir, bool clean);
+
+/* Take the marker away, so that nothing vouches for the database any more. Errors: LASH_IO, LASH_NOMEM. */
+int marker_remove(const char *dir);
 
 /* `dir`/`name`, mem_free'd by the caller; NULL when memory ran out. */
 char *marker_path(const char *dir, const char *name);

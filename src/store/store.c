@@ -72,11 +72,14 @@ void store_close(struct store *store) {
         return;
     int rc = db_sync(&store->db);
     db_close(&store->db);
-    if (rc == 0)
-        rc = marker_write(store->dir, true);
+    /* After a sync that failed the kernel may hold for clean what the disk does not. */
+    int marked = rc ? marker_remove(store->dir) : marker_write(store->dir, true);
     if (rc)
+        log_error("store: the database could not be synced; it is rebuilt from the log", F_STR("dir", store->dir),
+                  F_ERR(rc), F_STR("marker", marked ? "could not be removed: delete the database" : "removed"));
+    else if (marked)
         log_error("store: not closed cleanly; after a restart of the machine it is rebuilt from the log",
-                  F_STR("dir", store->dir), F_ERR(rc));
+                  F_STR("dir", store->dir), F_ERR(marked));
     dir_close(store->lock);
     reserve_close(&store->reserve);
     mem_free(store->dir);

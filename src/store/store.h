@@ -213,7 +213,8 @@ struct store_options {
 };
 
 /* Open or create. `applied` is the index to give to lash_node_options.applied. A file that may have lost unsynced pages (the
- * machine was restarted since, by its boot id, without a clean close) is deleted and starts empty, with applied 0.
+ * machine was restarted since, by its boot id, without a clean close, or they could not be written) is deleted and starts
+ * empty, with applied 0.
  * Errors: LASH_NOMEM, LASH_IO, LASH_BUSY, LASH_CORRUPT, LASH_VERSION, LASH_FULL; each with a log line. */
 int store_open(const struct store_options *options, struct store **store, lash_index *applied);
 

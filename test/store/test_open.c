@@ -102,6 +102,38 @@ static void a_store_that_was_not_closed_survives_in_the_same_boot(void **state) 
     assert_string_equal(logged, "");
 }
 
+/* What the kernel could not write it has dropped, and what is in its cache may be gone tomorrow. */
+static void a_store_whose_last_sync_failed_is_rebuilt(void **state) {
+    struct harness *harness = *state;
+    harness_apply(harness, put("a", "1"));
+    int file, ends[2];
+    assert_int_equal(mdb_env_get_fd(harness->store->db.env, &file), 0);
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(dup2(ends[1], file), file); /* which cannot be synced */
+    harness_close(harness);
+    close(ends[0]);
+    close(ends[1]);
+    assert_non_null(strstr(logged, "could not be synced; it is rebuilt from the log"));
+    harness_open(harness);
+    assert_int_equal(harness->applied, 0);
+    assert_int_equal(count(harness), 0);
+}
+
+static void a_store_that_was_not_closed_and_cannot_be_synced_is_rebuilt(void **state) {
+    struct harness *harness = *state;
+    harness_apply(harness, put("a", "1"));
+    harness_close(harness);
+    forget_the_close(harness, NULL);
+    char path[128];
+    snprintf(path, sizeof path, "%s/store.mdb", harness->dir);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0); /* which cannot be synced */
+    harness_open(harness);
+    assert_int_equal(harness->applied, 0);
+    assert_non_null(strstr(logged, "could not be written to the disk"));
+    harness_apply(harness, put("a", "1"));
+}
+
 static void a_store_of_another_boot_is_rebuilt_empty(void **state) {
     struct harness *harness = *state;
     const char *boots[] = {"00000000-dead-beef-0000-000000000000", "unknown", "-"};
@@ -114,7 +146,7 @@ static void a_store_of_another_boot_is_rebuilt_empty(void **state) {
         assert_int_equal(harness->applied, 0);
         assert_int_equal(count(harness), 0);
         assert_int_equal(harness->got.revision, 1);
-        assert_non_null(strstr(logged, "the database is rebuilt from the log"));
+        assert_non_null(strstr(logged, "and is rebuilt from the log"));
         assert_ptr_equal(strchr(logged, '\n'), logged + strlen(logged) - 1);
     }
 }
@@ -491,6 +523,8 @@ int main(void) {
         fresh(an_open_store_says_so_in_this_boot),
         fresh(a_clean_store_survives_a_restart_of_the_machine),
         fresh(a_store_that_was_not_closed_survives_in_the_same_boot),
+        fresh(a_store_whose_last_sync_failed_is_rebuilt),
+        fresh(a_store_that_was_not_closed_and_cannot_be_synced_is_rebuilt),
         fresh(a_store_of_another_boot_is_rebuilt_empty),
         fresh(a_database_without_a_sound_marker_is_rebuilt),
         fresh(a_marker_left_half_written_changes_nothing),
