@@ -315,14 +315,6 @@ const struct model_verdict *replicas_verdict(const struct replicas *replicas, ui
     return &replicas->verdicts[verdict];
 }
 
-const struct model_node *replicas_node(const struct replicas *replicas, uint32_t number) {
-    return intern_get(replicas->nodes, number);
-}
-
-const struct model_message *replicas_message(const struct replicas *replicas, uint32_t number) {
-    return intern_get(replicas->messages, number);
-}
-
 struct intern *replicas_nodes(const struct replicas *replicas) {
     return replicas->nodes;
 }

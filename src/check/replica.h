@@ -61,8 +61,6 @@ uint32_t replicas_message_number(struct replicas *replicas, const struct model_m
 const struct replica_step *replicas_step(struct replicas *replicas, uint32_t number, uint32_t event);
 const struct model_verdict *replicas_verdict(const struct replicas *replicas, uint8_t verdict);
 
-const struct model_node *replicas_node(const struct replicas *replicas, uint32_t number);
-const struct model_message *replicas_message(const struct replicas *replicas, uint32_t number);
 struct intern *replicas_nodes(const struct replicas *replicas);
 struct intern *replicas_messages(const struct replicas *replicas);
 

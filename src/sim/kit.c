@@ -24,7 +24,8 @@ struct log_options kit_options(const struct vfs *vfs, const char *dir) {
     };
 }
 
-uint64_t kit_value(lash_index index, lash_term term, uint64_t salt) {
+/* The value that an entry of kit_frame has in a kit_state. */
+static uint64_t kit_value(lash_index index, lash_term term, uint64_t salt) {
     return index * 1000003 + term * 1009 + salt;
 }
 

@@ -34,9 +34,6 @@ struct log_options kit_options(const struct vfs *vfs, const char *dir);
  * NULL when memory ran out. */
 struct buf *kit_frame(lash_index first, uint32_t count, lash_term term, uint64_t salt, size_t size);
 
-/* The value that an entry of kit_frame has in a kit_state. */
-uint64_t kit_value(lash_index index, lash_term term, uint64_t salt);
-
 /* Append one frame / save one vote / both. */
 int kit_append(struct log *log, lash_index first, uint32_t count, lash_term term, uint64_t salt, size_t size);
 int kit_vote(struct log *log, lash_term term, lash_id vote);

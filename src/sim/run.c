@@ -223,7 +223,8 @@ static void run_print_kinds(FILE *out, const char *before, const bool *kinds) {
     }
 }
 
-void run_print_command(FILE *out, const char *verb, const struct run_settings *settings) {
+/* The command that runs this again. */
+static void run_print_command(FILE *out, const char *verb, const struct run_settings *settings) {
     (void)fprintf(out, "lash-sim %s --seed %" PRIu64 " --events %" PRIu64 " --nodes %u --profile %s", verb,
                   settings->seed, settings->events, settings->nodes, settings->profile);
     run_print_kinds(out, " --without ", settings->without);

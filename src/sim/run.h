@@ -60,9 +60,6 @@ bool run_apart(const struct run_settings *settings, struct run_result *result);
 /* What a process that ended with this status, and not by itself, leaves of its run. */
 void run_died(int status, struct run_result *result);
 
-/* The command that runs this again. */
-void run_print_command(FILE *out, const char *verb, const struct run_settings *settings);
-
 /* What is said of a failure, on stderr. */
 void run_print_failure(const struct run_settings *settings, const struct run_result *result);
 

@@ -4,12 +4,10 @@
  * pipe; one that ends because an invariant was broken is followed by another, which
  * goes on with the seeds behind.
  */
-#include "sim/soak.h"
+#include "sim/verbs.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/wait.h>
@@ -18,8 +16,7 @@
 
 #include "base/assert.h"
 #include "raft/random.h"
-#include "sim/memory.h"
-#include "sim/verbs.h"
+#include "sim/options.h"
 
 enum {
     SOAK_JOBS_MAX = 64,
@@ -63,7 +60,8 @@ static uint64_t soak_now_ms(void) {
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-void soak_settings(const struct options *options, uint64_t seed, struct run_settings *settings) {
+/* The run that a soak makes of one seed. */
+static void soak_settings(const struct options *options, uint64_t seed, struct run_settings *settings) {
     uint64_t random = random_mix(seed ^ 0x736f616b);
     const size_t profiles = sizeof soak_profiles / sizeof soak_profiles[0];
     const size_t nodes = sizeof soak_nodes / sizeof soak_nodes[0];
@@ -216,7 +214,7 @@ static void soak_until_all_ended(struct soak *soak, const struct run_settings *c
     }
 }
 
-int soak(const struct options *options) {
+static int soak(const struct options *options) {
     struct soak soak = {.options = options, .first_seed = options->seed};
     struct run_settings common;
     struct options checked = *options;
