@@ -40,7 +40,8 @@ void options_free(struct options *options, struct run_settings *settings);
 
 /* The tables: of all that say which run it is, and for runs without a seed of their own. */
 #define OPTIONS_RUN(options)                                                                                           \
-    {"events", 'e', POPT_ARG_LONGLONG, &(options).events, 0, "events before the healing", "N"},                        \
+    {"events", 'e', POPT_ARG_LONGLONG, &(options).events, 0, "events before the healing; of a soak, of all its runs",  \
+     "N"},                                                                                                             \
         {"nodes", 'n', POPT_ARG_INT, &(options).nodes, 0, "nodes of the cluster, 1 to 9 [3]", "K"},                    \
         {"forbid",  0, POPT_ARG_STRING, &(options).forbid, 0, "kinds that count as a broken invariant, for tests",     \
          "KIND,..."},                                                                                                  \
