@@ -233,9 +233,13 @@ static int core_step_with(struct core *core, struct core_node *node, struct lash
     event->now_ms = core->now_ms;
     if (node->write_count == CORE_WRITES_MAX)
         core_write(core, node, 1);
+    if (core->trace)
+        core_trace_event(core, node, event, packet);
     int error = lash_raft_step(node->raft, event, &outputs);
     for (; error == LASH_FULL; error = lash_raft_step(node->raft, event, &outputs))
         core_grow(core, node);
+    if (core->trace)
+        core_trace_outputs(core, node, &outputs, error);
     if (error)
         return error;
     core->steps++;
@@ -322,6 +326,8 @@ void core_start(struct core *core, struct core_node *node, lash_index floor) {
     JUDGE_CHECK(core->judge, error == LASH_OK, "contract", "n%llu does not start: %d", LLU node->id, error);
     memory_free(runs);
     node->up = true;
+    if (core->trace)
+        core_trace_life(core, node, "starts");
     judge_restart(core->judge, node->id);
     core_observe(core, node);
     core_tick(core, node); /* the first deadline comes with the first step */
@@ -336,6 +342,8 @@ void core_crash(struct core *core, struct core_node *node, uint32_t survive) {
     node->held_count = 0;
     node->read_count = 0;
     node->up = false;
+    if (core->trace)
+        core_trace_life(core, node, "loses power");
     judge_stop(core->judge, node->id);
 }
 

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "lash/raft.h"
 #include "sim/judge.h"
@@ -104,6 +105,7 @@ struct core {
     /* How much of a message's entries to send: first - 1 for nothing. */
     lash_index (*send_some)(struct core *core, const struct lash_message *message);
     uint64_t random; /* the schedule's */
+    FILE *trace;     /* an account of all events; NULL: none */
 };
 
 /* A cluster of voters, all down. */
@@ -140,6 +142,14 @@ void core_pass(struct core *core, uint64_t ms);
 
 /* The node that leads the highest term among those up; NULL: none does. */
 struct core_node *core_leader(struct core *core);
+
+/* core_trace.c: lines of the account; only to be called when there is one. An event, before it is handled (`packet`: what
+ * the message came in, else NULL); what comes of it; and a start or an end. */
+void core_trace_event(const struct core *core, const struct core_node *node, const struct lash_event *event,
+                      const struct core_packet *packet);
+void core_trace_outputs(const struct core *core, const struct core_node *node, const struct lash_outputs *outputs,
+                        int error);
+void core_trace_life(const struct core *core, const struct core_node *node, const char *what);
 
 /* core_run.c: the profile `core`. */
 void core_run(const struct run_settings *settings, struct run_result *result, judge_failed_fn failed);

@@ -28,6 +28,7 @@ enum core_chance {
     CHANCE_READ,
     CHANCE_CRASH,
     CHANCE_UNREACHABLE,
+    CHANCE_DOWN,
     CHANCE_APPLIED,
     CHANCE_COMPACT,
     CHANCE_TRANSFER,
@@ -73,6 +74,7 @@ static const struct {
     [CHANCE_READ] = {16, 0, FAULT_KINDS},
     [CHANCE_CRASH] = {2, 0, FAULT_POWER},
     [CHANCE_UNREACHABLE] = {4, 0, FAULT_RESET},
+    [CHANCE_DOWN] = {3, 0, FAULT_RESET},
     [CHANCE_APPLIED] = {8, 0, FAULT_KINDS},
     [CHANCE_COMPACT] = {1, 0, FAULT_KINDS},
     [CHANCE_TRANSFER] = {4, 0, FAULT_KINDS},
@@ -265,6 +267,9 @@ static void core_at_node(struct core_schedule *schedule, enum core_chance chance
     case CHANCE_UNREACHABLE:
         core_with_id(core, node, LASH_EVENT_UNREACHABLE, 1 + core_draw(core, core->count));
         break;
+    case CHANCE_DOWN: /* said of anybody: a hint may be wrong */
+        core_with_id(core, node, LASH_EVENT_DOWN, 1 + core_draw(core, core->count));
+        break;
     case CHANCE_READY:
         core_with_id(core, node, LASH_EVENT_READY, 1 + core_draw(core, core->count));
         break;
@@ -391,6 +396,7 @@ void core_run(const struct run_settings *settings, struct run_result *result, ju
     schedule.core = core;
     core->random = random;
     core->send_some = core_send_some;
+    core->trace = settings->trace ? stdout : NULL;
     for (lash_id id = 1; id <= core->count; id++)
         core_start(core, &core->nodes[id], 0);
     core_weights(&schedule);

@@ -13,6 +13,7 @@
 #include "raft/random.h"
 #include "sim/memory.h"
 #include "sim/stray.h"
+#include "sim/words.h"
 #include "sim/world_store.h"
 
 enum {
@@ -113,12 +114,11 @@ void world_observe(struct world_node *node) {
 }
 
 static void world_env_observe(void *context, const struct lash_status *status) {
-    static const char *const roles[] = {"follower", "pre-candidate", "candidate", "leader"};
     struct world_node *node = context;
     if (!node->replica)
         return;
     TRACE(node->world, "n%u is %s of term %llu, leader n%llu, commit %llu, last %llu", (unsigned)node->id,
-          roles[status->raft.role], (unsigned long long)status->raft.term, (unsigned long long)status->raft.leader,
+          words_role(status->raft.role), (unsigned long long)status->raft.term, (unsigned long long)status->raft.leader,
           (unsigned long long)status->raft.commit, (unsigned long long)status->raft.last_index);
     world_observe(node);
 }

@@ -64,6 +64,23 @@ class Runs(unittest.TestCase):
                       "ends command", "HEAL"]:
             self.assertIn(words, result.stdout)
 
+    def test_an_account_that_is_not_read_to_its_end_is_no_failure(self):
+        with subprocess.Popen([PROGRAM, "replay", "--seed", "4", "--events", "20000", "--trace"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, restore_signals=True) as replay:
+            self.assertIn("starts", replay.stdout.readline())
+            replay.stdout.close()
+            self.assertEqual((replay.stderr.read(), replay.wait()), ("", 141))
+
+    def test_so_does_a_replay_of_bare_cores(self):
+        arguments = ["--seed", "4", "--events", "5000", "--profile", "core"]
+        run = last_line(sim("run", *arguments))
+        result = sim("replay", *arguments, "--trace")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertEqual(last_line(result)["trace_hash"], run["trace_hash"])
+        for words in ["starts; on its disk", "loses power", "is leader of term", "gets from n", "APPEND", "; entries", "VOTE-REPLY",
+                      "write 1: term", "is asked for", "are durable", "reflects index", "after write"]:
+            self.assertIn(words, result.stdout)
+
     def test_kinds_and_faults_can_be_left_out(self):
         found = last_line(sim("run", "--seed", "8", "--events", "20000", "--without", "drop,reset", "--only", "none"))
         self.assertEqual([kind for kind in ["drop", "reset", "kill", "power", "clog"] if found["faults"][kind]], [])
