@@ -48,6 +48,7 @@ static void change_bounds(struct model_bounds *bounds, const struct options *opt
     replace(&bounds->timeouts, options->timeouts);
     replace(&bounds->heartbeats, options->heartbeats);
     replace(&bounds->transfers, options->transfers);
+    replace(&bounds->depth, options->depth);
     replace_flag(&bounds->late, options->late);
     replace_flag(&bounds->pre_vote, options->pre_vote);
     replace_flag(&bounds->check_quorum, options->check_quorum);
@@ -102,9 +103,9 @@ static int search(const struct options *options) {
     const char *wrong = choose(options, runs, &count);
     if (wrong != NULL)
         return usage(wrong, NULL);
-    if (options->minutes < 0 || options->states < 0 || options->depth < 0 || options->memory < 1 || options->jobs < 1)
+    if (options->minutes < 0 || options->states < 0 || options->memory < 1 || options->jobs < 1)
         return usage("limits cannot be negative, and --memory and --jobs must be at least 1", NULL);
-    struct search_limits limits = {.states = (uint64_t)options->states, .depth = (uint32_t)options->depth};
+    struct search_limits limits = {.states = (uint64_t)options->states};
     limits.seconds = options->minutes * 60;
     limits.memory = (size_t)options->memory << 20;
     limits.progress = options->quiet ? 0 : PROGRESS_SECONDS;
@@ -138,7 +139,7 @@ static int parse(int argc, const char **argv, struct options *options) {
         {"check-quorum", 0, POPT_ARG_INT, &options->check_quorum, 0, "1: on", "0|1"},
         {"no-symmetry", 0, POPT_ARG_NONE, &options->no_symmetry, 0, "tell renamed states apart", NULL},
         {"no-reduction", 0, POPT_ARG_NONE, &options->no_reduction, 0, "search plainly", NULL},
-        {"depth", 0, POPT_ARG_INT, &options->depth, 0, "steps from the start [any]", "N"},
+        {"depth", 0, POPT_ARG_INT, &options->depth, 0, "steps from the start; 0: any number", "N"},
         {"states", 0, POPT_ARG_LONGLONG, &options->states, 0, "give a scenario up after so many states [never]", "N"},
         {"minutes", 0, POPT_ARG_DOUBLE, &options->minutes, 0, "give a scenario up after so many minutes [never]", "M"},
         {"memory", 0, POPT_ARG_INT, &options->memory, 0, "megabytes for a scenario [2048]", "MB"},
@@ -165,7 +166,7 @@ int main(int argc, const char **argv) {
     struct options options = {.nodes = NOT_GIVEN, .terms = NOT_GIVEN, .entries = NOT_GIVEN, .crashes = NOT_GIVEN};
     options.messages = options.reads = options.writes = options.timeouts = options.heartbeats = options.transfers =
         NOT_GIVEN;
-    options.late = options.pre_vote = options.check_quorum = NOT_GIVEN;
+    options.late = options.pre_vote = options.check_quorum = options.depth = NOT_GIVEN;
     options.jobs = 2;
     options.memory = 2048;
     int code = parse(argc, argv, &options);

@@ -118,6 +118,7 @@ struct model_bounds {
     uint32_t timeouts;   /* of elections, and of leaders without a quorum */
     uint32_t heartbeats; /* that leaders send because it is time */
     uint32_t transfers;  /* of leadership, asked for */
+    uint32_t depth;      /* steps from the start; 0: any number */
     bool late;           /* messages of a term that their receiver has left may still arrive */
     bool pre_vote;
     bool check_quorum;

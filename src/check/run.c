@@ -15,13 +15,14 @@
 
 static const char *run_end_name(enum search_end end) {
     static const char *const names[] = {
-        [SEARCH_COMPLETE] = "complete",          [SEARCH_VIOLATION] = "violation",
-        [SEARCH_STATES] = "the limit on states", [SEARCH_DEPTH] = "complete up to the given depth",
-        [SEARCH_TIME] = "the limit on time",     [SEARCH_MEMORY] = "the limit on memory",
+        [SEARCH_STATES] = "the limit on states",
+        [SEARCH_TIME] = "the limit on time",
+        [SEARCH_MEMORY] = "the limit on memory",
     };
     return names[end];
 }
 
+/* Whether all was visited that the bounds, that on depth included, allow. */
 static bool run_complete(const struct run *run) {
     return run->done && (run->result.end == SEARCH_COMPLETE || run->result.end == SEARCH_DEPTH);
 }
@@ -38,10 +39,14 @@ static void run_say(const struct run *run, FILE *file) {
         (void)fprintf(file, ", %llu states in which nothing can happen any more", (unsigned long long)result->stuck);
     if (result->end == SEARCH_VIOLATION)
         (void)fprintf(file, "\n%s: VIOLATION of %s: %s\n", name, result->verdict.invariant, result->verdict.text);
-    else if (run_complete(run))
-        (void)fprintf(file, "; %s, all invariants held\n", run_end_name(result->end));
+    else if (result->end == SEARCH_COMPLETE)
+        (void)fprintf(file, "; complete, all invariants held\n");
+    else if (result->end == SEARCH_DEPTH)
+        (void)fprintf(file, "; every state within %u steps, %llu of them with steps beyond; all invariants held\n",
+                      result->depth, (unsigned long long)result->frontier);
     else
-        (void)fprintf(file, "\n%s: INCOMPLETE, ended by %s; no violation so far\n", name, run_end_name(result->end));
+        (void)fprintf(file, "\n%s: INCOMPLETE, ended by %s; every state within %u steps, no violation so far\n", name,
+                      run_end_name(result->end), result->depth);
 }
 
 static void run_search(struct run *run, struct space *space, struct search *search, FILE *file) {
@@ -61,6 +66,7 @@ void run_here(struct run *run, const struct search_limits *limits, FILE *file) {
     const struct model_bounds bounds = scenario_bounds(run->scenario, &run->bounds);
     struct search_limits own = *limits;
     own.name = run->scenario->name;
+    own.depth = bounds.depth;
     run->result.end = SEARCH_MEMORY;
     struct space *space = space_new(&bounds, run->fault);
     struct search *search = space == NULL ? NULL : search_new(space, &own);
@@ -192,9 +198,11 @@ static const char *run_invariant(const struct run *run) {
 
 static void run_json_one(FILE *file, const struct run *run) {
     (void)fprintf(file,
-                  "{\"name\":\"%s\",\"states\":%llu,\"transitions\":%llu,\"depth\":%u,\"complete\":%s,\"violation\":",
+                  "{\"name\":\"%s\",\"states\":%llu,\"transitions\":%llu,\"depth\":%u,\"complete\":%s,"
+                  "\"complete_to_depth\":%u,\"frontier\":%llu,\"violation\":",
                   run->scenario->name, (unsigned long long)run->result.states,
-                  (unsigned long long)run->result.transitions, run->result.depth, run_complete(run) ? "true" : "false");
+                  (unsigned long long)run->result.transitions, run->result.depth, run_complete(run) ? "true" : "false",
+                  run->result.depth, (unsigned long long)run->result.frontier);
     if (run_violated(run))
         (void)fprintf(file, "\"%s\"}", run_invariant(run));
     else

@@ -8,6 +8,10 @@
 
 #include <string.h>
 
+#include "check/fingerprints.h"
+
+#define SCENARIO_DEPTH_MAX 1000000
+
 /* Three nodes, and room for so many messages in flight. What is not named is off: disks are synchronous, nothing crashes.
  * With the network's full capacity no message is ever lost for want of room; where that makes too many states, there is
  * room for few. */
@@ -15,162 +19,184 @@
 #define SCENARIO_ROOM(count) SCENARIO_OF(3, count)
 #define SCENARIO_BASE SCENARIO_ROOM(SPACE_MESSAGES_MAX)
 
-const struct scenario scenarios[] =
-    {
+/* All that can happen, together: three terms and as many commands beside the no-ops of their leaders, two crashes, writes that
+ * take time, reads, heartbeats, messages of past terms. */
+#define SCENARIO_EVERYTHING(steps)                                                                                     \
+    SCENARIO_BASE, .terms = 3, .timeouts = 3, .entries = 3, .crashes = 2, .writes = 2, .reads = 1, .heartbeats = 1,    \
+                   .late = true, .depth = (steps)
+
+const struct scenario
+    scenarios[] =
         {
-            .name = "elections",
-            .about = "writes take time, crashes lose them",
-            .bounds =
-                {
-                    {SCENARIO_BASE, .terms = 2, .timeouts = 2, .writes = 2},
-                    {SCENARIO_BASE, .terms = 2, .timeouts = 2, .writes = 2, .crashes = 1},
-                    {SCENARIO_BASE, .terms = 2, .timeouts = 3, .writes = 3, .crashes = 2},
-                },
-        },
-        {
-            .name = "late",
-            .about = "messages of past terms still arrive",
-            .bounds =
-                {
-                    {SCENARIO_BASE, .terms = 2, .timeouts = 2, .crashes = 1, .late = true},
-                    {SCENARIO_BASE, .terms = 2, .timeouts = 2, .crashes = 2, .late = true},
-                    {SCENARIO_BASE, .terms = 3, .timeouts = 3, .crashes = 1, .late = true},
-                },
-        },
-        {
-            .name = "pre-vote",
-            .about = "pre-vote and check-quorum, as in production",
-            .bounds =
-                {
-                    {SCENARIO_BASE, .terms = 2, .timeouts = 2, .pre_vote = true, .check_quorum = true},
-                    {SCENARIO_BASE, .terms = 2, .timeouts = 2, .writes = 2, .crashes = 1, .pre_vote = true,
-                     .check_quorum = true},
-                    {SCENARIO_BASE, .terms = 2, .timeouts = 3, .writes = 2, .crashes = 1, .pre_vote = true,
-                     .check_quorum = true},
-                },
-        },
-        {
-            .name = "log",
-            .about = "commands through changes of leader",
-            .bounds =
-                {
-                    {SCENARIO_BASE, .terms = 2, .timeouts = 2, .entries = 1},
-                    {SCENARIO_BASE, .terms = 3, .timeouts = 3, .entries = 1},
-                    {SCENARIO_BASE, .terms = 3, .timeouts = 3, .entries = 2, .crashes = 1},
-                },
-        },
-        {
-            .name = "heartbeats",
-            .about = "probes and heartbeats besides entries",
-            .bounds =
-                {
-                    {SCENARIO_ROOM(2), .terms = 1, .timeouts = 1, .entries = 1, .heartbeats = 1},
-                    {SCENARIO_ROOM(2), .terms = 2, .timeouts = 2, .entries = 1, .heartbeats = 1},
-                    {SCENARIO_ROOM(3), .terms = 2, .timeouts = 2, .entries = 1, .heartbeats = 1},
-                },
-        },
-        {
-            .name = "reads",
-            .about = "reads at leaders and followers through a change of leader",
-            .bounds =
-                {
-                    {SCENARIO_BASE, .terms = 1, .timeouts = 1, .reads = 1},
-                    {SCENARIO_ROOM(2), .terms = 2, .timeouts = 2, .reads = 1},
-                    {SCENARIO_ROOM(3), .terms = 2, .timeouts = 2, .reads = 1, .entries = 1},
-                },
-        },
-        {
-            .name = "transfer",
-            .about = "an office handed over, with pre-vote and check-quorum",
-            .bounds =
-                {
-                    {SCENARIO_BASE, .terms = 2, .timeouts = 1, .transfers = 1, .pre_vote = true, .check_quorum = true},
-                    {SCENARIO_BASE, .terms = 2, .timeouts = 1, .transfers = 1, .pre_vote = true, .check_quorum = true},
-                    {SCENARIO_BASE, .terms = 3, .timeouts = 2, .transfers = 1, .entries = 1, .pre_vote = true,
-                     .check_quorum = true},
-                },
-        },
-        {
-            .name = "late-round",
-            .about = "a heartbeat of an earlier leadership arrives during a read of a later one",
-            .disks = {{.term = 1, .vote = 1, .log = {1, 1}},
-                      {.term = 1, .vote = 1, .log = {1, 1}},
-                      {.term = 1, .log = {1, 1}}},
-            .committed = 2,
-            .floor = 1,
-            .appends = {{.from = 1, .to = 2, .term = 1, .prev_index = 1, .prev_term = 1, .round = 1}},
-            .bounds =
-                {
-                    {SCENARIO_ROOM(2), .terms = 1, .timeouts = 1, .reads = 1, .late = true},
-                    {SCENARIO_ROOM(2), .terms = 2, .timeouts = 2, .reads = 1, .late = true},
-                    {SCENARIO_ROOM(3), .terms = 2, .timeouts = 2, .reads = 1, .late = true},
-                },
-        },
-        {
-            .name = "figure-7",
-            .about = "logs that have parted in several terms",
-            .disks = {{.term = 3, .vote = 1, .log = {1, 1, 3}},
-                      {.term = 2, .vote = 2, .log = {1, 2, 2}},
-                      {.term = 3, .vote = 1, .log = {1}}},
-            .committed = 1,
-            .bounds =
-                {
-                    {SCENARIO_BASE, .terms = 1, .timeouts = 1, .writes = 2},
-                    {SCENARIO_BASE, .terms = 2, .timeouts = 2, .writes = 2},
-                    {SCENARIO_BASE, .terms = 2, .timeouts = 2, .crashes = 1, .writes = 2},
-                },
-        },
-        {
-            .name = "figure-8",
-            .about = "an entry of an older term on a majority",
-            .disks = {{.term = 2, .vote = 1, .log = {1, 2}},
-                      {.term = 3, .vote = 3, .log = {1}},
-                      {.term = 3, .vote = 3, .log = {1, 3}}},
-            .committed = 1,
-            .bounds =
-                {
-                    {SCENARIO_BASE, .terms = 2, .timeouts = 2},
-                    {SCENARIO_BASE, .terms = 2, .timeouts = 2, .crashes = 1},
-                    {SCENARIO_BASE, .terms = 3, .timeouts = 3, .crashes = 1, .entries = 1},
-                },
-        },
-        {
-            .name = "stale-suffix",
-            .about = "a follower with a longer log that was never committed",
-            .disks = {{.term = 3, .vote = 1, .log = {1, 3, 3}},
-                      {.term = 2, .vote = 2, .log = {1, 2, 2, 2}},
-                      {.term = 3, .vote = 1, .log = {1, 3, 3}}},
-            .committed = 3,
-            .bounds =
-                {
-                    {SCENARIO_BASE, .terms = 1, .timeouts = 2, .heartbeats = 1},
-                    {SCENARIO_BASE, .terms = 2, .timeouts = 2, .crashes = 1},
-                    {SCENARIO_BASE, .terms = 2, .timeouts = 2, .crashes = 1, .writes = 2},
-                },
-        },
-        {
-            /* n1 led term 1, n2 term 2, n1 terms 3 and 4, having lost its no-op of term 3 in a crash; n4 and n5 voted each
+            {
+                .name = "everything",
+                .about = "all that can happen, together, to a depth",
+                .bounds = {{SCENARIO_EVERYTHING(9)}, {SCENARIO_EVERYTHING(14)}, {SCENARIO_EVERYTHING(17)}},
+            },
+            {
+                .name = "everything-pre",
+                .about = "the same with pre-vote and check-quorum, as in production",
+                .bounds = {{SCENARIO_EVERYTHING(9), .pre_vote = true, .check_quorum = true},
+                           {SCENARIO_EVERYTHING(14), .pre_vote = true, .check_quorum = true},
+                           {SCENARIO_EVERYTHING(18), .pre_vote = true, .check_quorum = true}},
+            },
+            {
+                .name = "elections",
+                .about = "writes take time, crashes lose them",
+                .bounds =
+                    {
+                        {SCENARIO_BASE, .terms = 2, .timeouts = 2, .writes = 2},
+                        {SCENARIO_BASE, .terms = 2, .timeouts = 2, .writes = 2, .crashes = 1},
+                        {SCENARIO_BASE, .terms = 2, .timeouts = 3, .writes = 3, .crashes = 2},
+                    },
+            },
+            {
+                .name = "late",
+                .about = "messages of past terms still arrive",
+                .bounds =
+                    {
+                        {SCENARIO_BASE, .terms = 2, .timeouts = 2, .crashes = 1, .late = true},
+                        {SCENARIO_BASE, .terms = 2, .timeouts = 2, .crashes = 2, .late = true},
+                        {SCENARIO_BASE, .terms = 3, .timeouts = 3, .crashes = 1, .late = true},
+                    },
+            },
+            {
+                .name = "pre-vote",
+                .about = "pre-vote and check-quorum, as in production",
+                .bounds =
+                    {
+                        {SCENARIO_BASE, .terms = 2, .timeouts = 2, .pre_vote = true, .check_quorum = true},
+                        {SCENARIO_BASE, .terms = 2, .timeouts = 2, .writes = 2, .crashes = 1, .pre_vote = true,
+                         .check_quorum = true},
+                        {SCENARIO_BASE, .terms = 2, .timeouts = 3, .writes = 2, .crashes = 1, .pre_vote = true,
+                         .check_quorum = true},
+                    },
+            },
+            {
+                .name = "log",
+                .about = "commands through changes of leader",
+                .bounds =
+                    {
+                        {SCENARIO_BASE, .terms = 2, .timeouts = 2, .entries = 1},
+                        {SCENARIO_BASE, .terms = 3, .timeouts = 3, .entries = 1},
+                        {SCENARIO_BASE, .terms = 3, .timeouts = 3, .entries = 2, .crashes = 1},
+                    },
+            },
+            {
+                .name = "heartbeats",
+                .about = "probes and heartbeats besides entries",
+                .bounds =
+                    {
+                        {SCENARIO_ROOM(2), .terms = 1, .timeouts = 1, .entries = 1, .heartbeats = 1},
+                        {SCENARIO_ROOM(2), .terms = 2, .timeouts = 2, .entries = 1, .heartbeats = 1},
+                        {SCENARIO_ROOM(3), .terms = 2, .timeouts = 2, .entries = 1, .heartbeats = 1},
+                    },
+            },
+            {
+                .name = "reads",
+                .about = "reads at leaders and followers through a change of leader",
+                .bounds =
+                    {
+                        {SCENARIO_BASE, .terms = 1, .timeouts = 1, .reads = 1},
+                        {SCENARIO_ROOM(2), .terms = 2, .timeouts = 2, .reads = 1},
+                        {SCENARIO_ROOM(3), .terms = 2, .timeouts = 2, .reads = 1, .entries = 1},
+                    },
+            },
+            {
+                .name = "transfer",
+                .about = "an office handed over, with pre-vote and check-quorum",
+                .bounds =
+                    {
+                        {SCENARIO_BASE, .terms = 2, .timeouts = 1, .transfers = 1, .pre_vote = true,
+                         .check_quorum = true},
+                        {SCENARIO_BASE, .terms = 2, .timeouts = 1, .transfers = 1, .pre_vote = true,
+                         .check_quorum = true},
+                        {SCENARIO_BASE, .terms = 3, .timeouts = 2, .transfers = 1, .entries = 1, .pre_vote = true,
+                         .check_quorum = true},
+                    },
+            },
+            {
+                .name = "late-round",
+                .about = "a heartbeat of an earlier leadership arrives during a read of a later one",
+                .disks = {{.term = 1, .vote = 1, .log = {1, 1}},
+                          {.term = 1, .vote = 1, .log = {1, 1}},
+                          {.term = 1, .log = {1, 1}}},
+                .committed = 2,
+                .floor = 1,
+                .appends = {{.from = 1, .to = 2, .term = 1, .prev_index = 1, .prev_term = 1, .round = 1}},
+                .bounds =
+                    {
+                        {SCENARIO_ROOM(2), .terms = 1, .timeouts = 1, .reads = 1, .late = true},
+                        {SCENARIO_ROOM(2), .terms = 2, .timeouts = 2, .reads = 1, .late = true},
+                        {SCENARIO_ROOM(3), .terms = 2, .timeouts = 2, .reads = 1, .late = true},
+                    },
+            },
+            {
+                .name = "figure-7",
+                .about = "logs that have parted in several terms",
+                .disks = {{.term = 3, .vote = 1, .log = {1, 1, 3}},
+                          {.term = 2, .vote = 2, .log = {1, 2, 2}},
+                          {.term = 3, .vote = 1, .log = {1}}},
+                .committed = 1,
+                .bounds =
+                    {
+                        {SCENARIO_BASE, .terms = 1, .timeouts = 1, .writes = 2},
+                        {SCENARIO_BASE, .terms = 2, .timeouts = 2, .writes = 2},
+                        {SCENARIO_BASE, .terms = 2, .timeouts = 2, .crashes = 1, .writes = 2},
+                    },
+            },
+            {
+                .name = "figure-8",
+                .about = "an entry of an older term on a majority",
+                .disks = {{.term = 2, .vote = 1, .log = {1, 2}},
+                          {.term = 3, .vote = 3, .log = {1}},
+                          {.term = 3, .vote = 3, .log = {1, 3}}},
+                .committed = 1,
+                .bounds =
+                    {
+                        {SCENARIO_BASE, .terms = 2, .timeouts = 2},
+                        {SCENARIO_BASE, .terms = 2, .timeouts = 2, .crashes = 1},
+                        {SCENARIO_BASE, .terms = 3, .timeouts = 3, .crashes = 1, .entries = 1},
+                    },
+            },
+            {
+                .name = "stale-suffix",
+                .about = "a follower with a longer log that was never committed",
+                .disks = {{.term = 3, .vote = 1, .log = {1, 3, 3}},
+                          {.term = 2, .vote = 2, .log = {1, 2, 2, 2}},
+                          {.term = 3, .vote = 1, .log = {1, 3, 3}}},
+                .committed = 3,
+                .bounds =
+                    {
+                        {SCENARIO_BASE, .terms = 1, .timeouts = 2, .heartbeats = 1},
+                        {SCENARIO_BASE, .terms = 2, .timeouts = 2, .crashes = 1},
+                        {SCENARIO_BASE, .terms = 2, .timeouts = 2, .crashes = 1, .writes = 2},
+                    },
+            },
+            {
+                /* n1 led term 1, n2 term 2, n1 terms 3 and 4, having lost its no-op of term 3 in a crash; n4 and n5 voted each
              * time. What they sent to n3 is still on its way. That takes five nodes: of three, one of two voters
              * would hold the entry of term 2. */
-            .name = "cuts",
-            .about = "an entry is cut off, comes back, and what follows it is cut off, all while it is being written",
-            .disks = {{.term = 4, .vote = 1, .log = {1, 4}},
-                      {.term = 2, .vote = 2, .log = {2}},
-                      {.term = 1, .vote = 1},
-                      {.term = 4, .vote = 1},
-                      {.term = 4, .vote = 1}},
-            .appends = {{.from = 1, .to = 3, .term = 1, .log = {1}},
-                        {.from = 2, .to = 3, .term = 2, .log = {2}},
-                        {.from = 1, .to = 3, .term = 3, .log = {1, 3}},
-                        {.from = 1, .to = 3, .term = 4, .prev_index = 1, .prev_term = 1, .log = {4}}},
-            .bounds =
-                {
-                    {SCENARIO_OF(5, SPACE_MESSAGES_MAX), .writes = 4, .crashes = 1, .late = true},
-                    {SCENARIO_OF(5, SPACE_MESSAGES_MAX), .writes = 4, .crashes = 2, .late = true},
-                    {SCENARIO_OF(5, SPACE_MESSAGES_MAX), .writes = 4, .crashes = 1, .terms = 1, .timeouts = 1},
-                },
-        },
-        {.name = NULL},
+                .name = "cuts",
+                .about =
+                    "an entry is cut off, comes back, and what follows it is cut off, all while it is being written",
+                .disks = {{.term = 4, .vote = 1, .log = {1, 4}},
+                          {.term = 2, .vote = 2, .log = {2}},
+                          {.term = 1, .vote = 1},
+                          {.term = 4, .vote = 1},
+                          {.term = 4, .vote = 1}},
+                .appends = {{.from = 1, .to = 3, .term = 1, .log = {1}},
+                            {.from = 2, .to = 3, .term = 2, .log = {2}},
+                            {.from = 1, .to = 3, .term = 3, .log = {1, 3}},
+                            {.from = 1, .to = 3, .term = 4, .prev_index = 1, .prev_term = 1, .log = {4}}},
+                .bounds =
+                    {
+                        {SCENARIO_OF(5, SPACE_MESSAGES_MAX), .writes = 4, .crashes = 1, .late = true},
+                        {SCENARIO_OF(5, SPACE_MESSAGES_MAX), .writes = 4, .crashes = 2, .late = true},
+                        {SCENARIO_OF(5, SPACE_MESSAGES_MAX), .writes = 4, .crashes = 1, .terms = 1, .timeouts = 1},
+                    },
+            },
+            {.name = NULL},
 };
 
 const char *scenario_bound_name(unsigned bound) {
@@ -200,8 +226,11 @@ const char *scenario_wrong(const struct model_bounds *bounds) {
         return "there can be 3 reads at most";
     if (bounds->writes > MODEL_WRITES_MAX)
         return "there can be 4 writes under way at most";
-    if (bounds->crashes > 100 || bounds->timeouts > 100 || bounds->heartbeats > 100 || bounds->transfers > 100)
-        return "crashes, timeouts, heartbeats and transfers can be 100 at most";
+    if (bounds->crashes > FINGERPRINTS_SPENT_MAX || bounds->timeouts > FINGERPRINTS_SPENT_MAX ||
+        bounds->heartbeats > FINGERPRINTS_SPENT_MAX || bounds->transfers > FINGERPRINTS_SPENT_MAX)
+        return "crashes, timeouts, heartbeats and transfers can be 31 at most";
+    if (bounds->depth > SCENARIO_DEPTH_MAX)
+        return "depth cannot be negative, nor above a million";
     return NULL;
 }
 

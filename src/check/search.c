@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Breadth-first search. Of a state that was visited there remain its fingerprint, and
+ * Breadth-first search. Of a state that was expanded there remain its fingerprint, and
  * where it came from: its predecessor and which of that one's steps led here.
- * That is enough to walk the way to it once more.
+ * That is enough to walk the way to it once more. Of those at the limit of depth
+ * there is the fingerprint alone.
  */
 #include "check/search.h"
 
@@ -13,6 +14,7 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "check/fingerprints.h"
+#include "check/frontier.h"
 
 #define SEARCH_CHUNK ((uint64_t)1 << 16)
 #define SEARCH_CHUNKS_MAX ((uint64_t)1 << 14)
@@ -28,6 +30,7 @@ struct search_origin {
 /* A step that leads to a state which may be new. */
 struct search_candidate {
     uint64_t fingerprint;
+    uint32_t spent;
     uint32_t step;
     uint32_t state[SPACE_WORDS_MAX];
 };
@@ -40,8 +43,9 @@ struct search {
     struct fingerprints projections;
     uint64_t projections_hash;
     struct search_origin *origins[SEARCH_CHUNKS_MAX]; /* in chunks, by number */
-    uint32_t *queue[SEARCH_CHUNKS_MAX];               /* states, in chunks, by number; NULL once all were expanded */
-    uint64_t states;                                  /* numbers given out */
+    struct frontier frontier;                         /* numbered states that were not expanded */
+    uint64_t states;
+    uint64_t numbered; /* all but those at the limit of depth */
     uint64_t expanded;
     uint64_t level_end; /* the number of the first state of the next level */
     uint32_t *initial;  /* states */
@@ -72,6 +76,7 @@ struct search *search_new(struct space *space, const struct search_limits *limit
     search->space = space;
     search->limits = *limits;
     search->words = space_words(space);
+    frontier_init(&search->frontier, space_bounds(space)->nodes + 1, search->words);
     if (!fingerprints_init(&search->seen) || !fingerprints_init(&search->projections)) {
         search_free(search);
         return NULL;
@@ -82,10 +87,9 @@ struct search *search_new(struct space *space, const struct search_limits *limit
 void search_free(struct search *search) {
     if (search == NULL)
         return;
-    for (uint64_t i = 0; i < SEARCH_CHUNKS_MAX; i++) {
+    for (uint64_t i = 0; i < SEARCH_CHUNKS_MAX; i++)
         mem_free(search->origins[i]);
-        mem_free(search->queue[i]);
-    }
+    frontier_free(&search->frontier);
     fingerprints_free(&search->seen);
     fingerprints_free(&search->projections);
     mem_free(search->initial);
@@ -96,64 +100,71 @@ void search_free(struct search *search) {
 /* ---- Visited and to be visited ----------------------------------------------------------------- */
 
 static size_t search_memory(const struct search *search) {
-    uint64_t origins = search->states / SEARCH_CHUNK + 1;
-    uint64_t queued = origins - search->expanded / SEARCH_CHUNK;
+    uint64_t chunks = search->numbered / SEARCH_CHUNK + 1;
     return space_memory(search->space) + fingerprints_memory(&search->seen) +
-           fingerprints_memory(&search->projections) + (size_t)(origins * SEARCH_CHUNK * sizeof(struct search_origin)) +
-           (size_t)(queued * SEARCH_CHUNK * search->words * sizeof(uint32_t));
+           fingerprints_memory(&search->projections) + search->frontier.memory +
+           (size_t)(chunks * SEARCH_CHUNK * sizeof(struct search_origin));
 }
 
-static bool search_chunk(struct search *search) {
-    uint64_t chunk = search->states / SEARCH_CHUNK;
-    if (chunk == SEARCH_CHUNKS_MAX || search->states >= SEARCH_NO_ORIGIN)
-        return false;
-    if (search->limits.memory != 0 && search_memory(search) > search->limits.memory)
-        return false;
-    search->origins[chunk] = mem_alloc(SEARCH_CHUNK * sizeof(struct search_origin));
-    search->queue[chunk] = mem_alloc(SEARCH_CHUNK * search->words * sizeof(uint32_t));
-    return search->origins[chunk] != NULL && search->queue[chunk] != NULL;
-}
-
-static uint32_t *search_state(const struct search *search, uint64_t number) {
-    return search->queue[number / SEARCH_CHUNK] + number % SEARCH_CHUNK * search->words;
+/* Give the state a number, and put it into the frontier. */
+static bool search_number(struct search *search, const uint32_t *state, uint32_t from, uint32_t step) {
+    uint64_t chunk = search->numbered / SEARCH_CHUNK;
+    if (search->numbered % SEARCH_CHUNK == 0) {
+        if (chunk == SEARCH_CHUNKS_MAX || search->numbered >= SEARCH_NO_ORIGIN - SEARCH_CHUNK)
+            return false;
+        if (search->limits.memory != 0 && search_memory(search) > search->limits.memory)
+            return false;
+        search->origins[chunk] = mem_alloc(SEARCH_CHUNK * sizeof(struct search_origin));
+        if (search->origins[chunk] == NULL)
+            return false;
+    }
+    search->origins[chunk][search->numbered % SEARCH_CHUNK] = (struct search_origin){.from = from, .step = step};
+    search->numbered++;
+    return frontier_push(&search->frontier, state);
 }
 
 static void search_project(struct search *search, const uint32_t *state) {
     uint64_t projection = space_projection(search->space, state);
-    enum fingerprints_added added = fingerprints_add(&search->projections, projection, search->limits.memory);
+    enum fingerprints_added added = fingerprints_add(&search->projections, projection, 0, search->limits.memory);
     search->no_memory |= added == FINGERPRINTS_NO_MEMORY;
     if (added == FINGERPRINTS_NEW)
         search->projections_hash += projection;
 }
 
-/* Queue a state unless it was seen. */
-static void search_visit(struct search *search, const uint32_t *state, uint64_t fingerprint, uint32_t from,
-                         uint32_t step) {
-    /* Half of the memory is the most for the set: the other half is for where states came from, and the queue. */
-    enum fingerprints_added added = fingerprints_add(&search->seen, fingerprint, search->limits.memory);
+/* Whether what is visited now is as far as the search goes. */
+static bool search_at_limit(const struct search *search) {
+    return search->limits.depth != 0 && search->result.depth + 1 == search->limits.depth && search->level_end > 0;
+}
+
+/* Note a state unless it was seen. */
+static void search_visit(struct search *search, const struct search_candidate *candidate, uint32_t from) {
+    /* Half of the memory is the most for the set: the other half is for where states came from, and the frontier. */
+    enum fingerprints_added added =
+        fingerprints_add(&search->seen, candidate->fingerprint, candidate->spent, search->limits.memory);
     search->no_memory |= added == FINGERPRINTS_NO_MEMORY;
     if (added != FINGERPRINTS_NEW)
         return;
-    if (search->states % SEARCH_CHUNK == 0 && !search_chunk(search)) {
+    if (!search_at_limit(search) && !search_number(search, candidate->state, from, candidate->step)) {
         search->no_memory = true;
         return;
     }
-    search->origins[search->states / SEARCH_CHUNK][search->states % SEARCH_CHUNK] =
-        (struct search_origin){.from = from, .step = step};
-    memcpy(search_state(search, search->states), state, search->words * sizeof state[0]);
     search->states++;
     if (search->limits.projections)
-        search_project(search, state);
+        search_project(search, candidate->state);
 }
 
 bool search_add(struct search *search, const uint32_t *state) {
     size_t size = search->words * sizeof state[0];
+    struct search_candidate candidate = {.step = search->initial_count};
     uint32_t *initial = mem_realloc(search->initial, (search->initial_count + 1) * size);
     if (initial == NULL)
         return false;
     search->initial = initial;
     memcpy(&initial[(size_t)search->initial_count * search->words], state, size);
-    search_visit(search, state, space_fingerprint(search->space, state), SEARCH_NO_ORIGIN, search->initial_count);
+    memcpy(candidate.state, state, size);
+    candidate.fingerprint = space_fingerprint(search->space, state);
+    candidate.spent = space_spent(search->space, state);
+    search_visit(search, &candidate, SEARCH_NO_ORIGIN);
     search->initial_count++;
     return !search->no_memory;
 }
@@ -187,14 +198,17 @@ static bool search_note(void *context, const struct space_step *step) {
     }
     struct search_candidate *candidate = &search->candidates[search->candidate_count++];
     candidate->fingerprint = step->fingerprint;
+    candidate->spent = step->spent;
     candidate->step = number;
     memcpy(candidate->state, step->state, search->words * sizeof step->state[0]);
     fingerprints_prefetch(&search->seen, step->fingerprint);
     return true;
 }
 
-static void search_expand(struct search *search, uint64_t number) {
-    const uint32_t *state = search_state(search, number);
+static void search_expand(struct search *search) {
+    uint32_t state[SPACE_WORDS_MAX];
+    uint64_t number = search->expanded;
+    frontier_pop(&search->frontier, state);
     search->steps = 0;
     search->candidate_count = 0;
     search->no_memory |= !space_expand(search->space, state, search_note, search);
@@ -205,15 +219,9 @@ static void search_expand(struct search *search, uint64_t number) {
     search->result.transitions += search->candidate_count;
     bool in_flight = state[space_bounds(search->space)->nodes + 1] != 0;
     search->result.stuck += search->candidate_count == 0 && in_flight;
-    for (uint32_t i = 0; i < search->candidate_count && !search->no_memory; i++) {
-        const struct search_candidate *candidate = &search->candidates[i];
-        search_visit(search, candidate->state, candidate->fingerprint, (uint32_t)number, candidate->step);
-    }
+    for (uint32_t i = 0; i < search->candidate_count && !search->no_memory; i++)
+        search_visit(search, &search->candidates[i], (uint32_t)number);
     search->expanded = number + 1;
-    if (search->expanded % SEARCH_CHUNK == 0) {
-        mem_free(search->queue[number / SEARCH_CHUNK]);
-        search->queue[number / SEARCH_CHUNK] = NULL;
-    }
 }
 
 static void search_tell(struct search *search, double now) {
@@ -221,7 +229,7 @@ static void search_tell(struct search *search, double now) {
         return;
     (void)fprintf(stderr, "%s: %llu states, depth %u, %llu in the queue, %.0f states/s, %zu MB\n", search->limits.name,
                   (unsigned long long)search->states, search->result.depth,
-                  (unsigned long long)(search->states - search->expanded),
+                  (unsigned long long)(search->numbered - search->expanded),
                   (double)(search->states - search->told_states) / (now - search->told), search_memory(search) >> 20);
     search->told = now;
     search->told_states = search->states;
@@ -243,21 +251,24 @@ static enum search_end search_limit(struct search *search) {
     return limits->seconds > 0 && now > search->started + limits->seconds ? SEARCH_TIME : SEARCH_COMPLETE;
 }
 
+/* Expand one level after the other. */
 static enum search_end search_levels(struct search *search) {
-    for (; search->level_end < search->states; search->result.depth++) {
-        search->level_end = search->states;
-        if (search->limits.depth != 0 && search->result.depth == search->limits.depth)
-            return SEARCH_DEPTH;
+    while (search->expanded < search->numbered) {
+        search->level_end = search->numbered;
         while (search->expanded < search->level_end) {
             enum search_end end = search_limit(search);
             if (end != SEARCH_COMPLETE)
                 return end;
-            search_expand(search, search->expanded);
+            search_expand(search);
         }
+        enum search_end end = search_limit(search);
+        if (end == SEARCH_VIOLATION || end == SEARCH_MEMORY)
+            return end;
+        /* The last level led to nothing new. */
+        if (search->states > search->level_end)
+            search->result.depth++;
     }
-    /* The last round found nothing new. */
-    search->result.depth -= search->result.depth > 0;
-    return SEARCH_COMPLETE;
+    return search->states > search->numbered ? SEARCH_DEPTH : SEARCH_COMPLETE;
 }
 
 void search_run(struct search *search, struct search_result *result) {
@@ -267,9 +278,8 @@ void search_run(struct search *search, struct search_result *result) {
         (void)space_judge(search->space, &search->initial[(size_t)i * search->words], &search->result.verdict);
     }
     search->result.end = search_levels(search);
-    if (search->result.end == SEARCH_COMPLETE && search->result.verdict.invariant != NULL)
-        search->result.end = SEARCH_VIOLATION;
     search->result.states = search->states;
+    search->result.frontier = search->states - search->expanded;
     search->result.steps = replicas_steps(space_replicas(search->space));
     search->result.clipped = space_clipped(search->space);
     search->result.projections = search->projections.count;

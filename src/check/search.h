@@ -26,7 +26,7 @@ enum search_end {
     SEARCH_COMPLETE = 0, /* every state within the bounds was visited */
     SEARCH_VIOLATION,
     SEARCH_STATES, /* a limit was reached */
-    SEARCH_DEPTH,
+    SEARCH_DEPTH,  /* every state within so many steps was visited */
     SEARCH_TIME,
     SEARCH_MEMORY, /* the limit, or no more to be had */
 };
@@ -40,7 +40,8 @@ struct search_result {
     uint64_t clipped;     /* steps beyond the bound on writes under way */
     uint64_t projections; /* different nodes and ghosts, messages aside, and a hash of their set */
     uint64_t projections_hash;
-    uint32_t depth; /* steps to the farthest state */
+    uint64_t frontier; /* states that were visited, but not all that they lead to */
+    uint32_t depth;    /* every state within so many steps was visited; of a complete search: steps to the farthest */
     double seconds;
     size_t memory;
     struct model_verdict verdict;

@@ -15,7 +15,10 @@
  *   fit. A message twice in flight does nothing that one which stays in flight cannot.
  *   So each state of the plain search is covered by one of the reduced search.
  * - Each step of the reduced search is one of the plain search, or several: a duplicate's delivery, and losses.
- * Besides, what can never again have an effect is not kept in flight (space_inert): delivering it changes nothing.
+ * Besides, what can never again have an effect is not kept in flight (space_inert): delivering it changes nothing. And t
+ * covers s as well if for t fewer crashes, commands, timeouts, heartbeats or transfers were spent: nodes and invariants know nothing
+ * of these counts, which only end what can be done. Where a state is covered by one that was visited before, it is left out: what
+ * it leads to comes of the other within as many steps. (How many reads were asked is no such count: reads are named by it.)
  */
 #include "check/space.h"
 
@@ -23,6 +26,7 @@
 
 #include "base/assert.h"
 #include "base/buf.h"
+#include "check/fingerprints.h"
 #include "check/hash.h"
 #include "check/judge.h"
 
@@ -117,9 +121,15 @@ void space_free(struct space *space) {
 
 /* ---- Contents ---------------------------------------------------------------------------------- */
 
+/* Of all but what was spent. */
 static uint64_t space_ghost_hash(const struct model_ghost *ghost, const uint8_t *to) {
     struct model_ghost renamed;
     memcpy(&renamed, ghost, sizeof renamed);
+    renamed.crashes = 0;
+    renamed.proposals = 0;
+    renamed.timeouts = 0;
+    renamed.heartbeats = 0;
+    renamed.transfers = 0;
     for (uint32_t term = 0; term <= MODEL_TERMS_MAX; term++)
         renamed.leaders[term] = to[ghost->leaders[term]];
     for (uint32_t i = 0; i < MODEL_LOG_MAX; i++)
@@ -204,10 +214,27 @@ static void space_sums(struct space *space, const uint32_t *state, bool messages
         space_add(sums, intern_hashes(space->messages, state[i]), renamings);
 }
 
+static uint32_t space_spent_all(const struct space *space, const uint32_t *state) {
+    const struct model_ghost *ghost = space_ghost(space, state);
+    return FINGERPRINTS_SPENT(ghost->crashes, ghost->proposals, ghost->timeouts, ghost->heartbeats, ghost->transfers);
+}
+
+uint32_t space_spent(const struct space *space, const uint32_t *state) {
+    return space->bounds.reduction ? space_spent_all(space, state) : 0;
+}
+
+static uint64_t space_mark(const struct space *space, const uint32_t *state, const uint64_t *sums) {
+    uint64_t least = space_least(sums, space->renamings);
+    if (space->bounds.reduction)
+        return least;
+    uint64_t hash = hash_word(least, space_spent_all(space, state));
+    return hash == 0 ? 1 : hash;
+}
+
 uint64_t space_fingerprint(struct space *space, const uint32_t *state) {
     uint64_t sums[MODEL_PERMUTATIONS_MAX];
     space_sums(space, state, true, space->renamings, sums);
-    return space_least(sums, space->renamings);
+    return space_mark(space, state, sums);
 }
 
 uint64_t space_projection(struct space *space, const uint32_t *state) {
@@ -220,7 +247,8 @@ uint64_t space_projection(struct space *space, const uint32_t *state) {
 
 static void space_emit(struct space_walk *walk, uint32_t acting, uint32_t event, const uint64_t *sums) {
     struct space_step step = {.acting = acting, .event = event, .state = walk->result};
-    step.fingerprint = space_least(sums, walk->space->renamings);
+    step.fingerprint = space_mark(walk->space, walk->result, sums);
+    step.spent = space_spent(walk->space, walk->result);
     walk->ended = !walk->visit(walk->context, &step);
 }
 

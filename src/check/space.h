@@ -27,6 +27,7 @@ struct space_step {
     uint32_t event;  /* REPLICA_EVENT, or SPACE_LOSE as its kind */
     const uint32_t *state;
     uint64_t fingerprint;
+    uint32_t spent;
     const struct model_verdict *verdict; /* NULL: all is well */
 };
 
@@ -60,8 +61,11 @@ bool space_inert(const struct space *space, const struct model_message *message,
 bool space_audit(struct space *space, uint64_t *audited, struct model_verdict *verdict);
 
 uint64_t space_fingerprint(struct space *space, const uint32_t *state);
-/* The same of the nodes and ghosts alone, with symmetric ones taken as one whatever the bounds say: neither symmetry nor
- * the reduction may change the set of these. */
+/* What of the bounds was spent, FINGERPRINTS_SPENT; with the reduction a state is left out if one of its fingerprint is there
+ * for which no more was spent. Without it this is 0, and the fingerprint tells such states apart. */
+uint32_t space_spent(const struct space *space, const uint32_t *state);
+/* A fingerprint of the nodes and ghosts alone but for what was spent, with symmetric ones taken as one whatever the bounds
+ * say: neither symmetry nor the reduction may change the set of these. */
 uint64_t space_projection(struct space *space, const uint32_t *state);
 
 const struct model_node *space_node(const struct space *space, const uint32_t *state, uint32_t position);

@@ -47,7 +47,26 @@ class Results(unittest.TestCase):
     def test_a_given_depth_is_a_bound_like_others(self):
         result = check("--bound", "small", "--scenario", "log", "--depth", "5")
         self.assertEqual((result.returncode, last_line(result)["depth"]), (0, 5))
-        self.assertIn("complete up to the given depth", result.stdout)
+        self.assertIn("every state within 5 steps", result.stdout)
+        one = last_line(result)["scenarios"][0]
+        self.assertEqual((one["complete_to_depth"], one["complete"]), (5, True))
+        self.assertTrue(0 < one["frontier"] < one["states"])
+
+    def test_a_search_cut_short_says_to_which_depth_it_got(self):
+        result = check("--bound", "small", "--scenario", "everything", "--depth", "9", "--states", "500")
+        one = last_line(result)["scenarios"][0]
+        self.assertEqual((result.returncode, one["complete"]), (3, False))
+        self.assertTrue(0 < one["complete_to_depth"] < 9)
+        self.assertIn(f"every state within {one['complete_to_depth']} steps", result.stdout)
+        within = last_line(check("--scenario", "everything", "--depth", str(one["complete_to_depth"])))["states"]
+        self.assertTrue(within <= one["states"])
+
+    def test_the_bounds_of_everything_hold_all_that_can_happen(self):
+        plain = last_line(check("--bound", "small", "--scenario", "everything"))["states"]
+        for bound in "terms", "entries", "crashes", "reads", "heartbeats", "writes", "late":
+            fewer = last_line(check("--bound", "small", "--scenario", "everything", f"--{bound}",
+                                    "1" if bound in ("terms", "entries", "crashes", "writes") else "0"))["states"]
+            self.assertLess(fewer, plain, bound)
 
     def test_flags_take_the_place_of_the_scenarios_bounds(self):
         fewer = last_line(check("--bound", "small", "--scenario", "log", "--entries", "0", "--timeouts", "1"))

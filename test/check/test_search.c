@@ -14,8 +14,11 @@
 
 #include "base/buf.h"
 #include "check/fingerprints.h"
+#include "check/frontier.h"
 #include "check/search.h"
 #include "check/transcript.h"
+
+#define EVERYTHING_DEPTH 7
 
 static const struct model_bounds tiny = {
     .nodes = 3, .terms = 1, .messages = 3, .timeouts = 1, .symmetry = true, .reduction = true};
@@ -71,8 +74,10 @@ static struct outcome run(const struct model_bounds *bounds, enum model_fault fa
 }
 
 static struct outcome search_all(const struct model_bounds *bounds) {
-    struct outcome outcome = run(bounds, MODEL_FAULT_NONE, &(struct search_limits){.projections = true});
-    assert_int_equal(outcome.result.end, SEARCH_COMPLETE);
+    const struct search_limits limits = {.projections = true, .depth = bounds->depth};
+    struct outcome outcome = run(bounds, MODEL_FAULT_NONE, &limits);
+    assert_int_equal(outcome.result.end, bounds->depth == 0 ? SEARCH_COMPLETE : SEARCH_DEPTH);
+    assert_true((outcome.result.frontier == 0) == (bounds->depth == 0));
     assert_null(outcome.result.verdict.invariant);
     assert_true(outcome.result.projections > 0 && outcome.result.projections <= outcome.result.states);
     return outcome;
@@ -154,6 +159,31 @@ static void nor_with_a_transfer(void **state) {
     cross_check(bounds);
 }
 
+/* All that there is, together, as far as the plain search gets: a state of the reduced one is as many steps away. */
+static void nor_with_everything_to_a_depth(void **state) {
+    (void)state;
+    struct model_bounds bounds = {.nodes = 3, .terms = 3, .timeouts = 3, .entries = 3, .crashes = 2, .writes = 2};
+    bounds.reads = 1;
+    bounds.heartbeats = 1;
+    bounds.late = true;
+    bounds.symmetry = true;
+    bounds.reduction = true;
+    bounds.messages = SPACE_MESSAGES_MAX;
+    bounds.depth = EVERYTHING_DEPTH;
+    cross_check(bounds);
+}
+
+/* What crashes, commands, timeouts and heartbeats were spent decides what can follow, and nothing else. */
+static void nor_where_some_got_for_less_to_what_others_did(void **state) {
+    (void)state;
+    struct model_bounds bounds = tiny;
+    bounds.crashes = 2;
+    bounds.timeouts = 2;
+    bounds.heartbeats = 1;
+    bounds.messages = 2;
+    cross_check(bounds);
+}
+
 /* ---- What is broken ---------------------------------------------------------------------------- */
 
 static void found(struct model_bounds bounds, enum model_fault fault, const char *invariant, uint32_t steps) {
@@ -216,6 +246,7 @@ static void a_search_cut_short_says_so(void **state) {
     outcome = run(&tiny, MODEL_FAULT_NONE, &(struct search_limits){.depth = 3});
     assert_int_equal(outcome.result.end, SEARCH_DEPTH);
     assert_int_equal(outcome.result.depth, 3);
+    assert_true(outcome.result.frontier > 0 && outcome.result.frontier < outcome.result.states);
     struct model_bounds bounds = tiny;
     bounds.terms = 3;
     bounds.timeouts = 3;
@@ -225,6 +256,25 @@ static void a_search_cut_short_says_so(void **state) {
     outcome = run(&bounds, MODEL_FAULT_NONE, &(struct search_limits){.memory = (size_t)16 << 20});
     assert_int_equal(outcome.result.end, SEARCH_MEMORY);
     assert_true(outcome.result.memory < (size_t)40 << 20);
+}
+
+/* Depth by depth, until nothing is beyond: what is counted there is what a search without a bound on depth counts. */
+static void a_bound_on_depth_leaves_out_what_is_farther_and_nothing_else(void **state) {
+    (void)state;
+    struct outcome all = run(&tiny, MODEL_FAULT_NONE, &(struct search_limits){.projections = true});
+    assert_int_equal(all.result.end, SEARCH_COMPLETE);
+    uint64_t states = 1;
+    for (uint32_t depth = 1; depth <= all.result.depth; depth++) {
+        struct outcome some = run(&tiny, MODEL_FAULT_NONE, &(struct search_limits){.depth = depth});
+        assert_int_equal(some.result.end, SEARCH_DEPTH);
+        assert_int_equal(some.result.depth, depth);
+        assert_int_equal(some.result.frontier, some.result.states - states);
+        states = some.result.states;
+    }
+    assert_int_equal(states, all.result.states);
+    struct outcome more = run(&tiny, MODEL_FAULT_NONE, &(struct search_limits){.depth = all.result.depth + 1});
+    assert_int_equal(more.result.end, SEARCH_COMPLETE);
+    assert_int_equal(more.result.depth, all.result.depth);
 }
 
 static void writes_beyond_the_bound_are_counted(void **state) {
@@ -261,16 +311,77 @@ static void fingerprints_are_a_set(void **state) {
     assert_true(fingerprints_init(&set));
     size_t memory = fingerprints_memory(&set);
     for (uint64_t i = 1; i <= 100000; i++)
-        assert_int_equal(fingerprints_add(&set, i * 0x9e3779b97f4a7c15u, 0), FINGERPRINTS_NEW);
+        assert_int_equal(fingerprints_add(&set, i * 0x9e3779b97f4a7c15u, 0, 0), FINGERPRINTS_NEW);
     for (uint64_t i = 1; i <= 100000; i++)
-        assert_int_equal(fingerprints_add(&set, i * 0x9e3779b97f4a7c15u, 0), FINGERPRINTS_KNOWN);
+        assert_int_equal(fingerprints_add(&set, i * 0x9e3779b97f4a7c15u, 0, 0), FINGERPRINTS_KNOWN);
     assert_int_equal(set.count, 100000);
     assert_true(fingerprints_memory(&set) > memory);
     uint64_t next = 1;
-    while (fingerprints_add(&set, next, memory) == FINGERPRINTS_NEW)
+    while (fingerprints_add(&set, next, 0, memory) == FINGERPRINTS_NEW)
         next++;
-    assert_int_equal(fingerprints_add(&set, next, memory), FINGERPRINTS_NO_MEMORY);
+    assert_int_equal(fingerprints_add(&set, next, 0, memory), FINGERPRINTS_NO_MEMORY);
     fingerprints_free(&set);
+}
+
+static void what_was_got_to_for_no_more_is_known(void **state) {
+    (void)state;
+    struct fingerprints set;
+    assert_true(fingerprints_init(&set));
+    const uint32_t spent = FINGERPRINTS_SPENT(1, 0, FINGERPRINTS_SPENT_MAX, 2, 3);
+    assert_int_equal(fingerprints_add(&set, 7, spent, 0), FINGERPRINTS_NEW);
+    assert_int_equal(fingerprints_add(&set, 7, spent, 0), FINGERPRINTS_KNOWN);
+    assert_int_equal(fingerprints_add(&set, 7, FINGERPRINTS_SPENT(2, 9, FINGERPRINTS_SPENT_MAX, 2, 4), 0),
+                     FINGERPRINTS_KNOWN);
+    assert_int_equal(fingerprints_add(&set, 7, FINGERPRINTS_SPENT(2, 9, FINGERPRINTS_SPENT_MAX, 1, 4), 0),
+                     FINGERPRINTS_NEW);
+    assert_int_equal(fingerprints_add(&set, 7, FINGERPRINTS_SPENT(0, 31, 31, 31, 31), 0), FINGERPRINTS_NEW);
+    assert_int_equal(fingerprints_add(&set, 8, spent, 0), FINGERPRINTS_NEW);
+    /* They still are when the table has grown. */
+    for (uint64_t i = 1; i <= 100000; i++)
+        assert_int_equal(fingerprints_add(&set, i << 32, 0, 0), FINGERPRINTS_NEW);
+    assert_int_equal(fingerprints_add(&set, 7, spent, 0), FINGERPRINTS_KNOWN);
+    assert_int_equal(fingerprints_add(&set, 7, FINGERPRINTS_SPENT(0, 0, 31, 2, 3), 0), FINGERPRINTS_NEW);
+    fingerprints_free(&set);
+}
+
+#define QUEUED 200000
+
+/* The n-th of a series of states of 4 words in any order and up to 8 that rise. */
+static void queued(uint32_t n, uint32_t *words) {
+    uint64_t random = n * 0x9e3779b97f4a7c15u;
+    memset(words, 0, 12 * sizeof words[0]);
+    for (uint32_t i = 0; i < 4; i++)
+        words[i] = (uint32_t)(random >> (7 * i)) >> (n % 31);
+    for (uint32_t i = 0; i < n % 9; i++)
+        words[4 + i] = (i == 0 ? 0 : words[3 + i]) + (uint32_t)(random >> (5 * i) & 255) + (i == 0);
+    if (n % 9 == 8)
+        words[11] = UINT32_MAX;
+}
+
+static void the_frontier_gives_back_what_was_put_into_it_in_order(void **state) {
+    (void)state;
+    struct frontier frontier;
+    frontier_init(&frontier, 4, 12);
+    uint32_t words[SPACE_WORDS_MAX], expected[SPACE_WORDS_MAX];
+    uint32_t popped = 0;
+    for (uint32_t pushed = 0; pushed < QUEUED; pushed++) {
+        queued(pushed, words);
+        assert_true(frontier_push(&frontier, words));
+        /* Half as fast as it fills. */
+        for (; popped < pushed / 2; popped++) {
+            queued(popped, expected);
+            frontier_pop(&frontier, words);
+            assert_memory_equal(words, expected, 12 * sizeof words[0]);
+        }
+    }
+    assert_true(frontier.memory > 0 && frontier.memory < QUEUED * 12 * sizeof words[0]);
+    for (; popped < QUEUED; popped++) {
+        queued(popped, expected);
+        frontier_pop(&frontier, words);
+        assert_memory_equal(words, expected, 12 * sizeof words[0]);
+    }
+    frontier_free(&frontier);
+    assert_int_equal(frontier.memory, 0);
 }
 
 int main(void) {
@@ -281,15 +392,20 @@ int main(void) {
         cmocka_unit_test(nor_with_pre_vote_and_commands),
         cmocka_unit_test(nor_with_reads),
         cmocka_unit_test(nor_with_a_transfer),
+        cmocka_unit_test(nor_with_everything_to_a_depth),
+        cmocka_unit_test(nor_where_some_got_for_less_to_what_others_did),
         cmocka_unit_test(messages_that_do_not_wait_for_the_disk),
         cmocka_unit_test(a_disk_that_loses_the_vote),
         cmocka_unit_test(a_disk_that_loses_the_term),
         cmocka_unit_test(a_disk_that_loses_an_entry),
         cmocka_unit_test(a_disk_that_gets_another_entry),
         cmocka_unit_test(a_search_cut_short_says_so),
+        cmocka_unit_test(a_bound_on_depth_leaves_out_what_is_farther_and_nothing_else),
         cmocka_unit_test(writes_beyond_the_bound_are_counted),
         cmocka_unit_test(every_allocation_can_fail),
         cmocka_unit_test(fingerprints_are_a_set),
+        cmocka_unit_test(what_was_got_to_for_no_more_is_known),
+        cmocka_unit_test(the_frontier_gives_back_what_was_put_into_it_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
