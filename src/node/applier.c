@@ -18,7 +18,7 @@ void applier_init(struct replica *replica) {
     struct applier *applier = &replica->applier;
     applier->replica = replica;
     applier->applied = replica->options.applied;
-    applier->low = replica->options.machine.room != NULL; /* it is asked first of all */
+    applier->look_at_ms = replica->options.machine.room ? 0 : UINT64_MAX; /* it is asked first of all */
     list_init(&applier->claimed);
     list_init(&applier->job.link);
 }
@@ -64,6 +64,7 @@ static void applier_look_work(struct job *job) {
 static void applier_see_room(struct replica *replica) {
     struct applier *applier = &replica->applier;
     applier->low = applier->room_error == LASH_FULL;
+    applier->look_at_ms = UINT64_MAX;
     if (applier->low)
         applier->look_at_ms = replica->env->now_ms(replica->env->context) + APPLIER_ROOM_MS;
     replica_note_room(replica);
@@ -248,7 +249,7 @@ void applier_turn(struct replica *replica) {
     lash_index target = replica->status.commit;
     if (target > replica->status.durable_index)
         target = replica->status.durable_index;
-    if (!applier->busy && applier->low && replica->now_ms >= applier->look_at_ms) {
+    if (!applier->busy && replica->now_ms >= applier->look_at_ms) {
         applier_submit(applier, applier_look_work, applier_look_done);
         return;
     }
@@ -285,7 +286,7 @@ uint64_t applier_deadline(const struct replica *replica) {
     const struct applier *applier = &replica->applier;
     if (applier->busy)
         return UINT64_MAX;
-    uint64_t deadline = applier->low ? applier->look_at_ms : UINT64_MAX;
+    uint64_t deadline = applier->look_at_ms;
     bool paused = applier->not_before_ms > replica->now_ms;
     return paused && applier->not_before_ms < deadline ? applier->not_before_ms : deadline;
 }

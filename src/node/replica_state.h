@@ -131,7 +131,7 @@ struct applier {
     bool full;              /* the state machine has no room: the same job goes out again */
     bool low;               /* it has no room for more, it said last */
     int room_error;         /* the job's: what it says */
-    uint64_t look_at_ms;    /* when it is asked again while it is low */
+    uint64_t look_at_ms;    /* when it is asked without an apply; UINT64_MAX: not */
     uint64_t not_before_ms; /* pause after memory or room ran out */
 };
 

@@ -197,6 +197,22 @@ static void a_state_machine_low_on_room_finishes_what_is_under_way(void **state)
     }
 }
 
+/* A state machine that has not said yet whether it has room is not one that has none. */
+static void before_the_state_machine_was_asked_for_room_there_is_room(void **state) {
+    (void)state;
+    struct world *world = new_world(1, 63);
+    world_hold(world, 0, REPLICA_APPLY);
+    world_leader(world);
+    uint64_t number = world_propose(world, 0);
+    run_ms(world, 50);
+    assert_int_equal(status_of(world, 0).raft.full, 0);
+    assert_int_equal(world_fate(world, number), WORLD_OPEN);
+    world_release(world, 0, REPLICA_APPLY);
+    world_quiet(world);
+    assert_int_equal(world_fate(world, number), WORLD_DONE);
+    free_world(world);
+}
+
 /* A node that is told to end while it waits for room does not wait for ever. */
 static void a_full_node_can_be_closed(void **state) {
     (void)state;
@@ -264,6 +280,7 @@ int main(void) {
         cmocka_unit_test(with_a_full_majority_writes_fail_clearly_reads_work_and_all_goes_on_by_itself),
         cmocka_unit_test(a_state_machine_without_room_is_tried_again_with_the_same_commands),
         cmocka_unit_test(a_state_machine_low_on_room_finishes_what_is_under_way),
+        cmocka_unit_test(before_the_state_machine_was_asked_for_room_there_is_room),
         cmocka_unit_test(a_full_node_can_be_closed),
         cmocka_unit_test(full_disks_among_kills),
     };

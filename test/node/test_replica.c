@@ -247,6 +247,7 @@ static void a_state_machine_that_fails_ends_the_replica_but_not_the_cluster(void
     (void)state;
     struct world *world = new_world(3, 9);
     size_t leader = world_leader(world);
+    world_heal(world);
     world->nodes[leader].apply_error = LASH_VERSION;
     uint64_t number = world_propose(world, leader);
     world_quiet(world);
