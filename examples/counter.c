@@ -73,7 +73,7 @@ static int add(lash_node *node, const char *text, int64_t *value) {
         int error = lash_node_propose(node, text, strlen(text), value, ended, &wait);
         if (!error)
             error = wait_for(&wait);
-        /* In these two cases nothing was added for certain; in any other, trying again might add twice. */
+        /* In these two cases nothing was added for certain, and it soon can be; else trying again might add twice. */
         if (error != LASH_DROPPED && error != LASH_NO_LEADER)
             return error;
     }

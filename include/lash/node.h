@@ -117,8 +117,10 @@ LASH_PUBLIC void lash_node_close(lash_node *node);
 
 /* A request's end: called exactly once for each request accepted, on the loop thread. `error` is 0 or a lash_error:
  * LASH_DROPPED (certainly not carried out, as a later leader's term shows; safe to retry), LASH_FULL (certainly not carried
- * out: this node's disk, or those of a majority, have no room; of a read: this node cannot come as far before it has), LASH_UNKNOWN, LASH_TIMEOUT or LASH_CLOSED (may or may not
- * be carried out), LASH_NO_LEADER (nothing was tried). `index` is the entry's, or the index that a read reflects. */
+ * out: this node's disk, or those of a majority, have no room; of a read: this node cannot come as far before it has),
+ * LASH_NO_LEADER and LASH_BUSY (nothing was tried, for want of a leader, or because what waited before it took too long),
+ * LASH_UNKNOWN, LASH_TIMEOUT or LASH_CLOSED (may or may not be carried out). `index` is the entry's, or the index that a
+ * read reflects. */
 typedef void (*lash_done_fn)(void *argument, int error, lash_index index);
 
 /* Replicate a command (§5.3): `size` bytes at `data`, copied. Any node takes it; a follower forwards it to the leader.

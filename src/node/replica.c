@@ -381,13 +381,18 @@ static void replica_tick(struct replica *replica) {
         replica_fail(replica, error, "the core could not be told the time");
 }
 
-/* What a request that has waited too long ends with. */
+/* What a request that has waited too long ends with. A proposal that was not sent although there is whom to send it to had to
+ * wait behind others. */
 static int replica_expiry(const struct replica *replica, const struct request *request) {
+    const struct lash_raft_status *status = &replica->status;
     if (request->kind == REQUEST_TRANSFER)
         return LASH_TIMEOUT;
     if (request->kind == REQUEST_READ)
-        return replica->status.leader ? LASH_TIMEOUT : LASH_NO_LEADER;
-    return request->term ? LASH_TIMEOUT : LASH_NO_LEADER;
+        return status->leader ? LASH_TIMEOUT : LASH_NO_LEADER;
+    if (request->term)
+        return LASH_TIMEOUT;
+    bool reachable = status->role == LASH_LEADER || replica_is_connected(replica, status->leader);
+    return reachable ? LASH_BUSY : LASH_NO_LEADER;
 }
 
 static void replica_expire(struct replica *replica) {

@@ -21,10 +21,14 @@ static void broken(void *context, const char *invariant, const char *what) {
     abort();
 }
 
-static struct world *new_world(uint64_t seed) {
-    struct world_options options = {.seed = seed, .nodes = 3, .failed = broken, .manual = true};
+static struct world *new_world_of(size_t nodes, uint64_t seed) {
+    struct world_options options = {.seed = seed, .nodes = nodes, .failed = broken, .manual = true};
     profile_quiet(&options.profile);
     return world_new(&options);
+}
+
+static struct world *new_world(uint64_t seed) {
+    return new_world_of(3, seed);
 }
 
 static size_t count_of(const struct list *list) {
@@ -177,12 +181,53 @@ static void forwarded_proposals_do_not_fill_the_memory_of_a_leader_whose_disk_ha
     world_free(world);
 }
 
+static int proposal_error;
+
+static void proposal_ended(void *argument, int error, lash_index index) {
+    (void)argument;
+    (void)index;
+    proposal_error = error;
+}
+
+/* A proposal that waits in vain for those before it, while there is a leader, was never tried. */
+static void a_proposal_that_waits_too_long_behind_others_is_told_so(void **state) {
+    (void)state;
+    struct world *world = new_world_of(1, 5);
+    size_t leader = world_leader(world);
+    struct world_node *node = &world->nodes[leader];
+    while (node->replica->journal.busy)
+        assert_true(world_step(world));
+    struct list held;
+    list_init(&held);
+    assert_false(forward_refused(world, leader, 1, 1, LASH_BUSY));
+    world_turn(world, leader);
+    list_splice(&held, &node->queued[REPLICA_LOG]);
+    assert_false(list_empty(&held)); /* the disk hangs */
+    for (uint64_t batch = 2; !journal_crowded(node->replica); batch++)
+        assert_false(forward_refused(world, leader, 1, batch, LASH_BUSY));
+    struct list requests;
+    struct request *request;
+    list_init(&requests);
+    assert_int_equal(request_new(&node->gauge, REQUEST_COMMAND, "late", 4, &request), 0);
+    request->done = proposal_ended;
+    list_push(&requests, &request->link);
+    replica_submit(node->replica, &requests);
+    proposal_error = 0;
+    steps_without(world, leader, REPLICA_LOG, &held,
+                  world->now_us + node->replica->options.request_timeout_ms * 1000 + 50000);
+    assert_int_equal(node->replica->status.role, LASH_LEADER);
+    assert_int_equal(proposal_error, LASH_BUSY);
+    let_go(world, leader, REPLICA_LOG, &held);
+    world_free(world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_that_timed_out_leave_nothing_behind),
         cmocka_unit_test(reads_of_one_index_wait_as_one),
         cmocka_unit_test(answers_that_wait_for_a_disk_do_not_pile_up),
         cmocka_unit_test(forwarded_proposals_do_not_fill_the_memory_of_a_leader_whose_disk_hangs),
+        cmocka_unit_test(a_proposal_that_waits_too_long_behind_others_is_told_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
