@@ -267,6 +267,17 @@ void network_notice(struct world *world, const struct event *event) {
     network_reconnect(world, from, to);
 }
 
+/* A machine that runs refuses connections to a process that has ended; one that does not run says nothing. */
+static void network_refused(struct world *world, size_t from, size_t to) {
+    struct world_node *node = &world->nodes[from];
+    if (world->nodes[to].gone || world->nodes[to].lost_power)
+        return;
+    TRACE(world, "n%zu is refused by n%zu, whose process has ended", from + 1, to + 1);
+    replica_down(node->replica, to + 1);
+    world_observe(node);
+    world_turn_soon(node);
+}
+
 void network_connect_event(struct world *world, const struct event *event) {
     struct world_link *link = &world->links[event->subject];
     size_t from = event->subject / WORLD_NODES_MAX;
@@ -275,11 +286,15 @@ void network_connect_event(struct world *world, const struct event *event) {
     uint64_t back_us = network_link(world, to, from)->blocked_us;
     uint64_t blocked_us = link->blocked_us > back_us ? link->blocked_us : back_us;
     link->waiting = false;
-    if (!world->nodes[from].replica || !world->nodes[to].replica)
+    if (!world->nodes[from].replica)
         return;
     if (blocked_us > world->now_us) {
         link->waiting = true;
         world_plan(world, blocked_us - world->now_us, EVENT_CONNECT, event->subject, 0);
+        return;
+    }
+    if (!world->nodes[to].replica) {
+        network_refused(world, from, to);
         return;
     }
     TRACE(world, "n%zu connects to n%zu", from + 1, to + 1);
