@@ -97,16 +97,17 @@ static void reads_finish_ready(struct replica *replica) {
 
 /* The batch waits for `index` to be applied, with the one before it if that waits for as much. */
 static void reads_await(struct reads *reads, struct reads_batch *batch, lash_index index) {
-    struct reads_batch *last =
-        list_empty(&reads->ready) ? NULL : list_entry(reads->ready.prev, struct reads_batch, link);
     list_remove(&batch->link);
-    if (last && last->index >= index) {
-        list_splice(&last->requests, &batch->requests);
-        mem_free(batch);
-    } else {
-        batch->index = index;
-        list_push(&reads->ready, &batch->link);
+    if (!list_empty(&reads->ready)) {
+        struct reads_batch *last = list_entry(reads->ready.prev, struct reads_batch, link);
+        if (last->index >= index) {
+            list_splice(&last->requests, &batch->requests);
+            mem_free(batch);
+            return;
+        }
     }
+    batch->index = index;
+    list_push(&reads->ready, &batch->link);
 }
 
 void reads_turn(struct replica *replica) {
