@@ -42,6 +42,8 @@ static void seed_packets(void) {
         used += PACKET_HEADER_SIZE + (size_t)packet_align(size) + (size_t)packet_align((uint64_t)2 * size);
         seed_write_behind("packet", head, sizeof head, stream, used);
     }
+    packet_header_encode_kind(PACKET_PROBE, stream + PACKET_HEADER_SIZE, PACKET_PROBE_SIZE, 0, stream);
+    seed_write_behind("packet", head, sizeof head, stream, PACKET_HEADER_SIZE + PACKET_PROBE_SIZE);
 }
 
 static const struct wire_head heads[] = {

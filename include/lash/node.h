@@ -74,6 +74,30 @@ struct lash_peer {
 
 struct lash_status;
 
+enum lash_observation_kind {
+    LASH_OBSERVED_ROLE = 1,          /* this node's role is another, or it stands or leads in another term */
+    LASH_OBSERVED_LEADER = 2,        /* `peer` is known to lead; 0: nobody is */
+    LASH_OBSERVED_CONNECTED = 3,     /* messages can be sent to `peer` */
+    LASH_OBSERVED_DISCONNECTED = 4,  /* they cannot any more */
+    LASH_OBSERVED_SILENT = 5,        /* as leader: `peer` has not answered for an election timeout */
+    LASH_OBSERVED_ANSWERING = 6,     /* as leader: it answers again, within the same leadership */
+    LASH_OBSERVED_FULL = 7,          /* `peer`, which may be this node, takes no more entries: its disk has no room */
+    LASH_OBSERVED_ROOM = 8,          /* it has room again */
+    LASH_OBSERVED_CONFIGURATION = 9, /* another configuration is in force (D§4) */
+    LASH_OBSERVED_ERROR = 10,        /* this node takes no part any more because of `error` */
+};
+
+/* Something that happened, with what it happened to. */
+struct lash_observation {
+    uint32_t kind; /* enum lash_observation_kind */
+    uint32_t role; /* enum lash_role, as of now */
+    lash_term term;
+    lash_id leader;
+    lash_id peer;
+    lash_index configuration; /* index of the one in force */
+    int error;
+};
+
 /* Zero selects the default in brackets. Everything pointed to is copied or only used during lash_node_open. */
 struct lash_node_options {
     lash_id id;              /* this node's, among `peers` */
@@ -98,7 +122,11 @@ struct lash_node_options {
 
     /* Called after role, term or leader changed, in order, on the loop thread. May be NULL. */
     void (*observe)(void *context, const struct lash_status *status);
-    void *observe_context;
+
+    /* Called for each thing that happened, in order, on the loop thread; roles and leaders that pass within one step of the protocol are
+     * not missed. May be NULL. */
+    void (*happened)(void *context, const struct lash_observation *observation);
+    void *observe_context; /* of both */
 };
 
 /* Open the replica and start its threads; elections begin at once. The log is read and checked first.

@@ -6,21 +6,8 @@
 #ifndef LASH_API_ERRORS_H
 #define LASH_API_ERRORS_H
 
+#include "base/grpc_code.h"
 #include "store/store.h"
-
-/* gRPC status codes; the numbers are the wire's. */
-enum grpc_code {
-    GRPC_OK = 0,
-    GRPC_INVALID_ARGUMENT = 3,
-    GRPC_DEADLINE_EXCEEDED = 4,
-    GRPC_NOT_FOUND = 5,
-    GRPC_RESOURCE_EXHAUSTED = 8,
-    GRPC_FAILED_PRECONDITION = 9,
-    GRPC_OUT_OF_RANGE = 11,
-    GRPC_UNIMPLEMENTED = 12,
-    GRPC_INTERNAL = 13,
-    GRPC_UNAVAILABLE = 14,
-};
 
 enum api_error {
     API_OK = 0,

@@ -413,16 +413,3 @@ ProtobufCMessage *grpc_client_call(struct grpc_client *client, const char *path,
     client->call = (struct call){.grpc_status = -1};
     return response;
 }
-
-const char *grpc_code_name(int code, char unknown[24]) {
-    static const char *const names[] = {
-        "OK",       "Canceled",        "Unknown",          "InvalidArgument",   "DeadlineExceeded",
-        "NotFound", "AlreadyExists",   "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
-        "Aborted",  "OutOfRange",      "Unimplemented",    "Internal",          "Unavailable",
-        "DataLoss", "Unauthenticated",
-    };
-    if (code >= 0 && (size_t)code < sizeof names / sizeof names[0])
-        return names[code];
-    (void)snprintf(unknown, 24, "Code(%d)", code);
-    return unknown;
-}

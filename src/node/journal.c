@@ -26,7 +26,10 @@ static void journal_work(struct job *job) {
     } else {
         journal->append_error = log_append(log, journal->writing.items, journal->writing.count);
         /* An append that ends a segment syncs as well. Should that have failed, the log is dead, and says so here. */
+        uint64_t since_ns = meter_now(&journal->replica->meter);
         journal->sync_error = log_sync(log);
+        if (!journal->sync_error)
+            meter_synced(&journal->replica->meter, since_ns);
     }
     journal->room_error = journal->sync_error ? LASH_OK : log_prepare(log);
 }
@@ -48,6 +51,7 @@ static void journal_written(struct replica *replica) {
     event.written.write = journal->writing.write;
     event.written.index = journal->writing.index;
     event.written.term = journal->writing.term;
+    meter_written(&replica->meter, journal->writing.bytes);
     journal_clear(&journal->writing);
 
     journal->durable = event.written.write;

@@ -5,7 +5,7 @@
  * thread through one list; everything that a turn of the loop gathered is dealt with
  * in one replica_turn.
  */
-#include "lash/node.h"
+#include "lash/metrics.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -21,7 +21,10 @@
 #include "node/settings.h"
 #include "transport/transport.h"
 
-enum { NODE_RECENT_BYTES_MAX = 32 << 20 /* of frames kept in memory for followers */ };
+enum {
+    NODE_RECENT_BYTES_MAX = 32 << 20, /* of frames kept in memory for followers */
+    NODE_PROBE_MS = 1000,             /* between measurements of the round trip to a peer */
+};
 
 struct lash_node {
     struct lash_node_options options; /* its pointers are valid during lash_node_open only */
@@ -45,6 +48,7 @@ struct lash_node {
     struct list incoming;
     bool closing;
     struct lash_status status;
+    struct lash_metrics metrics; /* queues and peers, as of the latest turn */
 };
 
 /* ---- The replica's world ------------------------------------------------------------------------- */
@@ -52,6 +56,11 @@ struct lash_node {
 static uint64_t node_now_ms(void *context) {
     (void)context;
     return uv_hrtime() / 1000000;
+}
+
+static uint64_t node_now_ns(void *context) {
+    (void)context;
+    return uv_hrtime();
 }
 
 static void node_turn(struct lash_node *node);
@@ -88,6 +97,12 @@ static void node_observe(void *context, const struct lash_status *status) {
     struct lash_node *node = context;
     if (node->options.observe)
         node->options.observe(node->options.observe_context, status);
+}
+
+static void node_happened(void *context, const struct lash_observation *observation) {
+    struct lash_node *node = context;
+    if (node->options.happened)
+        node->options.happened(node->options.observe_context, observation);
 }
 
 /* Nothing that relied on the failed sync was acknowledged, and nothing will be. */
@@ -143,6 +158,11 @@ static void node_publish(struct lash_node *node) {
     replica_status(node->replica, &status);
     uv_mutex_lock(&node->mutex);
     node->status = status;
+    replica_queues(node->replica, &node->metrics);
+    node->metrics.peer_count = 0;
+    if (node->transport)
+        node->metrics.peer_count =
+            (uint32_t)transport_peers(node->transport, node->metrics.peers, LASH_RAFT_MEMBERS_MAX);
     uv_mutex_unlock(&node->mutex);
 }
 
@@ -255,10 +275,12 @@ static int node_open_replica(struct lash_node *node, const struct lash_state_mac
         settings_configuration(&node->options, &options.configuration);
         node->env = (struct replica_env){.context = node,
                                          .now_ms = node_now_ms,
+                                         .now_ns = node_now_ns,
                                          .arm = node_arm,
                                          .send = node_send,
                                          .submit = node_submit,
                                          .observe = node_observe,
+                                         .happened = node_happened,
                                          .halt = node_halt};
         error = replica_new(&options, &node->env, node->log, &recovered, &node->replica);
         if (error == LASH_MISMATCH)
@@ -280,6 +302,7 @@ static int node_open_transport(struct lash_node *node) {
                                         .node_id = node->options.id,
                                         .listen_host = node->options.listen_host,
                                         .listen_port = node->options.listen_port,
+                                        .probe_ms = NODE_PROBE_MS,
                                         .seed = uv_hrtime() ^ node->options.id,
                                         .context = node,
                                         .received = node_received,
@@ -460,5 +483,13 @@ int lash_node_status(lash_node *node, struct lash_status *status) {
     *status = node->status;
     uv_mutex_unlock(&node->mutex);
     status->pending_requests = node->gauge.count;
+    return 0;
+}
+
+int lash_node_metrics(lash_node *node, struct lash_metrics *metrics) {
+    uv_mutex_lock(&node->mutex);
+    *metrics = node->metrics;
+    uv_mutex_unlock(&node->mutex);
+    replica_metrics(node->replica, metrics);
     return 0;
 }

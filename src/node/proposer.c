@@ -84,6 +84,7 @@ static int proposer_append(struct replica *replica, uint32_t kind, size_t count)
                                  .last = replica->status.last_index + count,
                                  .term = replica->status.term,
                                  .kind = kind};
+    uint64_t since_ns = meter_now(&replica->meter);
     int error = frame_encode(replica->options.group, frame.first, frame.term, kind, replica->proposer.inputs,
                              (uint32_t)count, &frame.frame);
     if (error)
@@ -92,6 +93,8 @@ static int proposer_append(struct replica *replica, uint32_t kind, size_t count)
     event.propose.kind = kind;
     event.propose.count = (uint32_t)count;
     error = replica_step(replica, &event, &frame, 1);
+    if (!error)
+        meter_proposed(&replica->meter, frame.last, count, since_ns);
     buf_unref(frame.frame);
     return error;
 }

@@ -8,19 +8,13 @@
 
 #include "base/assert.h"
 #include "base/logger.h"
+#include "base/names.h"
 #include "node/replica_state.h"
 
 enum {
     REPLICA_TERMS_MIN = 256,     /* changes of term that a new core's block holds */
     REPLICA_HAND_OVER_MS = 1000, /* between a full leader's tries to hand over */
     REPLICA_NOMEM_PAUSE_MS = 10, /* before a deadline is tried again without memory */
-};
-
-static const char *const replica_role_names[] = {
-    [LASH_FOLLOWER] = "follower",
-    [LASH_PRE_CANDIDATE] = "pre-candidate",
-    [LASH_CANDIDATE] = "candidate",
-    [LASH_LEADER] = "leader",
 };
 
 bool replica_active(const struct replica *replica) {
@@ -69,6 +63,7 @@ void replica_note_room(struct replica *replica) {
     if (full == replica->full || !replica_active(replica))
         return;
     replica->full = full;
+    observer_tell(replica, full ? LASH_OBSERVED_FULL : LASH_OBSERVED_ROOM, replica->options.id);
     if (full)
         log_warn("disk full: writes stopped; reads and votes go on, and so will writes once there is room",
                  F_STR("what", replica->journal.full ? "log" : "state machine"), F_HEX("id", replica->options.id));
@@ -106,8 +101,8 @@ static int replica_grow(struct replica *replica) {
 static void replica_changed(struct replica *replica, const struct lash_raft_status *before) {
     const struct lash_raft_status *now = &replica->status;
     if (now->role != before->role)
-        log_info("role changed", F_STR("role", replica_role_names[now->role]), F_U64("term", now->term),
-                 F_HEX("id", now->id), F_U64("last_index", now->last_index), F_U64("commit", now->commit));
+        log_info("role changed", F_STR("role", names_roles[now->role]), F_U64("term", now->term), F_HEX("id", now->id),
+                 F_U64("last_index", now->last_index), F_U64("commit", now->commit));
     if (now->leader != before->leader && now->leader != 0)
         log_info("leader known", F_HEX("leader", now->leader), F_U64("term", now->term), F_HEX("id", now->id));
     else if (now->leader != before->leader)
@@ -116,6 +111,7 @@ static void replica_changed(struct replica *replica, const struct lash_raft_stat
         fetcher_clear_all(replica);
     proposer_leader_changed(replica);
     reads_leader_changed(replica);
+    observer_changed(replica, before);
     if (replica->env->observe) {
         struct lash_status status;
         replica_status(replica, &status);
@@ -134,6 +130,7 @@ static void replica_carry_out(struct replica *replica, const struct recent_frame
         sender_add(replica, &outputs->sends[i]);
     for (uint32_t i = 0; i < outputs->reads_done_count; i++)
         reads_answered(replica, outputs->reads_done[i].context, outputs->reads_done[i].index);
+    meter_stepped(&replica->meter, &before, &replica->status);
     if (outputs->role_changed)
         replica_changed(replica, &before);
 }
@@ -227,6 +224,7 @@ int replica_new(const struct replica_options *options, const struct replica_env 
     new->log = log;
     new->now_ms = env->now_ms(env->context);
     new->next_number = options->sequence ? options->sequence : 1;
+    meter_init(&new->meter, env->now_ns, env->context);
     list_init(&new->ages);
     list_init(&new->ended);
     journal_init(new);
@@ -286,6 +284,7 @@ void replica_submit(struct replica *replica, struct list *requests) {
     struct list *at;
     while ((at = list_pop(requests))) {
         struct request *request = list_entry(at, struct request, link);
+        request_received(request);
         if (!replica_active(replica)) {
             request_end(request, LASH_CLOSED, 0, &replica->ended);
             continue;
@@ -335,6 +334,7 @@ void replica_connected(struct replica *replica, lash_id peer) {
         if (replica->connected[i] == 0) {
             replica->connected[i] = peer;
             replica->connected_count++;
+            observer_tell(replica, LASH_OBSERVED_CONNECTED, peer);
             return;
         }
     }
@@ -345,6 +345,7 @@ void replica_disconnected(struct replica *replica, lash_id peer) {
         if (replica->connected[i] == peer) {
             replica->connected[i] = 0;
             replica->connected_count--;
+            observer_tell(replica, LASH_OBSERVED_DISCONNECTED, peer);
         }
     }
     fetcher_forget(replica, peer);
@@ -443,6 +444,7 @@ void replica_turn(struct replica *replica) {
         applier_stop(replica);
         replica_end_all(replica);
     }
+    observer_turn(replica);
     journal_turn(replica);
     replica->env->arm(replica->env->context, replica_deadline(replica));
 }
@@ -460,4 +462,18 @@ void replica_status(const struct replica *replica, struct lash_status *status) {
                                    .peers_connected = replica->connected_count,
                                    .log_bytes = log_size(replica->log),
                                    .pending_requests = replica->options.gauge->count};
+}
+
+void replica_metrics(const struct replica *replica, struct lash_metrics *metrics) {
+    meter_read(&replica->meter, metrics);
+    request_metrics(replica->options.gauge, metrics);
+}
+
+void replica_queues(const struct replica *replica, struct lash_metrics *metrics) {
+    const struct journal *journal = &replica->journal;
+    metrics->proposals_sent = replica->proposer.waiting.count;
+    metrics->log_queued_frames = journal->queued.count + journal->writing.count;
+    metrics->log_queued_bytes = journal->queued.bytes + journal->writing.bytes;
+    metrics->messages_held = replica->sender.held.count - replica->sender.held.head;
+    metrics->apply_lag_ns = meter_apply_lag(&replica->meter);
 }

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
-#include "lash/node.h"
+#include "lash/metrics.h"
 #include "node/job.h"
 #include "node/request.h"
 #include "storage/log.h"
@@ -32,6 +32,8 @@ struct replica_env {
     void *context;
     /* Monotonic milliseconds. */
     uint64_t (*now_ms)(void *context);
+    /* Monotonic nanoseconds, only to measure by; any thread. May be NULL: then nothing is timed. */
+    uint64_t (*now_ns)(void *context);
     /* Call replica_turn at `deadline_ms` or soon after; replaces the deadline before. UINT64_MAX: none. */
     void (*arm)(void *context, uint64_t deadline_ms);
     /* Queue a packet for `peer`: a copy of the head, references to the tails. Errors: then it was certainly not sent. */
@@ -41,6 +43,8 @@ struct replica_env {
     void (*submit)(void *context, enum replica_executor executor, struct job *job);
     /* Role, term or leader changed. May be NULL. */
     void (*observe)(void *context, const struct lash_status *status);
+    /* Something happened that an observer may want to know. May be NULL. */
+    void (*happened)(void *context, const struct lash_observation *observation);
     /* A sync of the log failed: stop the process at once. It may return only where the process is simulated. */
     void (*halt)(void *context, int error);
 };
@@ -105,6 +109,12 @@ bool replica_stopped(const struct replica *replica);
 /* ---- Observation ------------------------------------------------------------------------------- */
 
 void replica_status(const struct replica *replica, struct lash_status *status);
+
+/* Fill in what is counted and timed. Any thread. */
+void replica_metrics(const struct replica *replica, struct lash_metrics *metrics);
+
+/* Fill in the lengths of queues now. */
+void replica_queues(const struct replica *replica, struct lash_metrics *metrics);
 
 /* 0, or why the replica takes no part any more. */
 int replica_error(const struct replica *replica);

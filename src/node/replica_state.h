@@ -8,6 +8,8 @@
 #ifndef LASH_NODE_REPLICA_STATE_H
 #define LASH_NODE_REPLICA_STATE_H
 
+#include "node/meter.h"
+#include "node/observer.h"
 #include "node/recent.h"
 #include "node/replica.h"
 #include "node/waiting.h"
@@ -157,6 +159,8 @@ struct replica {
 
     struct list ages;  /* requests that may time out, oldest first */
     struct list ended; /* requests whose end is to be told */
+    struct meter meter;
+    struct observer observer;
     struct recent recent;
     struct journal journal;
     struct sender sender;

@@ -7,6 +7,14 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/metric.h"
+
+/* Where requests of this kind are counted; NULL: nowhere. */
+static struct request_count *request_counted(struct request_gauge *gauge, enum request_kind kind) {
+    if (kind == REQUEST_COMMAND || kind == REQUEST_BARRIER)
+        return &gauge->proposals;
+    return kind == REQUEST_READ ? &gauge->reads : NULL;
+}
 
 size_t request_cost(size_t size) {
     return sizeof(struct request) + size;
@@ -32,6 +40,12 @@ int request_new(struct request_gauge *gauge, enum request_kind kind, const void 
     return 0;
 }
 
+void request_received(const struct request *request) {
+    struct request_count *count = request_counted(request->gauge, request->kind);
+    if (count)
+        metric_add(&count->made, 1);
+}
+
 void request_end(struct request *request, int error, lash_index index, struct list *ended) {
     list_remove(&request->age);
     list_remove(&request->link);
@@ -48,6 +62,11 @@ void request_deliver(struct list *ended) {
         void *argument = request->argument;
         int error = request->error;
         lash_index index = request->index;
+        struct request_count *count = request_counted(request->gauge, request->kind);
+        if (count) {
+            metric_add(&count->ended, 1);
+            metric_add(&count->failed, error != 0);
+        }
         request_free(request);
         done(argument, error, index);
     }
@@ -57,4 +76,20 @@ void request_free(struct request *request) {
     request->gauge->count--;
     request->gauge->bytes -= request->cost;
     mem_free(request);
+}
+
+/* How many there were, and, in `pending`, how many there are; read apart, so that an end may seem to come first. */
+static uint64_t request_made(const struct request_count *count, uint64_t *pending) {
+    uint64_t ended = metric_get(&count->ended);
+    uint64_t made = metric_get(&count->made);
+    *pending = made > ended ? made - ended : 0;
+    return made;
+}
+
+void request_metrics(const struct request_gauge *gauge, struct lash_metrics *metrics) {
+    metrics->proposals = request_made(&gauge->proposals, &metrics->proposals_pending);
+    metrics->proposals_failed = metric_get(&gauge->proposals.failed);
+    metrics->reads = request_made(&gauge->reads, &metrics->reads_pending);
+    metrics->reads_failed = metric_get(&gauge->reads.failed);
+    metrics->pending_bytes = metric_get(&gauge->bytes);
 }

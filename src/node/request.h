@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
-#include "lash/node.h"
+#include "lash/metrics.h"
 
 enum request_kind {
     REQUEST_COMMAND = LASH_ENTRY_COMMAND,
@@ -18,10 +18,19 @@ enum request_kind {
     REQUEST_TRANSFER = 257,
 };
 
+/* What was counted of one kind of requests since the start, by the loop thread. */
+struct request_count {
+    _Atomic uint64_t made;
+    _Atomic uint64_t ended;
+    _Atomic uint64_t failed; /* of those: with an error */
+};
+
 /* What the requests of a node hold together. Any thread. */
 struct request_gauge {
     _Atomic uint64_t count;
     _Atomic uint64_t bytes;
+    struct request_count proposals; /* commands and barriers */
+    struct request_count reads;
 };
 
 struct request {
@@ -49,6 +58,9 @@ struct request {
 int request_new(struct request_gauge *gauge, enum request_kind kind, const void *data, size_t size,
                 struct request **request);
 
+/* The loop thread has got the request. */
+void request_received(const struct request *request);
+
 /* The request has ended: move it from its lists to the end of `ended`. It is in no waiting table. */
 void request_end(struct request *request, int error, lash_index index, struct list *ended);
 
@@ -57,6 +69,9 @@ void request_deliver(struct list *ended);
 
 /* Free a request whose end nobody is to be told. */
 void request_free(struct request *request);
+
+/* Fill in what is counted of requests. Any thread. */
+void request_metrics(const struct request_gauge *gauge, struct lash_metrics *metrics);
 
 /* What a request of `size` bytes of data counts for in the gauge. */
 size_t request_cost(size_t size);

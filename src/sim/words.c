@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "base/names.h"
 
 void words_message(char text[WORDS_SIZE], const struct lash_message *message) {
     switch (message->type) {
@@ -53,7 +54,6 @@ void words_message(char text[WORDS_SIZE], const struct lash_message *message) {
 }
 
 const char *words_role(uint32_t role) {
-    static const char *const roles[] = {"follower", "pre-candidate", "candidate", "leader"};
-    LASH_ASSERT(role < sizeof roles / sizeof roles[0]);
-    return roles[role];
+    LASH_ASSERT(role < NAMES_ROLES);
+    return names_roles[role];
 }

@@ -41,6 +41,7 @@ static void dial_back_off(struct peer *peer) {
 static void dial_broken(struct peer *peer, const char *reason) {
     struct transport *transport = peer->transport;
     transport->counters.disconnects++;
+    peer->metrics.disconnects++;
     if (transport_notice(transport, NOTICE_BROKEN, peer->id))
         log_warn("lost the connection to a peer; dialling again", F_HEX("peer", peer->id),
                  F_STR("address", outgoing_address(peer->outgoing)), F_STR("reason", reason));
@@ -130,6 +131,8 @@ void dial_ready(struct peer *peer, const struct packet_reply *reply) {
     peer->state = PEER_READY;
     peer->ready_ms = uv_now(transport->options.loop);
     transport->counters.connects++;
+    peer->metrics.connects++;
+    peer->probe = 0; /* what was under way on the former connection is lost */
     log_info("connected to a peer", F_HEX("peer", peer->id), F_STR("address", outgoing_address(peer->outgoing)),
              F_U64("version", reply->version));
     if (transport->options.connected)

@@ -159,6 +159,7 @@ static void incoming_bad_packet(struct incoming *incoming, int error) {
 static void incoming_received(struct incoming *incoming, size_t size) {
     struct transport *transport = incoming->transport;
     transport->counters.bytes_received += size;
+    incoming->peer->metrics.bytes_received += size;
     receiver_advance(&incoming->receiver, size);
     for (;;) {
         struct transport_packet packet;
@@ -170,8 +171,13 @@ static void incoming_received(struct incoming *incoming, size_t size) {
             return;
         }
         transport->counters.packets_received++;
+        incoming->peer->metrics.packets_received++;
         packet.from = incoming->peer->id;
-        int error = transport->options.received(transport->options.context, &packet);
+        int error = 0;
+        if (packet.kind == PACKET_MESSAGE)
+            error = transport->options.received(transport->options.context, &packet);
+        else
+            probe_received(incoming->peer, &packet);
         if (incoming->closing)
             return;
         if (error) {

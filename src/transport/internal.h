@@ -2,7 +2,8 @@
  *
  * What the transport's files share. transport.c holds the whole together,
  * listener.c listens, incoming.c is a connection that was accepted, dial.c keeps
- * a connection to a peer up, and outgoing.c is that connection with its queue.
+ * a connection to a peer up, and outgoing.c is that connection with its queue;
+ * probe.c measures round trips.
  *
  * Lifetimes: everything that libuv knows of is counted in transport->handles and freed by its last libuv callback.
  * A connection that is closing has no peer any more, and its callbacks do nothing but let go.
@@ -17,6 +18,7 @@
 #include <uv.h>
 
 #include "base/list.h"
+#include "base/metric.h"
 #include "transport/address.h"
 #include "transport/notice.h"
 #include "transport/packet.h"
@@ -46,6 +48,8 @@ struct transport {
     uv_idle_t idle;       /* runs while `dirty` holds something, so that the loop does not wait */
     uv_timer_t watch;     /* runs while a handshake or a write may be late */
     uv_timer_t reopen;    /* until the listener is opened again */
+    uv_timer_t probe;     /* when peers are probed next */
+    uint64_t probe_next;  /* number of the next probe */
     size_t handles;       /* that libuv still knows of */
 
     bool closing;
@@ -83,6 +87,11 @@ struct peer {
     bool refused;              /* so far, every address of this try refused the connection */
     struct outgoing *outgoing; /* in states CONNECTING to READY */
     struct incoming *incoming; /* the newest that shook hands, or NULL */
+
+    struct lash_peer_metrics metrics; /* but for what transport_peers looks up */
+    struct metric_histogram round_trip;
+    uint64_t probe;         /* number of the one that is not answered yet; 0: none */
+    uint64_t probe_sent_ns; /* when it was queued */
 };
 
 /* transport.c */
@@ -95,6 +104,10 @@ uint64_t transport_random(struct transport *transport, uint64_t below); /* 0 .. 
 bool transport_notice(struct transport *transport, uint32_t kind, uint64_t peer);
 void transport_watch(struct transport *transport); /* look after handshakes and writes until none is under way */
 void transport_dirty(struct transport *transport, struct list *node); /* to be flushed in this loop turn */
+
+/* probe.c */
+void probe_start(struct transport *transport);
+void probe_received(struct peer *peer, const struct transport_packet *packet);
 
 /* listener.c */
 int listener_resolve(const char *host, uint16_t port, struct sockaddr_storage *address);
@@ -125,7 +138,8 @@ uint64_t outgoing_features(const struct outgoing *outgoing);
 void outgoing_flush(struct list *dirty_node);
 bool outgoing_is_writing(const struct outgoing *outgoing);
 bool outgoing_is_stalled(struct outgoing *outgoing);
-int outgoing_send(struct outgoing *outgoing, const void *head, size_t head_size, struct buf *const *tails,
-                  size_t count);
+int outgoing_send(struct outgoing *outgoing, enum packet_kind kind, const void *head, size_t head_size,
+                  struct buf *const *tails, size_t count);
+void outgoing_queue(const struct outgoing *outgoing, uint64_t *packets, uint64_t *bytes);
 
 #endif

@@ -70,7 +70,7 @@ static struct outgoing_packet *outgoing_packet_new(const void *head, const struc
     packet->tail_count = count;
     for (size_t i = 0; i < count; i++)
         packet->tails[i] = buf_ref(tails[i]);
-    packet_header_encode(head, header->head_size, header->tail_size, packet->prefix);
+    packet_header_encode_kind(header->kind, head, header->head_size, header->tail_size, packet->prefix);
     uint8_t *at = packet->prefix + PACKET_HEADER_SIZE;
     if (header->head_size > 0)
         memcpy(at, head, header->head_size);
@@ -78,12 +78,12 @@ static struct outgoing_packet *outgoing_packet_new(const void *head, const struc
     return packet;
 }
 
-int outgoing_send(struct outgoing *outgoing, const void *head, size_t head_size, struct buf *const *tails,
-                  size_t count) {
+int outgoing_send(struct outgoing *outgoing, enum packet_kind kind, const void *head, size_t head_size,
+                  struct buf *const *tails, size_t count) {
     const struct transport_options *options = &outgoing->transport->options;
     if (head_size > options->packet_bytes_max || head_size > UINT32_MAX)
         return LASH_TOO_LARGE;
-    struct packet_header header = {.head_size = (uint32_t)head_size};
+    struct packet_header header = {.kind = kind, .head_size = (uint32_t)head_size};
     for (size_t i = 0; i < count; i++) {
         header.tail_size += tails[i]->size;
         if (packet_size(&header) > options->packet_bytes_max)
@@ -108,10 +108,17 @@ int outgoing_send(struct outgoing *outgoing, const void *head, size_t head_size,
     return LASH_OK;
 }
 
+void outgoing_queue(const struct outgoing *outgoing, uint64_t *packets, uint64_t *bytes) {
+    *packets = outgoing->queued_packets;
+    *bytes = outgoing->queued_bytes;
+}
+
 /* `size` bytes from the queue's front have left. */
 static void outgoing_consume(struct outgoing *outgoing, size_t size) {
     struct transport_counters *counters = &outgoing->transport->counters;
+    struct lash_peer_metrics *metrics = &outgoing->peer->metrics;
     counters->bytes_sent += size;
+    metrics->bytes_sent += size;
     outgoing->written += size;
     while (!list_empty(&outgoing->queue)) {
         struct outgoing_packet *packet = list_entry(outgoing->queue.next, struct outgoing_packet, node);
@@ -121,6 +128,7 @@ static void outgoing_consume(struct outgoing *outgoing, size_t size) {
         outgoing->queued_bytes -= packet->size;
         outgoing->queued_packets--;
         counters->packets_sent++;
+        metrics->packets_sent++;
         list_remove(&packet->node);
         outgoing_packet_free(packet);
     }

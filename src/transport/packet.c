@@ -115,9 +115,10 @@ uint64_t packet_size(const struct packet_header *header) {
     return PACKET_HEADER_SIZE + packet_align(header->head_size) + packet_align(header->tail_size);
 }
 
-void packet_header_encode(const void *head, uint32_t head_size, uint64_t tail_size, uint8_t bytes[PACKET_HEADER_SIZE]) {
+void packet_header_encode_kind(enum packet_kind kind, const void *head, uint32_t head_size, uint64_t tail_size,
+                               uint8_t bytes[PACKET_HEADER_SIZE]) {
     struct writer writer = packet_begin(bytes, PACKET_HEADER_SIZE, packet_magic_packet);
-    write_u32(&writer, 0);
+    write_u32(&writer, (uint32_t)kind);
     write_u32(&writer, head_size);
     write_u32(&writer, 0);
     write_u64(&writer, tail_size);
@@ -125,18 +126,29 @@ void packet_header_encode(const void *head, uint32_t head_size, uint64_t tail_si
     packet_seal(&writer, bytes, PACKET_HEADER_SIZE);
 }
 
+void packet_header_encode(const void *head, uint32_t head_size, uint64_t tail_size, uint8_t bytes[PACKET_HEADER_SIZE]) {
+    packet_header_encode_kind(PACKET_MESSAGE, head, head_size, tail_size, bytes);
+}
+
+/* Whether a packet of this kind may have these sizes. */
+static bool packet_kind_fits(const struct packet_header *header) {
+    if (header->kind == PACKET_MESSAGE)
+        return true;
+    return header->kind <= PACKET_PROBE_REPLY && header->head_size == PACKET_PROBE_SIZE && header->tail_size == 0;
+}
+
 int packet_header_decode(const uint8_t *bytes, size_t size, uint64_t bytes_max, struct packet_header *header) {
     int error = packet_unseal(bytes, size, PACKET_HEADER_SIZE, packet_magic_packet);
     if (error)
         return error;
     struct reader reader = reader_make(bytes + PACKET_MAGIC_SIZE, PACKET_HEADER_SIZE - PACKET_MAGIC_SIZE);
-    uint32_t flags = read_u32(&reader);
+    header->kind = read_u32(&reader);
     header->head_size = read_u32(&reader);
     uint32_t reserved = read_u32(&reader);
     header->tail_size = read_u64(&reader);
     header->head_crc = read_u32(&reader);
     LASH_ASSERT(!reader.failed);
-    if (flags != 0 || reserved != 0)
+    if (reserved != 0 || !packet_kind_fits(header))
         return LASH_CORRUPT;
     /* The tail alone first: the sum of a huge tail and a head could wrap around. */
     if (header->tail_size > bytes_max || packet_size(header) > bytes_max)

@@ -5,7 +5,7 @@
  *
  *   hello (64 bytes)          reply (48 bytes)            packet header (32 bytes)
  *    0 magic "LASH"            0 magic "LASR"              0 magic "LPKT"
- *    4 u16 version min         4 u16 status                4 u32 flags, 0
+ *    4 u16 version min         4 u16 status                4 u32 kind
  *    6 u16 version max         6 u16 version chosen        8 u32 size of the head
  *    8 u64 cluster id          8 u16 version min          12 u32 reserved, 0
  *   16 u64 from node          10 u16 version max          16 u64 size of the tail
@@ -17,7 +17,8 @@
  *                             44 u32 CRC32C of 0..43
  *
  * Head and tail follow a packet's header, each filled up with zero bytes to a multiple of 8, so that in a buffer the
- * tail is aligned. Reserved bytes of the handshake are sent as 0 and ignored on arrival: the layout of the handshake
+ * tail is aligned. The kind is 0, or that of a probe, whose head is a number of 8 bytes, and which goes only to those whose
+ * handshake says that they answer it, with the same number. Reserved bytes of the handshake are sent as 0 and ignored on arrival: the layout of the handshake
  * never changes, whatever the versions.
  */
 #ifndef LASH_TRANSPORT_PACKET_H
@@ -66,7 +67,19 @@ struct packet_reply {
     uint64_t features;
 };
 
+enum packet_kind {
+    PACKET_MESSAGE = 0,
+    PACKET_PROBE = 1,
+    PACKET_PROBE_REPLY = 2,
+};
+
+/* The bit of the handshake's features by which a node says that it answers probes. The others are the transport's user's. */
+#define PACKET_FEATURE_PROBES ((uint64_t)1 << 63)
+
+#define PACKET_PROBE_SIZE 8
+
 struct packet_header {
+    uint32_t kind; /* enum packet_kind */
     uint32_t head_size;
     uint64_t tail_size;
     uint32_t head_crc;
@@ -94,11 +107,15 @@ uint64_t packet_align(uint64_t value);
 /* Bytes on the wire of a packet with this head and tail, header and filling included. */
 uint64_t packet_size(const struct packet_header *header);
 
-/* Encode the header for `head`; head_crc is computed. */
+/* Encode the header of a message for `head`; head_crc is computed. */
 void packet_header_encode(const void *head, uint32_t head_size, uint64_t tail_size, uint8_t bytes[PACKET_HEADER_SIZE]);
 
+/* The same for any kind. */
+void packet_header_encode_kind(enum packet_kind kind, const void *head, uint32_t head_size, uint64_t tail_size,
+                               uint8_t bytes[PACKET_HEADER_SIZE]);
+
 /* Decode and check a header. `size` bytes are there. `bytes_max` bounds packet_size().
- * Errors: LASH_CORRUPT (too short, magic, checksum, unknown flags), LASH_TOO_LARGE. */
+ * Errors: LASH_CORRUPT (too short, magic, checksum, unknown kind, a probe of another size), LASH_TOO_LARGE. */
 int packet_header_decode(const uint8_t *bytes, size_t size, uint64_t bytes_max, struct packet_header *header);
 
 /* Check what follows the header of the whole packet at `bytes`: the head's checksum, and that all filling is zero.

@@ -91,6 +91,7 @@ int receiver_next(struct receiver *receiver, struct transport_packet *packet) {
     error = packet_body_check(&header, bytes);
     if (error)
         return error;
+    packet->kind = header.kind;
     packet->head = bytes + PACKET_HEADER_SIZE;
     packet->head_size = header.head_size;
     packet->tail = packet->head + packet_align(header.head_size);

@@ -15,6 +15,9 @@
 /* and at least this often. */
 #define TRANSPORT_WATCH_MS_MAX 250
 
+/* The first bound of the histogram of round trips. */
+#define TRANSPORT_ROUND_TRIP_NS 100000
+
 /* ---- Lifetimes ---------------------------------------------------------------------------------- */
 
 void transport_handle_opened(struct transport *transport) {
@@ -152,6 +155,8 @@ static int transport_new_peer(struct transport *transport, uint64_t id, char *ho
     peer->id = id;
     peer->host = host;
     peer->port = port;
+    peer->metrics.id = id;
+    metric_histogram(&peer->round_trip, TRANSPORT_ROUND_TRIP_NS, LASH_HISTOGRAM_BUCKETS_MAX);
     int error = uv_timer_init(transport->options.loop, &peer->timer);
     LASH_ASSERT(error == 0);
     peer->timer.data = peer;
@@ -172,6 +177,7 @@ static void transport_move_peer(struct peer *peer, char *host, uint16_t port) {
     if (!was_ready)
         return;
     transport->counters.disconnects++;
+    peer->metrics.disconnects++;
     if (transport->options.disconnected)
         transport->options.disconnected(transport->options.context, peer->id);
 }
@@ -211,10 +217,14 @@ void transport_remove_peer(struct transport *transport, uint64_t peer) {
 
 int transport_send(struct transport *transport, uint64_t peer, const void *head, size_t head_size,
                    struct buf *const *tails, size_t count) {
-    const struct peer *known = transport_find(transport, peer);
-    if (!known || known->state != PEER_READY)
+    struct peer *known = transport_find(transport, peer);
+    if (!known)
         return LASH_NOT_FOUND;
-    return outgoing_send(known->outgoing, head, head_size, tails, count);
+    int error = LASH_NOT_FOUND;
+    if (known->state == PEER_READY)
+        error = outgoing_send(known->outgoing, PACKET_MESSAGE, head, head_size, tails, count);
+    known->metrics.send_failures += error != 0;
+    return error;
 }
 
 bool transport_is_connected(const struct transport *transport, uint64_t peer) {
@@ -224,11 +234,25 @@ bool transport_is_connected(const struct transport *transport, uint64_t peer) {
 
 uint64_t transport_features(const struct transport *transport, uint64_t peer) {
     const struct peer *known = transport_find(transport, peer);
-    return known && known->state == PEER_READY ? outgoing_features(known->outgoing) : 0;
+    return known && known->state == PEER_READY ? outgoing_features(known->outgoing) & ~PACKET_FEATURE_PROBES : 0;
 }
 
 void transport_counters(const struct transport *transport, struct transport_counters *counters) {
     *counters = transport->counters;
+}
+
+size_t transport_peers(const struct transport *transport, struct lash_peer_metrics *peers, size_t max) {
+    size_t count = 0;
+    for (struct list *at = transport->peers.next; at != &transport->peers && count < max; at = at->next) {
+        const struct peer *peer = list_entry(at, struct peer, node);
+        struct lash_peer_metrics *to = &peers[count++];
+        *to = peer->metrics;
+        to->connected = peer->state == PEER_READY;
+        if (peer->outgoing)
+            outgoing_queue(peer->outgoing, &to->queued_packets, &to->queued_bytes);
+        metric_copy(&peer->round_trip, &to->round_trip);
+    }
+    return count;
 }
 
 /* ---- Opening and closing ------------------------------------------------------------------------ */
@@ -241,6 +265,7 @@ static void transport_set_options(struct transport *transport, const struct tran
     struct transport_options *options = &transport->options;
     *options = *given;
     options->listen_host = NULL;
+    options->features = given->features | PACKET_FEATURE_PROBES;
     options->packet_bytes_max = transport_default(given->packet_bytes_max, (uint64_t)320 << 20);
     options->queue_bytes_max = transport_default(given->queue_bytes_max, (uint64_t)64 << 20);
     options->queue_packets_max = (uint32_t)transport_default(given->queue_packets_max, 4096);
@@ -268,10 +293,12 @@ static void transport_open_handles(struct transport *transport) {
     error |= uv_idle_init(loop, &transport->idle);
     error |= uv_timer_init(loop, &transport->watch);
     error |= uv_timer_init(loop, &transport->reopen);
+    error |= uv_timer_init(loop, &transport->probe);
     error |= uv_prepare_start(&transport->prepare, transport_on_prepare);
     LASH_ASSERT(error == 0);
     uv_handle_t *const handles[] = {(uv_handle_t *)&transport->prepare, (uv_handle_t *)&transport->idle,
-                                    (uv_handle_t *)&transport->watch, (uv_handle_t *)&transport->reopen};
+                                    (uv_handle_t *)&transport->watch, (uv_handle_t *)&transport->reopen,
+                                    (uv_handle_t *)&transport->probe};
     for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++) {
         handles[i]->data = transport;
         transport_handle_opened(transport);
@@ -308,6 +335,7 @@ int transport_open(const struct transport_options *options, struct transport **t
         return error;
     }
     transport_open_handles(opened);
+    probe_start(opened);
     *transport = opened;
     return LASH_OK;
 }
@@ -329,4 +357,5 @@ void transport_close(struct transport *transport, void (*closed)(void *context),
     uv_close((uv_handle_t *)&transport->idle, transport_on_close);
     uv_close((uv_handle_t *)&transport->watch, transport_on_close);
     uv_close((uv_handle_t *)&transport->reopen, transport_on_close);
+    uv_close((uv_handle_t *)&transport->probe, transport_on_close);
 }

@@ -4,9 +4,11 @@
  * sends on the connection that it dialled; it receives on those that it accepted.
  *
  * A handshake comes first on every connection: cluster id, node ids, protocol range, features. Then packets:
- * a fixed 32-byte little-endian header (magic "LPKT", flags, head size, tail size, CRC32C of the head, CRC32C of the
+ * a fixed 32-byte little-endian header (magic "LPKT", kind, head size, tail size, CRC32C of the head, CRC32C of the
  * header), the head (a few bytes that the node encodes), and the tail (frames, which carry checksums of their own).
  * Anything else closes that connection, is counted, and is logged with the peer. See packet.h for the bytes.
+ *
+ * A probe, a packet of 8 bytes that is answered at once, measures the round trip on the very connections that messages use.
  *
  * Threads: the loop thread only. Callbacks may call any function here, transport_close too.
  */
@@ -20,6 +22,7 @@
 
 #include "base/buf.h"
 #include "lash/error.h"
+#include "lash/metrics.h"
 
 struct transport;
 
@@ -27,6 +30,7 @@ struct transport;
  * them. Small packets share an owner of 64 KiB: to keep a few bytes for long, copy them. */
 struct transport_packet {
     uint64_t from; /* the peer, as its handshake said */
+    uint32_t kind; /* enum packet_kind; only messages reach the transport's user */
     const uint8_t *head;
     size_t head_size;
     const uint8_t *tail;
@@ -38,7 +42,7 @@ struct transport_options {
     uv_loop_t *loop;
     uint64_t cluster_id;
     uint64_t node_id;
-    uint64_t features; /* bits that this node has; both sides' are intersected */
+    uint64_t features; /* bits that this node has; both sides' are intersected. The highest is the transport's own */
     const char *listen_host;
     uint16_t listen_port;       /* 0: any free port, see transport_port */
     uint64_t packet_bytes_max;  /* [320 MiB] header and all; a longer packet closes the connection */
@@ -48,6 +52,7 @@ struct transport_options {
     uint64_t reconnect_ms_max;  /* [1000] to here */
     uint64_t handshake_ms;      /* [3000] a connection that has not shaken hands by then is closed */
     uint64_t stall_ms; /* [10000] a connection whose far end takes or acknowledges nothing for so long is closed */
+    uint64_t probe_ms; /* between two measurements of a peer's round trip; 0: none */
     uint64_t seed;     /* for jitter */
     void *context;     /* handed back to the callbacks, of which only `received` is needed */
     /* A packet came. Returns 0, or LASH_CORRUPT or LASH_VERSION when its contents cannot come from a right peer: then its
@@ -98,6 +103,10 @@ struct transport_counters {
     uint64_t bad_packets; /* which closed their connection */
 };
 void transport_counters(const struct transport *transport, struct transport_counters *counters);
+
+/* What there is to say about each peer: fills up to `max` of `peers`, and returns how many. Those of a peer that was removed
+ * are gone with it. */
+size_t transport_peers(const struct transport *transport, struct lash_peer_metrics *peers, size_t max);
 
 /* Close every connection; `closed` is called once from the loop when nothing is left and the transport is gone. No other
  * callback follows this call. What is queued is dropped. */

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/metric.h"
 #include "fixture.h"
 
 static void a_single_node_applies_what_is_proposed_and_reads_it(void **state) {
@@ -325,6 +326,52 @@ static void changes_of_role_are_observed(void **state) {
     fixture_tear_down(&fixture);
 }
 
+struct happenings {
+    uint64_t count;
+    uint64_t of_kind[16];
+    struct lash_observation last;
+};
+
+static void happened(void *context, const struct lash_observation *observation) {
+    struct happenings *seen = context;
+    seen->count++;
+    seen->of_kind[observation->kind]++;
+    seen->last = *observation;
+}
+
+static void what_happens_is_told_and_counted(void **state) {
+    enum { COUNT = 20 };
+    (void)state;
+    struct happenings seen = {0};
+    struct lash_metrics metrics;
+    struct fixture fixture;
+    fixture_set_up(&fixture, 1);
+    fixture.options.happened = happened;
+    fixture.options.observe_context = &seen;
+    fixture_open(&fixture, 0);
+    lash_node *node = fixture.nodes[0].node;
+    fixture_propose_many(node, COUNT);
+    assert_int_equal(fixture_read(node, NULL), 0);
+    assert_int_equal(lash_node_metrics(node, &metrics), 0);
+    assert_int_equal(metrics.elections, 1);
+    assert_int_equal(metrics.elections_won, 1);
+    assert_int_equal(metrics.leader_changes, 1);
+    assert_true(metrics.proposals >= COUNT); /* some may have been tried again */
+    assert_int_equal(metrics.reads, 1);
+    assert_int_equal(metrics.reads_failed, 0);
+    assert_true(metrics.log_writes > 0 && metrics.log_writes <= metrics.proposals + 2);
+    assert_true(metric_total(&metrics.commit) >= COUNT && metrics.commit.sum_ns > 0);
+    assert_true(metric_total(&metrics.apply) >= COUNT && metrics.apply.sum_ns > 0);
+    assert_true(metric_total(&metrics.sync) >= metrics.log_writes && metrics.sync.sum_ns > 0);
+    assert_int_equal(metrics.peer_count, 0);
+    fixture_close(&fixture, 0);
+    assert_int_equal(seen.of_kind[LASH_OBSERVED_LEADER], 1);
+    assert_true(seen.of_kind[LASH_OBSERVED_ROLE] >= 1);
+    assert_int_equal(seen.count, seen.of_kind[LASH_OBSERVED_LEADER] + seen.of_kind[LASH_OBSERVED_ROLE]);
+    assert_int_equal(seen.last.leader, seen.last.peer);
+    fixture_tear_down(&fixture);
+}
+
 /* Open, propose, read, close, with the n-th allocation failing, for every n until none does. */
 static void every_failed_allocation_is_survived(void **state) {
     (void)state;
@@ -372,6 +419,7 @@ int main(void) {
         cmocka_unit_test(a_state_machine_that_fails_stops_the_node_and_says_why),
         cmocka_unit_test(closing_ends_every_request_exactly_once),
         cmocka_unit_test(changes_of_role_are_observed),
+        cmocka_unit_test(what_happens_is_told_and_counted),
         cmocka_unit_test(every_failed_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

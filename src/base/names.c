@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The words: see names.h.
+ */
+#include "base/names.h"
+
+#include "lash/raft.h"
+
+const char *const names_roles[NAMES_ROLES] = {
+    [LASH_FOLLOWER] = "follower",
+    [LASH_PRE_CANDIDATE] = "pre-candidate",
+    [LASH_CANDIDATE] = "candidate",
+    [LASH_LEADER] = "leader",
+};
+
+const char *const names_states[NAMES_STATES] = {
+    [LASH_PROBE] = "probe",
+    [LASH_REPLICATE] = "replicate",
+    [LASH_SNAPSHOT] = "snapshot",
+};
