@@ -23,7 +23,7 @@
 #include "fuzz.h"
 #include "lash/error.h"
 
-enum { MEMBER = 0x11, CLUSTER = 0x22, TERM = 7, BACKLOG = 4, USES_MAX = 5000, OUTPUT_MAX = 1 << 20 };
+enum { MEMBER = 0x11, CLUSTER = 0x22, TERM = 7, BACKLOG = 4, USES_MAX = 5000, OUTPUT_MAX = 16 << 20 };
 enum { FRAME_HEADER = 9, FRAME_PAYLOAD_MAX = 16384, FRAME_TYPE_MAX = 9, PIECE = 16 };
 
 /* The server's node: everything is committed at once. */
@@ -66,6 +66,12 @@ int lash_node_status(lash_node *of, struct lash_status *status) {
     status->raft.id = status->raft.leader = MEMBER;
     status->raft.term = TERM;
     status->raft.commit = status->raft.applied = of->index;
+    return 0;
+}
+
+int lash_node_metrics(lash_node *of, struct lash_metrics *metrics) {
+    (void)of;
+    memset(metrics, 0, sizeof *metrics);
     return 0;
 }
 

@@ -131,6 +131,7 @@ static void write_member_command(void) {
 static void seed_http1(void) {
     static const char *const heads[] = {"\377GET /health HTTP/1.1\r\nHost: a\r\n\r\nGET /version HTTP/1.1\r\n\r\n",
                                         "\003GET /nothing HTTP/1.0\r\n\r\n",
+                                        "\003GET /metrics HTTP/1.1\r\n\r\nGET /metrics HTTP/1.0\r\n\r\n",
                                         "\001POST /v3/kv/range HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"};
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
         seed_write("http", heads[i], strlen(heads[i]));

@@ -69,8 +69,12 @@ void call_record(struct call *call, enum api_error error) {
 }
 
 void call_encode(struct call *call, const ProtobufCMessage *answer) {
+    call_encoded(call, message_encode(answer));
+}
+
+void call_encoded(struct call *call, struct buf *text) {
     LASH_ASSERT(!call->encoded);
-    call->encoded = message_encode(answer);
+    call->encoded = text;
     if (!call->encoded) {
         call_record(call, API_NO_MEMORY);
         return;
@@ -117,6 +121,10 @@ void call_fail_text(struct call *call, enum grpc_code code, const char *format, 
 
 bool call_status(struct call *call, struct lash_status *status) {
     return call->loop->node && lash_node_status(call->loop->node, status) == 0;
+}
+
+bool call_metrics(struct call *call, struct lash_metrics *metrics) {
+    return call->loop->node && lash_node_metrics(call->loop->node, metrics) == 0;
 }
 
 static bool call_has_leader(struct call *call) {

@@ -45,6 +45,7 @@ struct call {
     size_t held;               /* bytes counted in loop->buffered */
     struct store_arena *arena; /* for the call's own structures */
     struct store_op op;
+    void *page; /* what a page is made of, in the arena */
 
     /* What the call waits for. */
     void (*resume)(struct call *call, int error);
@@ -88,6 +89,9 @@ void call_fail_text(struct call *call, enum grpc_code code, const char *format, 
 /* Encode the answer; any thread that has the call. Records an error when memory runs out. */
 void call_encode(struct call *call, const ProtobufCMessage *answer);
 
+/* The answer is `text` (a reference, given up), or, when that is NULL, that memory ran out; as call_encode. */
+void call_encoded(struct call *call, struct buf *text);
+
 /* Record an error without finishing yet; any thread that has the call. */
 void call_record(struct call *call, enum api_error error);
 
@@ -102,6 +106,9 @@ void call_transfer(struct call *call, uint64_t target, void (*resume)(struct cal
 
 /* The node's state now; false once it is closing. */
 bool call_status(struct call *call, struct lash_status *status);
+
+/* Likewise what it counts and measures. */
+bool call_metrics(struct call *call, struct lash_metrics *metrics);
 
 /* Run `execute` on a worker thread, then `resume` here. */
 void call_offload(struct call *call, void (*execute)(struct call *call), void (*resume)(struct call *call, int error));

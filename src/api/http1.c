@@ -19,9 +19,10 @@ enum { HTTP1_HEAD_MAX = 8192, HTTP1_IDLE_MS = 60000, HTTP1_HEAD_MS = 10000, HTTP
 #define HTTP1_UNSENT "cannot be answered"
 
 struct http1 {
-    struct call *call; /* under way: the next request waits for its answer */
-    bool finished;     /* that answer is there */
-    bool keep_alive;   /* after that answer */
+    struct call *call;                                    /* under way: the next request waits for its answer */
+    bool finished;                                        /* that answer is there */
+    void (*finish)(struct call *call, struct page *page); /* which makes it a page */
+    bool keep_alive;                                      /* after that answer */
     bool draining;
     size_t size;
     char input[HTTP1_HEAD_MAX];
@@ -152,7 +153,7 @@ static void http1_finished(struct call *call) {
 static bool http1_answer_call(struct connection *connection) {
     struct http1 *http = connection->state;
     struct page page;
-    pages_of_call(http->call, &page);
+    http->finish(http->call, &page);
     bool sent = http1_answer(connection, &page);
     call_unref(http->call);
     http->call = NULL;
@@ -180,6 +181,7 @@ static const char *http1_handle(struct connection *connection, size_t size) {
     http->call = call_new(connection->loop, http1_finished, connection);
     if (!http->call)
         return lash_strerror(LASH_NOMEM);
+    http->finish = page.finish;
     page.start(http->call, page.flags);
     return NULL;
 }

@@ -14,6 +14,7 @@
 #include <uv.h>
 
 #include "api/server.h"
+#include "api/tally.h"
 #include "base/list.h"
 
 struct call;
@@ -55,6 +56,7 @@ struct loop {
     bool draining;
     bool started; /* the thread runs */
     struct publisher publisher;
+    struct tally tally;
 
     uint64_t log_since;
     uint32_t log_lines;

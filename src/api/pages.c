@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/exposition.h"
+#include "api/metrics.h"
+
 #define PAGES_JSON "application/json"
 #define PAGES_TEXT "text/plain; charset=utf-8"
 #define PAGES_VERSION "{\"etcdserver\":\"" SERVER_VERSION "\",\"etcdcluster\":\"" SERVER_CLUSTER_VERSION "\"}"
@@ -15,14 +18,18 @@
 enum { PAGES_SERIALIZABLE = 1, PAGES_WITHOUT_NOSPACE = 2 };
 
 static void pages_health(struct call *call, unsigned flags);
+static void pages_of_health(struct call *call, struct page *page);
+static void pages_of_metrics(struct call *call, struct page *page);
 
 static const struct {
     const char *path;
     const char *body; /* NULL: `start` finds out */
     void (*start)(struct call *call, unsigned flags);
+    void (*finish)(struct call *call, struct page *page);
 } pages[] = {
-    {"/version", PAGES_VERSION, NULL},
-    {"/health", NULL, pages_health},
+    {"/version", PAGES_VERSION, NULL, NULL},
+    {"/health", NULL, pages_health, pages_of_health},
+    {"/metrics", NULL, metrics_start, pages_of_metrics},
 };
 
 static unsigned pages_flags(const char *query, size_t size) {
@@ -65,6 +72,7 @@ bool pages_get(const char *method, size_t method_size, const char *target, size_
         page->type = PAGES_JSON;
         page->start = pages[i].start;
         page->flags = query ? pages_flags(query + 1, target_size - path_size - 1) : 0;
+        page->finish = pages[i].finish;
         return page->start == NULL;
     }
     pages_text(page, 404, "Not Found", "", "404 page not found\n");
@@ -109,7 +117,7 @@ static void pages_health(struct call *call, unsigned flags) {
         call_read(call, pages_healthy);
 }
 
-void pages_of_call(struct call *call, struct page *page) {
+static void pages_of_health(struct call *call, struct page *page) {
     if (call->code == GRPC_OK) {
         pages_text(page, 200, "OK", "", "{\"health\":\"true\",\"reason\":\"\"}");
         page->type = PAGES_JSON;
@@ -120,4 +128,19 @@ void pages_of_call(struct call *call, struct page *page) {
         snprintf(body, sizeof call->text + 64, "{\"health\":\"false\",\"reason\":\"%s\"}\n", call->text);
     pages_text(page, 503, "Service Unavailable", "X-Content-Type-Options: nosniff\r\n",
                body ? body : "{\"health\":\"false\",\"reason\":\"out of memory\"}\n");
+}
+
+/* ---- Metrics ----------------------------------------------------------------------------------- */
+
+static void pages_of_metrics(struct call *call, struct page *page) {
+    if (call->code != GRPC_OK) {
+        pages_text(page, 503, "Service Unavailable", "", call->text);
+        return;
+    }
+    *page = (struct page){.status = 200,
+                          .reason = "OK",
+                          .type = EXPOSITION_TYPE,
+                          .fields = "",
+                          .body = (const char *)call->answer->data,
+                          .size = call->answer->size};
 }

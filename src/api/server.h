@@ -19,6 +19,7 @@ struct server;
 /* The API version that clients see; they gate features on it and parse it as three integers. */
 #define SERVER_VERSION "3.5.21"
 #define SERVER_CLUSTER_VERSION "3.5.0"
+#define SERVER_CLUSTER_MINOR "3.5"
 
 /* A member of the cluster as configured. */
 struct server_member {

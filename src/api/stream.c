@@ -79,9 +79,18 @@ static void stream_submit(struct stream *stream, const char *http_status) {
     connection_dirty(stream->connection);
 }
 
+/* The tally of the call's method. */
+static struct tally_method *stream_tally(struct stream *stream) {
+    return &stream->connection->loop->tally.methods[methods_number(stream->call->method)];
+}
+
 static void stream_finished(struct call *call) {
     struct stream *stream = call->owner;
     stream->dispatched = true;
+    if (stream->started)
+        metric_add(&stream_tally(stream)->handled[call->code], 1);
+    if (call->answer)
+        metric_add(&stream->connection->loop->tally.sent_bytes, call->answer->size - GRPC_PREFIX_SIZE);
     stream_submit(stream, "200");
 }
 
@@ -118,6 +127,8 @@ struct stream *stream_open(struct connection *connection, nghttp2_session *sessi
 
 void stream_close(struct stream *stream) {
     list_remove(&stream->in_http2);
+    if (!stream->call->over && stream->started)
+        metric_add(&stream_tally(stream)->handled[GRPC_CANCELLED], 1);
     if (stream->call->over)
         call_unref(stream->call);
     else
@@ -257,6 +268,9 @@ void stream_end(struct stream *stream) {
         call_fail(stream->call, API_NO_MESSAGE);
         return;
     }
+    stream->started = true;
+    metric_add(&stream_tally(stream)->started, 1);
+    metric_add(&stream->connection->loop->tally.received_bytes, stream->reader.size);
     call_deadline(stream->call, stream->timeout_ms);
     call_start(stream->call, stream->call->method, stream->reader.data, stream->reader.size);
     mem_free(stream->reader.data);

@@ -21,6 +21,7 @@ struct stream {
     size_t sent;               /* bytes of the answer handed to HTTP/2 */
     bool dispatched;           /* the call was started, or answered without */
     bool ended;                /* the client has sent all */
+    bool started;              /* counted as a call that its method was started for */
 
     /* Request headers, as far as they matter. */
     char path[256];

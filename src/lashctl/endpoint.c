@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "lashctl/clock.h"
+#include "lashctl/endpoint.h"
 #include "lashctl/endpoints.h"
 #include "lashctl/flags.h"
 #include "lashctl/member.h"
@@ -39,8 +40,7 @@ static int use_cluster(struct ctl *ctl) {
     return ctl->endpoint_count > 0 ? CTL_OK : ctl_fail(CTL_ERROR, "no member has announced its client URLs yet");
 }
 
-/* The flags that both verbs have. Returns an exit code; *done when there is no more to do. */
-static int parse(struct ctl *ctl, const struct verb *verb, int argc, const char **argv, bool *done) {
+int endpoint_parse(struct ctl *ctl, const struct verb *verb, int argc, const char **argv, bool *done) {
     bool cluster = false;
     const struct flag table[] = {
         {"cluster", 0, FLAG_BOOL, &cluster, NULL, "ask all members that the cluster lists"},
@@ -53,6 +53,19 @@ static int parse(struct ctl *ctl, const struct verb *verb, int argc, const char 
     if (arguments.count != 0)
         return ctl_fail(CTL_BAD_ARGUMENTS, "%s command takes no arguments", verb->name);
     return cluster ? use_cluster(ctl) : CTL_OK;
+}
+
+ProtobufCMessage *endpoint_ask(const struct ctl *ctl, const char *endpoint, const char *path,
+                               const ProtobufCMessage *request, const ProtobufCMessageDescriptor *type) {
+    struct grpc_status status;
+    ProtobufCMessage *message =
+        endpoints_call_one(ctl, endpoint, path, request, type, clock_after_ms(ctl->command_timeout_ms), &status);
+    if (!message) {
+        char text[640];
+        ctl_status_text(&status, text, sizeof text);
+        (void)fprintf(stderr, "Failed to get the status of endpoint %s (%s)\n", endpoint, text);
+    }
+    return message;
 }
 
 /* ---- status ----------------------------------------------------------------------------------------- */
@@ -139,7 +152,7 @@ static void status_print(const struct ctl *ctl, struct status_report *report) {
 
 int endpoint_status(struct ctl *ctl, const struct verb *verb, int argc, const char **argv) {
     bool done = false;
-    int rc = parse(ctl, verb, argc, argv, &done);
+    int rc = endpoint_parse(ctl, verb, argc, argv, &done);
     if (done || rc != CTL_OK)
         return rc;
     struct status_report report = {json_object_new_array(),
@@ -147,18 +160,12 @@ int endpoint_status(struct ctl *ctl, const struct verb *verb, int argc, const ch
     LASH_ASSERT(report.json != NULL && report.cells != NULL);
     for (size_t at = 0; at < ctl->endpoint_count; at++) {
         Etcdserverpb__StatusRequest request = ETCDSERVERPB__STATUS_REQUEST__INIT;
-        struct grpc_status status;
-        ProtobufCMessage *message = endpoints_call_one(ctl, ctl->endpoints[at], "/etcdserverpb.Maintenance/Status",
-                                                       &request.base, &etcdserverpb__status_response__descriptor,
-                                                       clock_after_ms(ctl->command_timeout_ms), &status);
-        if (message) {
+        ProtobufCMessage *message = endpoint_ask(ctl, ctl->endpoints[at], "/etcdserverpb.Maintenance/Status",
+                                                 &request.base, &etcdserverpb__status_response__descriptor);
+        if (message)
             status_add(ctl, &report, ctl->endpoints[at], (const Etcdserverpb__StatusResponse *)message);
-        } else {
-            char text[640];
-            ctl_status_text(&status, text, sizeof text);
-            (void)fprintf(stderr, "Failed to get the status of endpoint %s (%s)\n", ctl->endpoints[at], text);
+        else
             rc = CTL_ERROR;
-        }
         grpc_message_free(message);
     }
     status_print(ctl, &report);
@@ -237,7 +244,7 @@ static void health_line(const struct ctl *ctl, const char *endpoint, const struc
 
 int endpoint_health(struct ctl *ctl, const struct verb *verb, int argc, const char **argv) {
     bool done = false;
-    int rc = parse(ctl, verb, argc, argv, &done);
+    int rc = endpoint_parse(ctl, verb, argc, argv, &done);
     if (done || rc != CTL_OK)
         return rc;
     struct health *answers = mem_calloc(ctl->endpoint_count, sizeof *answers);

@@ -46,6 +46,11 @@ static const struct verb verbs[] = {
      "  A value that is not given is read from standard input. A key or value that begins with '-' goes behind '--':\n"
      "    lashctl put -- <key> <value>",
      kv_put},
+    {"status", "[options]", "Prints out what members know of themselves and of their peers",
+     "  Of lashd only; 'endpoint status' asks any server. Tables, or JSON with -w json. A leader tells how far it is "
+     "with each\n"
+     "  peer; sizes and counts are since the member's start, the 99th percentiles are bounds of buckets.",
+     status_run},
     {"txn", "[options]", "Txn processes all the requests in one transaction",
      "  Reads three sections from standard input, each ended by an empty line: compares, requests to be done when all\n"
      "  of them hold, requests to be done otherwise. Requests are get, put and del with their options.\n"

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include "base/assert.h"
 #include "base/logger.h"
@@ -140,7 +141,7 @@ static uint32_t member_connections(void) {
 static bool member_open_store(struct member *member) {
     char path[sizeof member->config->data_dir + 16];
     member_path(member, "store", path, sizeof path);
-    struct store_options options = {.dir = path, .reserve_bytes = MEMBER_RESERVE_BYTES};
+    struct store_options options = {.dir = path, .reserve_bytes = MEMBER_RESERVE_BYTES, .now_ns = uv_hrtime};
     int error = store_open(&options, &member->store, &member->applied);
     if (error == LASH_BUSY)
         return member_failed(member,

@@ -150,3 +150,15 @@ int db_sizes(const struct db *db, MDB_txn *txn, uint64_t *size, uint64_t *size_i
     *size_in_use = pages * stat.ms_psize;
     return LASH_OK;
 }
+
+int db_count(MDB_txn *txn, MDB_dbi table, uint64_t *count) {
+    MDB_stat stat;
+    int rc = mdb_stat(txn, table, &stat);
+    *count = rc ? 0 : stat.ms_entries;
+    return db_error(rc);
+}
+
+uint64_t db_size_max(const struct db *db) {
+    MDB_envinfo info;
+    return mdb_env_info(db->env, &info) == 0 ? info.me_mapsize : 0;
+}

@@ -41,4 +41,10 @@ int db_error(int error);
 /* Bytes of the file, and bytes of it that hold data, as `txn` sees them. Errors: as db_error. */
 int db_sizes(const struct db *db, MDB_txn *txn, uint64_t *size, uint64_t *size_in_use);
 
+/* What the file may grow to. */
+uint64_t db_size_max(const struct db *db);
+
+/* Entries of one table. Errors: as db_error. */
+int db_count(MDB_txn *txn, MDB_dbi table, uint64_t *count);
+
 #endif

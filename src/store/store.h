@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lash/node.h"
+#include "lash/metrics.h"
 
 /* Bytes that belong to someone else. data may be NULL when size is 0. */
 struct store_bytes {
@@ -207,9 +207,10 @@ void store_result_free(struct store_result *result);
 struct store;
 
 struct store_options {
-    const char *dir;        /* created if missing */
-    uint64_t map_bytes;     /* [64 GiB] address space for LMDB; the file grows as needed */
-    uint64_t reserve_bytes; /* [0] held back on the disk, for what is committed when it fills up */
+    const char *dir;          /* created if missing */
+    uint64_t map_bytes;       /* [64 GiB] address space for LMDB; the file grows as needed */
+    uint64_t reserve_bytes;   /* [0] held back on the disk, for what is committed when it fills up */
+    uint64_t (*now_ns)(void); /* monotonic, only to measure by; NULL: nothing is timed */
 };
 
 /* Open or create. `applied` is the index to give to lash_node_options.applied. A file that may have lost unsynced pages (the
@@ -241,9 +242,15 @@ struct store_stats {
     int64_t compact_revision; /* -1: never compacted; also in struct store_result */
     uint64_t size;            /* of the file */
     uint64_t size_in_use;
+    uint64_t size_max; /* beyond which writes are refused */
+    uint64_t
+        index_entries; /* keys that have a revision, deleted ones too before they are compacted, and parts of long keys */
     lash_index applied;
 };
 void store_stats(struct store *store, struct store_stats *stats);
+
+/* How long batches took to become visible: the commits of LMDB. The first bound is 1 ms. Any thread. */
+void store_commits(const struct store *store, struct lash_histogram *commits);
 
 /* A hash of every revision that is held, the same on all replicas that applied the same commands. Reads everything: for tests
  * and for comparing replicas. Any thread. Errors: LASH_NOMEM, LASH_IO, LASH_CORRUPT, LASH_BUSY (too many readers). */

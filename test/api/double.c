@@ -36,6 +36,7 @@ struct lash_node {
     bool hold;
     bool closing;
     size_t waiting;
+    struct lash_metrics metrics;
     struct list requests;
 };
 
@@ -156,6 +157,13 @@ int lash_node_status(lash_node *node, struct lash_status *status) {
     return 0;
 }
 
+int lash_node_metrics(lash_node *node, struct lash_metrics *metrics) {
+    pthread_mutex_lock(&node->mutex);
+    *metrics = node->metrics;
+    pthread_mutex_unlock(&node->mutex);
+    return 0;
+}
+
 /* Change one of the node's fields under its lock. */
 #define DOUBLE_SET(node, field, value)                                                                                 \
     do {                                                                                                               \
@@ -196,4 +204,8 @@ void double_await_held(lash_node *node, size_t count) {
     while (node->waiting < count)
         pthread_cond_wait(&node->changed, &node->mutex);
     pthread_mutex_unlock(&node->mutex);
+}
+
+void double_set_metrics(lash_node *node, const struct lash_metrics *metrics) {
+    DOUBLE_SET(node, metrics, *metrics);
 }

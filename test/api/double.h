@@ -7,7 +7,7 @@
 #ifndef LASH_TEST_API_DOUBLE_H
 #define LASH_TEST_API_DOUBLE_H
 
-#include "lash/node.h"
+#include "lash/metrics.h"
 
 enum { DOUBLE_ID = 0x11, DOUBLE_TERM = 7 };
 
@@ -22,6 +22,9 @@ void double_set_error(lash_node *node, int error);
 /* From now on requests are refused at once with `refuse`, or end with `fail`; 0: they succeed. */
 void double_set_refusal(lash_node *node, int refuse);
 void double_set_failure(lash_node *node, int fail);
+
+/* What lash_node_metrics says; all zeros before. */
+void double_set_metrics(lash_node *node, const struct lash_metrics *metrics);
 
 /* Hold requests back from now on, or let them go. */
 void double_hold(lash_node *node, bool hold);
