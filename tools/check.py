@@ -170,7 +170,7 @@ def mutants_sample(shell):
     """A few mutants, others with each commit, each to be found by one of the quicker tiers; `make mutants` scores all against all."""
     commit = subprocess.run(["git", "-C", str(tree.ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     shell.run(sys.executable, "tools/mutants.py", "--jobs", "2", "--sample", "3", "--seed", commit.stdout.strip(),
-              "--tiers", "unit,random,check,crash", "--once")
+              "--tiers", "unit,random,check,fuzz,crash", "--once")
 
 
 def simulator(shell):
