@@ -659,15 +659,16 @@ def claim(root, count, kind, options):
 def run(words, say):
     arguments = parse(words)
     modes = ("on", "off") if arguments.asserts == "both" else (arguments.asserts,)
-    return max(run_mode(arguments, asserts, say) for asserts in modes)
-
-
-def run_mode(arguments, asserts, say):
     root = arguments.root.resolve()
+    commit = state_of(root)  # before the table is written into it
+    return max(run_mode(root, commit, arguments, asserts, say) for asserts in modes)
+
+
+def run_mode(root, commit, arguments, asserts, say):
     mutants = read_mutants(root)
     work = plan(choose(mutants, arguments, asserts), read_tiers(root), arguments)
     kind = "" if asserts == "on" else "-asserts-off"
-    kept = Kept(root / f"build/mutants/kept{kind}.json", state_of(root), arguments.resume or arguments.kept)
+    kept = Kept(root / f"build/mutants/kept{kind}.json", commit, arguments.resume or arguments.kept)
     scores = [score for score in (kept.find(mutant, chosen) for mutant, chosen in work) if score]
     work = [(mutant, chosen) for mutant, chosen in work if not kept.find(mutant, chosen)]
     say(f"{len(work)} mutants, the core's assertions {asserts}; first the sources as they are ({kept.commit})")
