@@ -75,7 +75,7 @@ static void fix_segment(uint8_t *data, size_t size, uint32_t *chain, bool first,
         *chain = crc32c(offset > 0 ? salt : 0, at, 60);
         le32_put(at + 60, *chain);
         bool end = le32_get(at + 8) & RECORD_END;
-        offset += (size_t)record_align(RECORD_HEADER_SIZE + payload, end ? RECORD_SECTOR : 8);
+        offset = (size_t)record_align(offset + RECORD_HEADER_SIZE + payload, end ? RECORD_SECTOR : 8);
         if (offset > size)
             return;
     }
