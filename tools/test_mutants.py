@@ -18,7 +18,8 @@ int limit_of(int size) {
 }
 """
 
-# Waits for ever, as a broken program may, when the limit of 7 is 8, and computes for ever when it is 9.
+# When the limit of 7 is 8, it waits for ever, as a broken program may; when it is 9, it computes for ever; when it is 10,
+# it fails every other time.
 TEST_C = """\
 #include <signal.h>
 #include <stdio.h>
@@ -29,6 +30,10 @@ int main(void) {
         pause();
     while (limit_of(7) == 9)
         continue;
+    if (limit_of(7) == 10 && remove("failed") == 0)
+        return 0;
+    if (limit_of(7) == 10)
+        fopen("failed", "w");
     if (limit_of(200) == 100 && limit_of(7) == 7)
         return 0;
     printf("[  FAILED  ] limits_hold\\nseed 42\\n");
@@ -71,6 +76,7 @@ TOO_HIGH = patch("        return 100;", "        return 101;")
 UNSEEN = patch("        return 0;", "        return 1;")
 HANGS = patch("    return size;", "    return size + 1;")
 SPINS = patch("    return size;", "    return size + 2;")
+FAILS_NOW_AND_THEN = patch("    return size;", "    return size + 3;")
 
 PAGE = """\
 before
@@ -158,6 +164,12 @@ class Scores(Project):
         self.plant(spins=SPINS)
         self.assertEqual(self.score(), 0)
         self.assertIn("HUNG: spins", self.said)
+
+    def test_what_does_not_fail_again_is_no_kill(self):
+        self.plant(unsteady=FAILS_NOW_AND_THEN)
+        self.assertEqual(self.score(), 1)
+        self.assertIn("SURVIVED: unsteady", self.said)
+        self.assertTrue(self.heard(" s: unsteady"))
 
     def test_the_tier_that_found_it_before_comes_first(self):
         page = self.root / mutants.DONE
