@@ -56,6 +56,10 @@ static void apply(struct log_plain *plain, const struct record *record, const ui
     } else if (record->type == RECORD_TRIM) {
         plain->first = record->a;
         plain->prev_term = record->b;
+    } else if (record->type == RECORD_RESET) {
+        plain->first = plain->base = record->a;
+        plain->prev_term = record->b;
+        plain->last = record->a - 1;
     } else if (record->type == RECORD_FRAME && frame_header(payload, &frame) == LASH_OK) {
         /* what does not fit the log at all recovery refuses */
         bool fits = record->a >= plain->base && record->a <= plain->last + 1 && record->a >= frame.first;

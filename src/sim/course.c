@@ -61,6 +61,16 @@ static const struct course_step fixed[] = {
     {COURSE_APPEND, 57, 1, 7, 10, 1},
     {COURSE_TRIM, 48, 0, 0, 0, 0},
     {COURSE_READ, 0, 0, 0, 0, 0},
+    {COURSE_INSTALL, 52, 0, 7, 0, 0}, /* an entry that the log has: nothing goes */
+    {COURSE_INSTALL, 70, 0, 9, 0, 0}, /* far beyond its end */
+    {COURSE_APPEND, 71, 5, 9, 400, 1},
+    {COURSE_SYNC, 0, 0, 0, 0, 0},
+    {COURSE_APPEND, 76, 2, 9, 400, 1},
+    {COURSE_INSTALL, 73, 0, 12, 0, 0}, /* an entry of another term, in a term that the log has not reached */
+    {COURSE_APPEND, 74, 1, 12, 40, 1},
+    {COURSE_CLOSE, 0, 0, 0, 0, 0},
+    {COURSE_OPEN, 0, 0, 0, 0, 0},
+    {COURSE_READ, 0, 0, 0, 0, 0},
     {COURSE_MARK, 0, 0, 0, 0, 0},
 };
 
@@ -134,6 +144,16 @@ static void add_trim(struct drawing *drawing) {
     drawing->first = index + 1;
 }
 
+/* Mostly beyond the end, else somewhere in the log, in whose place the script knows what to expect. */
+static void add_install(struct drawing *drawing) {
+    lash_index index = drawing->last + draw(drawing, 1, 9);
+    if (draw(drawing, 0, 2) == 0 && drawing->last >= drawing->first)
+        index = draw(drawing, drawing->first, drawing->last);
+    add(drawing, (struct course_step){COURSE_INSTALL, index, 0, ++drawing->term, 0, 0});
+    drawing->first = index + 1;
+    drawing->last = index;
+}
+
 static void add_some(struct drawing *drawing) {
     uint64_t chance = draw(drawing, 0, 99);
     bool room = drawing->last < ENTRIES_MAX;
@@ -149,8 +169,10 @@ static void add_some(struct drawing *drawing) {
         add(drawing, (struct course_step){COURSE_SYNC, 0, 0, 0, 0, 0});
     } else if (chance < 87) {
         add(drawing, (struct course_step){COURSE_MARK, 0, 0, 0, 0, 0});
-    } else if (chance < 93) {
+    } else if (chance < 92) {
         add_trim(drawing);
+    } else if (chance < 94 && room) {
+        add_install(drawing);
     } else if (chance < 96) {
         add(drawing, (struct course_step){COURSE_CLOSE, 0, 0, 0, 0, 0});
         add(drawing, (struct course_step){COURSE_OPEN, 0, 0, 0, 0, 0});

@@ -21,7 +21,8 @@ enum course_action {
     COURSE_BATCH,       /* likewise, as `frames` frames that follow one another in one append */
     COURSE_SYNC,
     COURSE_MARK,
-    COURSE_TRIM, /* a: index */
+    COURSE_TRIM,    /* a: index */
+    COURSE_INSTALL, /* a: index, of `term`, of another replica's snapshot */
     COURSE_READ,
     COURSE_CLOSE,
 };

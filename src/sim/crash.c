@@ -523,6 +523,14 @@ static void go_through_fault(struct crash *crash) {
     crash_now(crash);
 }
 
+/* Whether the step that failed is one of those that remove files last. */
+static bool may_be_half_done(const struct script *script) {
+    if (script->at == script->course->count)
+        return false;
+    enum course_action action = script->course->steps[script->at].action;
+    return action == COURSE_TRIM || action == COURSE_INSTALL;
+}
+
 /* What failed does not count unless power is lost (storage/log.h): the next process must not find it. */
 static void kill_after_failure(struct crash *crash) {
     const struct script *script = crash->script;
@@ -535,12 +543,11 @@ static void kill_after_failure(struct crash *crash) {
 }
 
 /* The same, but what failed is given up, and a vote is saved instead: a small record, which fits where the failed one
- * may not have. A trim that failed may be half done. */
+ * may not have. A trim that failed may be half done, and so may an installation. */
 static void go_another_way(struct crash *crash) {
     struct script *script = crash->script;
     int rc = script_run(script);
-    bool trimming = script->at < crash->course.count && crash->course.steps[script->at].action == COURSE_TRIM;
-    if (!rc || !script->log || script->lost || trimming || stopped(crash))
+    if (!rc || !script->log || script->lost || may_be_half_done(script) || stopped(crash))
         return;
     memfs_set_hook(crash->process.fs, NULL, NULL);
     kill_after_failure(crash);

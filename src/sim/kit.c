@@ -91,6 +91,17 @@ void kit_state_trim(struct kit_state *state, lash_index index) {
     state->first = index + 1;
 }
 
+void kit_state_install(struct kit_state *state, lash_index index, lash_term term) {
+    if (index < state->first || (index <= state->last && state->terms[index] == term))
+        return;
+    state->first = index + 1;
+    state->last = index;
+    if (term <= state->term)
+        return;
+    state->term = term;
+    state->vote = 0;
+}
+
 /* Take from a frame what counts: what lies from `next` on. False when it is not as kit_frame makes them. */
 static bool take(struct kit_state *state, const struct buf *buf, lash_index *next) {
     struct frame frame;

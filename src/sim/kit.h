@@ -41,6 +41,7 @@ int kit_vote(struct log *log, lash_term term, lash_id vote);
 /* The same to a state. */
 void kit_state_append(struct kit_state *state, lash_index first, uint32_t count, lash_term term, uint64_t salt);
 void kit_state_trim(struct kit_state *state, lash_index index);
+void kit_state_install(struct kit_state *state, lash_index index, lash_term term);
 
 /* Read everything back: recovered gives term, vote and bounds, log_read the entries. Returns log_read's error, or
  * LASH_UNKNOWN unless the frames are valid, without gaps, as they were made, and match the runs. */

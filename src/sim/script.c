@@ -110,6 +110,16 @@ static int step_trim(struct script *script, const struct course_step *step) {
     return rc;
 }
 
+static int step_install(struct script *script, const struct course_step *step) {
+    struct kit_state *state = next_state(script);
+    kit_state_install(state, step->a, step->term);
+    bool resets = state->first != script->states[script->done].first;
+    int rc = modified(script, log_install(script->log, step->a, step->term, NULL));
+    if (!rc && resets)
+        script->synced = script->done;
+    return rc;
+}
+
 /* The log as it is must be the state that was reached; only healthy memory and disks read without an error. */
 static int step_read(struct script *script) {
     const struct kit_state *state = &script->states[script->done];
@@ -152,6 +162,8 @@ static int step_run(struct script *script, const struct course_step *step) {
         return log_mark(script->log);
     case COURSE_TRIM:
         return step_trim(script, step);
+    case COURSE_INSTALL:
+        return step_install(script, step);
     case COURSE_READ:
         return step_read(script);
     case COURSE_CLOSE:

@@ -340,6 +340,49 @@ int log_trim(struct log *log, lash_index index) {
     return log_drop_segments(log);
 }
 
+/* ---- Going on from a snapshot ------------------------------------------------------------------- */
+
+/* Begin anew behind `index`: with one append, so that no crash leaves the term without the entries that have it, or the
+ * other way round. */
+static int reset(struct log *log, lash_index index, lash_term term) {
+    bool raise = term > log->term;
+    struct log_put puts[2] = {{.record = {.type = RECORD_VOTE, .a = term}},
+                              {.record = {.type = RECORD_RESET, .a = index + 1, .b = term}}};
+    int rc = log_batch_write(log, raise ? puts : puts + 1, raise ? 2 : 1, LEAVE_BY_TRIM);
+    if (rc)
+        return rc;
+    if (raise) {
+        log->term = term;
+        log->vote = 0;
+    }
+    log->data_end = log->position;
+    pthread_mutex_lock(&log->mutex);
+    log_index_reset(&log->index, index + 1, term);
+    pthread_mutex_unlock(&log->mutex);
+    rc = log_sync(log);
+    return rc ? rc : log_drop_segments(log);
+}
+
+int log_install(struct log *log, lash_index index, lash_term term, struct log_recovered *recovered) {
+    if (log->dead)
+        return LASH_IO;
+    if (!index || !term)
+        return LASH_INVALID;
+    lash_term held;
+    bool known = index + 1 >= log->index.first_index && index <= log_index_last(&log->index) &&
+                 log_index_term(&log->index, index, &held);
+    if (known && held != term && index + 1 == log->index.first_index)
+        return LASH_INVALID;
+    int rc = LASH_OK;
+    if (index + 1 > log->index.first_index && !(known && held == term))
+        rc = reset(log, index, term);
+    if (rc || !recovered)
+        return rc;
+    uint64_t torn_bytes = recovered->torn_bytes;
+    log_recovered_free(recovered);
+    return describe(log, torn_bytes, recovered);
+}
+
 uint64_t log_size(struct log *log) {
     return log->bytes;
 }

@@ -10,7 +10,7 @@
  * when it was written, which is how recovery tells a torn tail (cut off) from
  * corruption of what may have been acknowledged (LASH_CORRUPT).
  *
- * Threads: log_append, log_sync, log_mark, log_prepare, log_trim and log_close belong to one thread, the
+ * Threads: log_append, log_sync, log_mark, log_prepare, log_trim, log_install and log_close belong to one thread, the
  * writer. log_read may be called from any thread at the same time.
  */
 #ifndef LASH_STORAGE_LOG_H
@@ -98,6 +98,15 @@ int log_prepare(struct log *log);
 /* Forget entries up to `index` (a durable snapshot covers them); whole segments are recycled. Term, vote and identity
  * survive. Syncs. Errors: LASH_INVALID, LASH_IO, LASH_NOMEM, LASH_FULL. */
 int log_trim(struct log *log, lash_index index);
+
+/* Let the log go on from a durable snapshot at `index`, whose entry is of `term` (§7): if it holds that entry, what lies
+ * behind stays, and nothing is done; so, too, if it begins behind that index. Otherwise it becomes empty and begins at
+ * index + 1. To be called when a snapshot of another replica was installed, and after log_open with the newest
+ * snapshot: the machine may have stopped between the two. Term, vote and identity survive; a term below the entry's
+ * is raised to it, for then the entry's was never acted on. Syncs.
+ * `recovered`, unless NULL, is freed and filled anew. Errors: LASH_INVALID (another term than the entry before the log's
+ * first, which was committed), LASH_IO, LASH_NOMEM, LASH_FULL. */
+int log_install(struct log *log, lash_index index, lash_term term, struct log_recovered *recovered);
 
 /* Read frames from the one that holds `first` on, each whole, until `last` is reached or the next would go past
  * `bytes_max` (at least one frame is read). The caller gets an array of new references in *frames with *count of them

@@ -145,6 +145,7 @@ static int print_record(struct dump *dump, const struct dump_file *file, const s
         fprintf(dump->out, " term=%" PRIu64 " vote=%" PRIx64 " ok\n", record->a, record->b);
         return LASH_OK;
     case RECORD_TRIM:
+    case RECORD_RESET:
         fprintf(dump->out, " first=%" PRIu64 " prev_term=%" PRIu64 " ok\n", record->a, record->b);
         return LASH_OK;
     default:

@@ -136,6 +136,16 @@ void log_index_trim(struct log_index *index, lash_index first_index, lash_term p
     index->prev_term = prev_term;
 }
 
+void log_index_reset(struct log_index *index, lash_index first_index, lash_term prev_term) {
+    LASH_ASSERT(first_index > index->first_index);
+    while (index->count)
+        drop_last(index);
+    index->first_index = first_index;
+    index->prev_term = prev_term;
+    index->base_last = first_index - 1;
+    index->base_last_term = prev_term;
+}
+
 bool log_index_complete(const struct log_index *index) {
     if (!index->count)
         return index->base_last + 1 == index->first_index;

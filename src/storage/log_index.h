@@ -65,6 +65,9 @@ void log_index_push(struct log_index *index, const struct log_span *span);
 /* Forget what is before `first_index`. */
 void log_index_trim(struct log_index *index, lash_index first_index, lash_term prev_term);
 
+/* Forget everything: the log is empty and begins at `first_index`. */
+void log_index_reset(struct log_index *index, lash_index first_index, lash_term prev_term);
+
 /* Whether every entry from first_index on is known. */
 bool log_index_complete(const struct log_index *index);
 

@@ -50,7 +50,7 @@ int record_decode(const uint8_t *at, uint32_t salt, struct record *record) {
     record->size = read_u64(&reader);
     record->payload_crc = read_u32(&reader);
     record->crc = read_u32(&reader);
-    bool known = record->type >= RECORD_SEGMENT && record->type <= RECORD_MARK;
+    bool known = record->type >= RECORD_SEGMENT && record->type <= RECORD_RESET;
     if (version != RECORD_VERSION || !known || (record->flags & ~(uint32_t)RECORD_END))
         return LASH_VERSION;
     if (record->position % 8 || record->durable > record->position || record->size > RECORD_PAYLOAD_MAX)
@@ -102,6 +102,6 @@ int record_segment_decode(const uint8_t *payload, uint64_t size, struct record_s
 }
 
 const char *record_type_name(uint32_t type) {
-    static const char *const names[] = {"?", "segment", "frame", "vote", "trim", "mark"};
+    static const char *const names[] = {"?", "segment", "frame", "vote", "trim", "mark", "reset"};
     return type < sizeof names / sizeof *names ? names[type] : names[0];
 }

@@ -36,6 +36,7 @@ enum record_type {
     RECORD_VOTE = 3,  /* a: term; b: vote */
     RECORD_TRIM = 4,  /* a: the log's first index from now on; b: the term of the index before it */
     RECORD_MARK = 5,  /* nothing but its durable position */
+    RECORD_RESET = 6, /* as TRIM, but what lies behind is dropped as well: the log begins anew there */
 };
 
 enum { RECORD_END = 1 }; /* flag: the last record of an append */

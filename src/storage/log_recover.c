@@ -304,6 +304,17 @@ static const char *apply_trim(struct log *log, const struct record *record) {
     return NULL;
 }
 
+/* What the log holds was not the snapshot's (log_install would have kept it), and is gone. */
+static const char *apply_reset(struct log *log, const struct record *record) {
+    if (record->a <= log->index.first_index || !record->b)
+        return "the log begins anew before its begin";
+    lash_term term;
+    if (log_index_term(&log->index, record->a - 1, &term) && term == record->b)
+        return "the log begins anew behind an entry that it holds";
+    log_index_reset(&log->index, record->a, record->b);
+    return NULL;
+}
+
 static const char *apply_frame(struct log *log, const struct staged *staged, struct log_segment *segment) {
     const struct frame *frame = &staged->frame;
     lash_index first = staged->record.a;
@@ -333,6 +344,8 @@ static const char *apply(struct log *log, const struct staged *staged, struct lo
         return apply_trim(log, record);
     case RECORD_FRAME:
         return apply_frame(log, staged, segment);
+    case RECORD_RESET:
+        return apply_reset(log, record);
     case RECORD_MARK:
         return NULL;
     default:

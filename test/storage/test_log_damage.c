@@ -399,7 +399,7 @@ static void a_record_of_a_newer_version_is_not_cut_off(void **state) {
     victim_free(victim);
     victim = victim_new(true);
     end = find_end(victim);
-    end.next.type = RECORD_MARK + 1;
+    end.next.type = RECORD_RESET + 1;
     assert_int_equal(open_with(victim, &end), LASH_VERSION);
     victim_free(victim);
 }
@@ -411,6 +411,9 @@ static void a_record_that_contradicts_is_corruption(void **state) {
         {.type = RECORD_VOTE, .a = 3, .b = 5},            /* a second vote */
         {.type = RECORD_TRIM, .a = ENTRIES + 2, .b = 3},  /* beyond the log */
         {.type = RECORD_TRIM, .a = 2, .b = 2},            /* another term than the entry's */
+        {.type = RECORD_RESET, .a = 1, .b = 3},           /* before the log's begin */
+        {.type = RECORD_RESET, .a = ENTRIES + 9, .b = 0}, /* of no term */
+        {.type = RECORD_RESET, .a = 3, .b = 3},           /* behind an entry that the log holds */
         {.type = RECORD_SEGMENT, .a = 9},                 /* in the middle of a segment */
         {.type = RECORD_FRAME, .a = ENTRIES + 1, .b = 0}, /* without a frame */
     };
