@@ -89,7 +89,7 @@ enum lash_message_type {
     LASH_MSG_READ = 5,         /* a follower asks the leader for a read index (D§6.4) */
     LASH_MSG_READ_REPLY = 6,   /* its answer */
     LASH_MSG_TIMEOUT_NOW = 7,  /* the leader asks a follower to stand for election at once (D§3.10) */
-    /* 8.. reserved: snapshot, snapshot reply. */
+    LASH_MSG_SNAPSHOT = 8,     /* the leader offers a snapshot (§7): the answer is an APPEND_REPLY */
 };
 
 /* One message. `term` is the sender's term, except that a pre-vote carries the term that it would campaign in. */
@@ -146,6 +146,13 @@ struct lash_message {
         struct {
             lash_index last_index; /* of the leader's log: a receiver with another one got this too late */
         } timeout_now;
+        struct {
+            /* The last entry that the snapshot covers. In an output: the earliest that serves. The driver looks for its
+             * newest durable snapshot that reaches so far, puts its last entry here, and sends this; see
+             * LASH_EVENT_SNAPSHOT_ENDED. */
+            lash_index last_index;
+            lash_term last_term;
+        } snapshot;
     };
 };
 
@@ -165,7 +172,12 @@ enum lash_event_type {
     LASH_EVENT_READY = 10,      /* what could not be sent to `peer.id` (a SENT of nothing) can be sent now */
     LASH_EVENT_ROOM = 11,       /* the disk has no room for entries any more (`room.full`), or has some again */
     LASH_EVENT_DOWN = 12,       /* the process of `peer.id` has ended; a hint: an election comes sooner */
-    /* 13.. reserved: configuration, snapshot taken / installed. */
+    /* 13 reserved: configuration. */
+    LASH_EVENT_INSTALLED = 14, /* the snapshot asked for by `install`, or a later one, is durable here (§7) */
+    LASH_EVENT_SNAPSHOT_ENDED =
+        15, /* what began with a SNAPSHOT output for `snapshot_ended.id` is over: the snapshot got
+                                     * there, or not, or there was none to send. Once for each such output of the
+                                     * present leadership; until then no other comes for that member */
 };
 
 struct lash_event {
@@ -180,8 +192,8 @@ struct lash_event {
         } propose;
         struct {
             uint64_t write;   /* the number from lash_outputs.write */
-            lash_index index; /* the last index that write held, from lash_outputs.append_last, else 0; of writes that
-                               * were joined, that of the last one which held entries */
+            lash_index index; /* the last index that write held, from lash_outputs.append_last, or with `reset` from
+                               * snapshot_index, else 0; of writes that were joined, that of the last such one */
             lash_term term;   /* the term of that index; a completion for an entry since overwritten is ignored */
         } written;
         struct {
@@ -204,6 +216,17 @@ struct lash_event {
         struct {
             bool full;
         } room;
+        struct {
+            lash_index index; /* the last entry that the snapshot covers, and its term */
+            lash_term term;
+            /* The membership there, only read during the call; NULL: the one in force. Counts unless the log holds that
+             * entry, and so the membership, too. */
+            const struct lash_configuration *configuration;
+        } installed;
+        struct {
+            lash_id id;
+            bool ok; /* it got there, and is durable there */
+        } snapshot_ended;
     };
 };
 
@@ -237,6 +260,15 @@ struct lash_outputs {
         append_first; /* entries append_first..append_last; whatever the log held from append_first on is dropped */
     lash_index append_last;
     lash_term append_term; /* term of append_last */
+
+    /* The write drops all of the log, which goes on behind a snapshot that is durable: at `snapshot_index` + 1. */
+    bool reset;
+    /* `install_from` offers a snapshot that this node needs: fetch it, make it durable, then LASH_EVENT_INSTALLED. Said
+     * anew with each offer; one that is under way goes on. */
+    bool install;
+    lash_index snapshot_index; /* with `reset` or `install`, never both: the last entry that it covers */
+    lash_term snapshot_term;
+    lash_id install_from;
 
     uint32_t send_count;
     uint32_t reads_done_count;
@@ -299,7 +331,7 @@ LASH_PUBLIC int lash_raft_init(void *block, const struct lash_raft_options *opti
 
 /* Handle one event; `outputs` is filled whole. On an error the core is unchanged and outputs hold nothing to do.
  * Errors: LASH_NOT_LEADER (PROPOSE, TRANSFER; a READ never fails, it is answered through reads_done), LASH_INVALID (an
- * event outside the contract, a TRANSFER to who does not vote), LASH_FULL (the block's terms_max is used up:
+ * event outside the contract, a TRANSFER to who does not vote, an INSTALLED that contradicts what is committed), LASH_FULL (the block's terms_max is used up:
  * lash_raft_grow, then the same event again), LASH_BUSY (READ: reads_max outstanding; PROPOSE: a transfer is under way,
  * or the disk has no room: see the status; TRANSFER: another one is under way), LASH_NOT_FOUND (TRANSFER: the one named,
  * or everyone, does not answer or has no room). A message that cannot be right is ignored and is no error. */
@@ -318,7 +350,7 @@ LASH_PUBLIC int lash_raft_compact(struct lash_raft *raft, lash_index index);
 enum lash_progress_state {
     LASH_PROBE = 0,     /* one message at a time until the logs are known to meet */
     LASH_REPLICATE = 1, /* pipelined */
-    LASH_SNAPSHOT = 2,  /* reserved */
+    LASH_SNAPSHOT = 2,  /* it lacks what was compacted, and is offered a snapshot */
 };
 
 /* How far a leader is with a member. */
@@ -331,8 +363,8 @@ struct lash_progress {
     uint32_t inflight_messages;
     uint32_t active; /* 1: heard from within the last election timeout */
     uint64_t inflight_bytes;
-    uint32_t full; /* 1: it said that its disk has no room for entries */
-    uint32_t reserved;
+    uint32_t full;     /* 1: it said that its disk has no room for entries */
+    uint32_t snapshot; /* 1: a snapshot was offered, and what came of it is not known yet */
 };
 
 /* A core's public state (§5, Figure 2). */

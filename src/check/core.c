@@ -116,17 +116,19 @@ void core_give_up(struct lash_raft *raft) {
 
 struct lash_raft *core_start(struct cores *cores, lash_id id, const struct model_node *disk, uint64_t read_context) {
     struct lash_run runs[MODEL_LOG_MAX];
-    struct lash_raft_saved saved = {.term = disk->disk_term, .vote = disk->disk_vote, .first_index = 1};
+    struct lash_raft_saved saved = {
+        .term = disk->disk_term, .vote = disk->disk_vote, .first_index = disk->snapshot + 1u};
+    saved.prev_term = disk->snapshot == 0 ? 0 : MODEL_ENTRY_TERM(disk->disk[disk->snapshot - 1]);
     saved.commit_floor = disk->commit;
     memset(runs, 0, sizeof runs);
-    for (uint32_t i = 0; i < disk->disk_count; i++) {
-        runs[i].first = i + 1;
-        runs[i].term = MODEL_ENTRY_TERM(disk->disk[i]);
-        runs[i].kind = MODEL_ENTRY_KIND(disk->disk[i]);
-        runs[i].count = 1;
+    for (uint32_t i = disk->snapshot; i < disk->disk_count; i++) {
+        struct lash_run *run = &runs[saved.run_count++];
+        run->first = i + 1;
+        run->term = MODEL_ENTRY_TERM(disk->disk[i]);
+        run->kind = MODEL_ENTRY_KIND(disk->disk[i]);
+        run->count = 1;
     }
     saved.runs = runs;
-    saved.run_count = disk->disk_count;
     saved.configuration.count = cores->nodes;
     for (uint32_t slot = 0; slot < cores->nodes; slot++) {
         saved.configuration.members[slot].id = slot + 1;

@@ -25,6 +25,16 @@ static void driver_step(struct driver *driver, struct lash_event *event);
 
 /* ---- The disk ---------------------------------------------------------------------------------- */
 
+/* Whether a start would find what the write puts into the log: not if that lacks the snapshot's last entry by then. */
+static bool driver_counts(struct model_node *node, const struct model_write *write) {
+    uint32_t snapshot = node->snapshot;
+    if (write->first > snapshot)
+        return node->stale == 0;
+    bool covers = write->first + write->count > snapshot;
+    node->stale = !covers || write->entries[snapshot - write->first] != node->disk[snapshot - 1];
+    return node->stale == 0;
+}
+
 /* The oldest write reaches the disk. */
 static void driver_persist(struct driver *driver) {
     struct model_node *node = &driver->node;
@@ -33,7 +43,9 @@ static void driver_persist(struct driver *driver) {
         node->disk_term = write.term;
         node->disk_vote = write.vote;
     }
-    if (write.first != 0) {
+    if (write.reset != 0)
+        node->stale = 0;
+    if (write.first != 0 && driver_counts(node, &write)) {
         for (uint32_t i = write.first - 1u; i < node->disk_count; i++)
             node->disk[i] = 0;
         memcpy(&node->disk[write.first - 1], write.entries, write.count * sizeof write.entries[0]);
@@ -80,6 +92,23 @@ static void driver_append(struct driver *driver, const struct lash_outputs *outp
     memcpy(write->entries, &node->log[first - 1], write->count * sizeof write->entries[0]);
 }
 
+/* The log is dropped, and goes on behind the snapshot that has just become durable. */
+static void driver_reset(struct driver *driver, const struct lash_outputs *outputs, struct model_write *write) {
+    struct model_node *node = &driver->node;
+    uint32_t index = (uint32_t)outputs->snapshot_index;
+    DRIVER_CHECK(driver, index == node->snapshot, "n%u drops its log for a snapshot at %u, and has one at %u", node->id,
+                 index, node->snapshot);
+    bool held = index <= node->log_count && node->log[index - 1] == node->disk[index - 1];
+    if (held && driver->verdict.invariant == NULL)
+        (void)judge_broken(&driver->verdict, "S3", "n%u drops a log that holds the snapshot's entry %u", node->id,
+                           index);
+    memset(node->log, 0, sizeof node->log);
+    memcpy(node->log, node->disk, index * sizeof node->log[0]);
+    node->log_count = (uint8_t)index;
+    write->reset = (uint8_t)index;
+    write->reset_term = (uint8_t)outputs->snapshot_term;
+}
+
 static void driver_write(struct driver *driver, const struct lash_outputs *outputs) {
     struct model_node *node = &driver->node;
     DRIVER_CHECK(driver, outputs->write == (uint64_t)driver->durable + node->write_count + 1,
@@ -96,6 +125,8 @@ static void driver_write(struct driver *driver, const struct lash_outputs *outpu
         write->term = (uint8_t)outputs->term;
         write->vote = (uint8_t)outputs->vote;
     }
+    if (outputs->reset)
+        driver_reset(driver, outputs, write);
     if (outputs->append)
         driver_append(driver, outputs, write);
 }
@@ -156,6 +187,18 @@ static void driver_sent(struct driver *driver, const struct lash_message *messag
     driver_step(driver, &event);
 }
 
+/* Offer the newest snapshot. */
+static void driver_offer(struct driver *driver, struct model_message *message) {
+    const struct model_node *node = &driver->node;
+    if (message->body.snapshot.last_index > node->snapshot && driver->verdict.invariant == NULL)
+        (void)judge_broken(&driver->verdict, "S2", "n%u offers a snapshot at %u or beyond, and has one at %u", node->id,
+                           (unsigned)message->body.snapshot.last_index, node->snapshot);
+    message->count = node->snapshot;
+    memcpy(message->entries, node->log, message->count * sizeof message->entries[0]);
+    message->body.snapshot.last_index = node->snapshot;
+    message->body.snapshot.last_term = MODEL_ENTRY_TERM(node->log[node->snapshot - 1]);
+}
+
 static void driver_send(struct driver *driver, const struct lash_send *send) {
     struct model_message message;
     memset(&message, 0, sizeof message);
@@ -175,6 +218,8 @@ static void driver_send(struct driver *driver, const struct lash_send *send) {
         message.body.append.last = 0;
         message.body.append.bytes_max = 0;
     }
+    if (send->message.type == LASH_MSG_SNAPSHOT)
+        driver_offer(driver, &message);
     uint32_t number = driver->message_number(driver->context, &message);
     driver->no_memory |= number == 0;
     if (driver->no_memory)
@@ -237,7 +282,7 @@ static void driver_deliver(struct driver *driver) {
     memset(&event, 0, sizeof event);
     event.type = LASH_EVENT_MESSAGE;
     event.message = message->body;
-    for (uint32_t i = 0; i < message->count; i++) {
+    for (uint32_t i = 0; message->body.type == LASH_MSG_APPEND && i < message->count; i++) {
         lash_index index = message->body.append.prev_index + 1 + i;
         unsigned term = MODEL_ENTRY_TERM(message->entries[i]);
         unsigned kind = MODEL_ENTRY_KIND(message->entries[i]);
@@ -263,6 +308,10 @@ static void driver_written(struct driver *driver, uint32_t count) {
     struct lash_event event = {.type = LASH_EVENT_WRITTEN};
     for (uint32_t i = 0; i < count; i++) {
         const struct model_write *write = &node->writes[0];
+        if (write->reset != 0) {
+            event.written.index = write->reset;
+            event.written.term = write->reset_term;
+        }
         if (write->count > 0) {
             event.written.index = write->first + write->count - 1u;
             event.written.term = MODEL_ENTRY_TERM(write->entries[write->count - 1]);
@@ -289,6 +338,30 @@ static void driver_break_disk(struct driver *driver) {
     }
 }
 
+/* A snapshot of `entries` is durable: a start finds that much at least, and drops a log that does not hold it. */
+static void driver_durable_snapshot(struct model_node *node, const model_entry *entries, uint32_t count) {
+    if (count <= node->snapshot)
+        return;
+    node->snapshot = (uint8_t)count;
+    node->stale = node->stale != 0 || node->disk_count < count || node->disk[count - 1] != entries[count - 1];
+    if (node->stale == 0)
+        return;
+    memset(node->disk, 0, sizeof node->disk);
+    memcpy(node->disk, entries, count * sizeof entries[0]);
+    node->disk_count = (uint8_t)count;
+}
+
+/* A start lets the log go on from the snapshot, which may be durable before the term of the leader that sent it is; nobody
+ * acted on that term yet. */
+static void driver_recover(struct model_node *node) {
+    uint8_t term = node->stale != 0 ? (uint8_t)MODEL_ENTRY_TERM(node->disk[node->snapshot - 1]) : 0;
+    if (node->disk_term < term) {
+        node->disk_term = term;
+        node->disk_vote = 0;
+    }
+    node->stale = 0;
+}
+
 /* The process ends; of its writes under way the first `survive` reached the disk all the same. It starts again at once:
  * one that is down is like one that is up and gets no message, so being down is no state of its own. What was
  * committed is not remembered, as with a state machine that is rebuilt from the log. */
@@ -297,16 +370,37 @@ static void driver_crash(struct driver *driver, uint32_t survive, uint32_t reads
     for (; survive > 0; survive--)
         driver_persist(driver);
     driver_break_disk(driver);
+    driver_recover(node);
     memset(node->writes, 0, sizeof node->writes);
     memset(node->held, 0, sizeof node->held);
     node->write_count = 0;
     node->held_count = 0;
     node->reads = 0;
-    node->commit = 0;
+    node->commit = node->snapshot;
     memcpy(node->log, node->disk, sizeof node->log);
     node->log_count = node->disk_count;
     /* Questions go on from a number that none was asked with yet: a life asks no more of them than reads come in it. */
     driver->raft = core_start(driver->cores, node->id, node, (uint64_t)reads * 4);
+}
+
+/* All that is committed is applied, so the snapshot covers it, whether the log's own disk holds it yet or not. */
+static void driver_snapshot(struct driver *driver) {
+    struct model_node *node = &driver->node;
+    int error = lash_raft_compact(driver->raft, node->commit);
+    DRIVER_CHECK(driver, error == LASH_OK, "n%u does not compact up to %u: %d", node->id, node->commit, error);
+    driver_durable_snapshot(node, node->log, node->commit);
+    /* What the core offers for want of what is gone it says at its next event. */
+    driver_step(driver, &(struct lash_event){.type = LASH_EVENT_READY});
+}
+
+/* The bytes are here and durable, however long after they were offered, and whether they are still wanted or not. */
+static void driver_install(struct driver *driver) {
+    const struct model_message *message = driver->delivered;
+    struct lash_event event = {.type = LASH_EVENT_INSTALLED};
+    event.installed.index = message->body.snapshot.last_index;
+    event.installed.term = message->body.snapshot.last_term;
+    driver_durable_snapshot(&driver->node, message->entries, message->count);
+    driver_step(driver, &event);
 }
 
 static void driver_read(struct driver *driver, uint32_t read) {
@@ -366,6 +460,11 @@ static bool driver_possible(const struct driver *driver, enum replica_kind kind,
         return leads && argument != node->id;
     case REPLICA_ABANDON:
         return leads && node->transfer_to != 0;
+    case REPLICA_SNAPSHOT:
+        return node->commit > node->snapshot;
+    case REPLICA_INSTALL:
+        return driver->delivered->body.type == LASH_MSG_SNAPSHOT && driver->delivered->count > node->snapshot &&
+               driver->delivered->body.term <= node->term && !leads;
     }
     LASH_UNREACHABLE("driver_possible");
 }
@@ -405,6 +504,12 @@ static void driver_event(struct driver *driver, enum replica_kind kind, uint32_t
         break;
     case REPLICA_ABANDON:
         driver_abandon(driver);
+        break;
+    case REPLICA_SNAPSHOT:
+        driver_snapshot(driver);
+        break;
+    case REPLICA_INSTALL:
+        driver_install(driver);
         break;
     }
 }

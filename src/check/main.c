@@ -20,7 +20,7 @@
 struct options {
     char *bound;
     char *scenario;
-    int nodes, terms, entries, crashes, messages, reads, writes, timeouts, heartbeats, transfers;
+    int nodes, terms, entries, crashes, messages, reads, writes, timeouts, heartbeats, transfers, snapshots;
     int late, pre_vote, check_quorum;
     int no_symmetry, no_reduction, list, quiet, jobs, memory, depth;
     long long states;
@@ -49,6 +49,7 @@ static void change_bounds(struct model_bounds *bounds, const struct options *opt
     replace(&bounds->heartbeats, options->heartbeats);
     replace(&bounds->transfers, options->transfers);
     replace(&bounds->depth, options->depth);
+    replace(&bounds->snapshots, options->snapshots);
     replace_flag(&bounds->late, options->late);
     replace_flag(&bounds->pre_vote, options->pre_vote);
     replace_flag(&bounds->check_quorum, options->check_quorum);
@@ -134,6 +135,7 @@ static int parse(int argc, const char **argv, struct options *options) {
         {"timeouts", 0, POPT_ARG_INT, &options->timeouts, 0, "election timeouts, and leaders without a quorum", "N"},
         {"heartbeats", 0, POPT_ARG_INT, &options->heartbeats, 0, "heartbeats that are due", "N"},
         {"transfers", 0, POPT_ARG_INT, &options->transfers, 0, "transfers of leadership asked for", "N"},
+        {"snapshots", 0, POPT_ARG_INT, &options->snapshots, 0, "snapshots taken", "N"},
         {"late", 0, POPT_ARG_INT, &options->late, 0, "1: messages of terms that their receiver left may arrive", "0|1"},
         {"pre-vote", 0, POPT_ARG_INT, &options->pre_vote, 0, "1: on", "0|1"},
         {"check-quorum", 0, POPT_ARG_INT, &options->check_quorum, 0, "1: on", "0|1"},
@@ -165,7 +167,7 @@ static int parse(int argc, const char **argv, struct options *options) {
 int main(int argc, const char **argv) {
     struct options options = {.nodes = NOT_GIVEN, .terms = NOT_GIVEN, .entries = NOT_GIVEN, .crashes = NOT_GIVEN};
     options.messages = options.reads = options.writes = options.timeouts = options.heartbeats = options.transfers =
-        NOT_GIVEN;
+        options.snapshots = NOT_GIVEN;
     options.late = options.pre_vote = options.check_quorum = options.depth = NOT_GIVEN;
     options.jobs = 2;
     options.memory = 2048;

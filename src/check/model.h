@@ -38,6 +38,8 @@ struct model_write {
     uint8_t vote;
     uint8_t first; /* of `entries`; 0: none. What the disk holds from there on is dropped */
     uint8_t count;
+    uint8_t reset;      /* the log goes on behind a snapshot at this index; 0: no */
+    uint8_t reset_term; /* of that entry */
     uint8_t reserved;
     model_entry entries[MODEL_LOG_MAX];
 };
@@ -71,8 +73,11 @@ struct model_node {
     uint8_t disk_vote;
     uint8_t write_count;
     uint8_t held_count;
-    model_entry log[MODEL_LOG_MAX]; /* the entry at index i is log[i - 1] */
-    model_entry disk[MODEL_LOG_MAX];
+    uint8_t snapshot; /* the newest one on disk covers the log up to here; 0: there is none */
+    uint8_t stale;    /* 1: the disk's log does not hold the snapshot's last entry: a start drops it */
+    uint8_t reserved[2];
+    model_entry log[MODEL_LOG_MAX];              /* the entry at index i is log[i - 1] */
+    model_entry disk[MODEL_LOG_MAX];             /* what a start would find, in the snapshot and in the log */
     struct model_write writes[MODEL_WRITES_MAX]; /* oldest first */
     struct model_held held[MODEL_HELD_MAX];
 };
@@ -80,7 +85,7 @@ struct model_node {
 /* A message in flight. */
 struct model_message {
     struct lash_message body; /* without runs, and first, last and bytes_max 0 */
-    uint32_t count;           /* entries that an APPEND carries from prev_index + 1 on */
+    uint32_t count; /* entries that an APPEND carries from prev_index + 1 on, or a SNAPSHOT covers from 1 on */
     model_entry entries[MODEL_LOG_MAX];
 };
 
@@ -96,12 +101,12 @@ struct model_ghost {
     uint8_t timeouts;
     uint8_t heartbeats;
     uint8_t transfers;
-    uint8_t reserved;
+    uint8_t snapshots;
     model_entry committed[MODEL_LOG_MAX];
 };
 
 _Static_assert(sizeof(struct model_ghost) == 32 + MODEL_LOG_MAX * sizeof(model_entry), "ghosts are compared as bytes");
-_Static_assert(sizeof(struct model_node) == 28 + 2 * (size_t)MODEL_LOG_MAX * sizeof(model_entry) +
+_Static_assert(sizeof(struct model_node) == 32 + 2 * (size_t)MODEL_LOG_MAX * sizeof(model_entry) +
                                                 MODEL_WRITES_MAX * sizeof(struct model_write) +
                                                 MODEL_HELD_MAX * sizeof(struct model_held),
                "nodes are compared as bytes");
@@ -119,6 +124,7 @@ struct model_bounds {
     uint32_t heartbeats; /* that leaders send because it is time */
     uint32_t transfers;  /* of leadership, asked for */
     uint32_t depth;      /* steps from the start; 0: any number */
+    uint32_t snapshots;  /* taken, of all that is committed, and the log compacted */
     bool late;           /* messages of a term that their receiver has left may still arrive */
     bool pre_vote;
     bool check_quorum;

@@ -242,7 +242,7 @@ static void replica_run(struct replicas *replicas, uint32_t number, uint32_t eve
     driver->context = replicas;
     driver->event = event;
     memcpy(&driver->before, contents, sizeof driver->before);
-    if (REPLICA_KIND(event) == REPLICA_DELIVER)
+    if (REPLICA_KIND(event) == REPLICA_DELIVER || REPLICA_KIND(event) == REPLICA_INSTALL)
         driver->delivered = intern_get(replicas->messages, REPLICA_ARGUMENT(event));
     driver->raft = core_unpack(replicas->cores, driver->before.id, contents + sizeof driver->before,
                                intern_size(replicas->nodes, number) - sizeof driver->before);

@@ -22,6 +22,8 @@ enum replica_kind {
     REPLICA_DELIVER = 9,   /* argument: the message */
     REPLICA_TRANSFER = 10, /* argument: the node that the leader is asked to hand its office to */
     REPLICA_ABANDON = 11,  /* the leader gives a transfer up */
+    REPLICA_SNAPSHOT = 12, /* a snapshot of what is committed is durable, and the log that it covers is forgotten */
+    REPLICA_INSTALL = 13,  /* argument: the message that offered the snapshot which is durable here now */
 };
 
 /* An event: its kind and argument in one word. */

@@ -116,6 +116,21 @@ const struct scenario
                     },
             },
             {
+                .name = "snapshot",
+                .about = "a follower lacks what is compacted, or holds entries that were never committed",
+                .disks = {{.term = 2, .vote = 1, .log = {1, 2}},
+                          {.term = 2, .vote = 1, .log = {1, 2}},
+                          {.term = 1, .vote = 3, .log = {1, 1, 1}}},
+                .committed = 2,
+                .floor = 1,
+                .bounds =
+                    {
+                        {SCENARIO_ROOM(2), .terms = 1, .timeouts = 1, .snapshots = 1, .writes = 2},
+                        {SCENARIO_ROOM(2), .terms = 1, .timeouts = 1, .snapshots = 1, .crashes = 1, .writes = 2},
+                        {SCENARIO_ROOM(3), .terms = 1, .timeouts = 1, .snapshots = 1, .crashes = 1, .writes = 2},
+                    },
+            },
+            {
                 .name = "late-round",
                 .about = "a heartbeat of an earlier leadership arrives during a read of a later one",
                 .disks = {{.term = 1, .vote = 1, .log = {1, 1}},
@@ -229,6 +244,8 @@ const char *scenario_wrong(const struct model_bounds *bounds) {
     if (bounds->crashes > FINGERPRINTS_SPENT_MAX || bounds->timeouts > FINGERPRINTS_SPENT_MAX ||
         bounds->heartbeats > FINGERPRINTS_SPENT_MAX || bounds->transfers > FINGERPRINTS_SPENT_MAX)
         return "crashes, timeouts, heartbeats and transfers can be 31 at most";
+    if (bounds->snapshots > UINT8_MAX)
+        return "there can be 255 snapshots at most";
     if (bounds->depth > SCENARIO_DEPTH_MAX)
         return "depth cannot be negative, nor above a million";
     return NULL;

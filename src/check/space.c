@@ -371,6 +371,7 @@ static uint32_t space_ghost_after(struct space_walk *walk, uint32_t acting, uint
     ghost.timeouts = (uint8_t)(ghost.timeouts + (kind == REPLICA_ELECTION || kind == REPLICA_QUORUM));
     ghost.heartbeats = (uint8_t)(ghost.heartbeats + (kind == REPLICA_HEARTBEAT));
     ghost.transfers = (uint8_t)(ghost.transfers + (kind == REPLICA_TRANSFER));
+    ghost.snapshots = (uint8_t)(ghost.snapshots + (kind == REPLICA_SNAPSHOT));
     if (kind == REPLICA_READ) {
         ghost.reads++;
         ghost.floors[ghost.reads] = ghost.committed_count;
@@ -465,6 +466,8 @@ static void space_take_local(struct space_walk *walk, uint32_t acting) {
         events[count++] = REPLICA_EVENT(REPLICA_PROPOSE, 0);
     for (uint32_t to = 1; ghost->transfers < space->bounds.transfers && to <= space->bounds.nodes; to++)
         events[count++] = REPLICA_EVENT(REPLICA_TRANSFER, to);
+    if (ghost->snapshots < space->bounds.snapshots)
+        events[count++] = REPLICA_EVENT(REPLICA_SNAPSHOT, 0);
     if (node->transfer_to != 0)
         events[count++] = REPLICA_EVENT(REPLICA_ABANDON, 0);
     /* The next write alone, or all of them at once. What lies between is the next ones one by one. */
@@ -487,6 +490,8 @@ static void space_take_message(struct space_walk *walk, uint32_t at) {
     uint32_t acting = (uint32_t)message->body.to - 1;
     uint32_t event = REPLICA_EVENT(REPLICA_DELIVER, number);
     space_take(walk, acting, event, SPACE_UNION_MAX);
+    if (message->body.type == LASH_MSG_SNAPSHOT && !walk->ended && !walk->no_memory)
+        space_take(walk, acting, REPLICA_EVENT(REPLICA_INSTALL, number), SPACE_UNION_MAX);
     if (space->bounds.reduction || walk->ended || walk->no_memory)
         return;
     space_take(walk, acting, event, at);

@@ -62,6 +62,10 @@ static void transcript_message(FILE *file, const struct model_message *message) 
         (void)fprintf(file, "READ_REPLY term %u, question %u, index %u", (unsigned)body->term,
                       (unsigned)body->read_reply.context, (unsigned)body->read_reply.index);
         break;
+    case LASH_MSG_SNAPSHOT:
+        (void)fprintf(file, "SNAPSHOT term %u, up to %u:%u", (unsigned)body->term, (unsigned)body->snapshot.last_index,
+                      (unsigned)body->snapshot.last_term);
+        break;
     case LASH_MSG_TIMEOUT_NOW:
         (void)fprintf(file, "TIMEOUT_NOW term %u, log up to %u", (unsigned)body->term,
                       (unsigned)body->timeout_now.last_index);
@@ -126,6 +130,13 @@ static void transcript_event(const struct transcript *transcript, const struct m
         break;
     case REPLICA_ABANDON:
         (void)fprintf(file, "n%u gives the transfer of its office up\n", node->id);
+        break;
+    case REPLICA_SNAPSHOT:
+        (void)fprintf(file, "n%u takes a snapshot up to %u and forgets the log before\n", node->id, node->commit);
+        break;
+    case REPLICA_INSTALL:
+        (void)fprintf(file, "n%u has fetched and stored the snapshot up to %u\n", node->id,
+                      (unsigned)space_message(transcript->space, argument)->body.snapshot.last_index);
         break;
     case REPLICA_DELIVER:
         transcript_message(file, space_message(transcript->space, argument));

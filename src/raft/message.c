@@ -10,6 +10,7 @@
 #include "raft/read.h"
 #include "raft/replication.h"
 #include "raft/role.h"
+#include "raft/snapshot.h"
 #include "raft/transfer.h"
 
 struct message_handler {
@@ -31,14 +32,15 @@ static const struct message_handler message_handlers[] = {
     [LASH_MSG_READ] = {NULL, NULL, read_request, true},
     [LASH_MSG_READ_REPLY] = {NULL, NULL, read_reply, true},
     [LASH_MSG_TIMEOUT_NOW] = {NULL, NULL, transfer_timeout_now, true},
+    [LASH_MSG_SNAPSHOT] = {snapshot_offered_valid, NULL, snapshot_offered, true},
 };
 
 #define MESSAGE_HANDLERS (sizeof message_handlers / sizeof message_handlers[0])
 
-/* Only a leader appends, and it may be one of a configuration that this node has yet to learn of (D§4.1). Everything
+/* Only a leader appends or offers snapshots, and it may be one of a configuration that this node has yet to learn of (D§4.1). Everything
  * else is an affair of members. */
 static bool message_from_member(const struct lash_raft *raft, const struct lash_message *message) {
-    return message->type == LASH_MSG_APPEND ||
+    return message->type == LASH_MSG_APPEND || message->type == LASH_MSG_SNAPSHOT ||
            configuration_slot(&raft->configuration, message->from) != CONFIGURATION_NONE;
 }
 

@@ -24,6 +24,14 @@ enum progress_pause {
     PROGRESS_UNSENT = 2, /* the driver could send nothing; it may say when it can */
 };
 
+/* Whether a member in need of a snapshot may be offered one. */
+enum progress_offer {
+    PROGRESS_MAY_OFFER = 0,
+    PROGRESS_OFFERED = 1,     /* the driver is at it */
+    PROGRESS_NEXT_BEAT = 2,   /* it failed: again with the next heartbeat */
+    PROGRESS_SECOND_BEAT = 3, /* it got there: an answer to the next heartbeat will say so, if none has yet */
+};
+
 /* A member as its leader sees it. All zero at nodes that do not lead. Always match < next. */
 struct progress {
     uint64_t state;                  /* enum lash_progress_state */
@@ -31,6 +39,7 @@ struct progress {
     uint64_t next;                   /* the next entry to send; in LASH_REPLICATE ahead of what is acknowledged */
     uint64_t paused;                 /* enum progress_pause: why no entries are sent now */
     uint64_t full;                   /* 1: it has no room for entries, it said */
+    uint64_t offer;                  /* enum progress_offer; outlasts LASH_SNAPSHOT, as the driver's work may */
     uint64_t contact_ms;             /* when it last answered in this term; at first the time of the election */
     uint64_t round;                  /* the last read round that it acknowledged (D§6.4) */
     uint64_t round_sent;             /* the last read round that it was told of */

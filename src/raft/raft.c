@@ -13,6 +13,7 @@
 #include "raft/random.h"
 #include "raft/read.h"
 #include "raft/replication.h"
+#include "raft/snapshot.h"
 #include "raft/transfer.h"
 
 /* The most that a table of the block may hold: sizes then fit any platform's size_t. */
@@ -175,6 +176,7 @@ static void raft_tick(struct lash_raft *raft, const struct lash_event *event, st
     read_tick(raft, outputs);
     election_tick(raft, outputs);
     transfer_tick(raft);
+    snapshot_tick(raft);
     replication_tick(raft, outputs);
 }
 
@@ -209,6 +211,8 @@ static const struct event_handler event_handlers[] = {
     [LASH_EVENT_READY] = {NULL, replication_ready, true},
     [LASH_EVENT_ROOM] = {NULL, replication_room, true},
     [LASH_EVENT_DOWN] = {NULL, election_peer_down, true},
+    [LASH_EVENT_INSTALLED] = {snapshot_installed_check, snapshot_installed, true},
+    [LASH_EVENT_SNAPSHOT_ENDED] = {NULL, snapshot_ended, true},
 };
 
 #define EVENT_HANDLERS (sizeof event_handlers / sizeof event_handlers[0])
@@ -227,6 +231,7 @@ static void raft_settle(struct lash_raft *raft, struct lash_outputs *outputs) {
     read_settle(raft, outputs);
     if (raft->role == LASH_LEADER) {
         replication_settle(raft, outputs);
+        snapshot_settle(raft, outputs);
         transfer_settle(raft, outputs);
     }
 }

@@ -16,6 +16,18 @@ void replication_tick(struct lash_raft *raft, struct lash_outputs *outputs);
 /* Leader: whether this node and a majority have room for entries, as far as is known. */
 bool replication_room_left(const struct lash_raft *raft);
 
+/* Leader: the slot of the member that an event or an answer is about; CONFIGURATION_NONE: it is none, or this node. */
+uint32_t replication_peer(const struct lash_raft *raft, lash_id id);
+
+/* Whether `message` comes from the leader of this term, who is then followed and heard. Who leads an older term is told so by
+ * an answer that refuses `rejected`. */
+bool replication_hear(struct lash_raft *raft, const struct lash_message *message, lash_index rejected,
+                      struct lash_outputs *outputs);
+
+/* Begin an answer to the leader's `message`, to be sent once `after_write` is durable. */
+struct lash_message *replication_answer(struct lash_raft *raft, const struct lash_message *message,
+                                        uint64_t after_write, struct lash_outputs *outputs);
+
 /* LASH_EVENT_PROPOSE. */
 int replication_propose_check(const struct lash_raft *raft, const struct lash_event *event);
 void replication_propose(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs);

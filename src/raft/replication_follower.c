@@ -157,10 +157,11 @@ static bool replication_meets(const struct lash_raft *raft, const struct lash_me
     return prev_index <= terms->last_index && terms_at(terms, prev_index) == message->append.prev_term;
 }
 
-static struct lash_message *replication_answer(struct lash_raft *raft, const struct lash_message *message,
-                                               uint64_t after_write, struct lash_outputs *outputs) {
+struct lash_message *replication_answer(struct lash_raft *raft, const struct lash_message *message,
+                                        uint64_t after_write, struct lash_outputs *outputs) {
     struct lash_message *reply = message_send_after(raft, LASH_MSG_APPEND_REPLY, message->from, after_write, outputs);
-    reply->append_reply.round = message->append.round;
+    if (message->type == LASH_MSG_APPEND)
+        reply->append_reply.round = message->append.round;
     reply->append_reply.full = raft->full != 0;
     return reply;
 }
@@ -196,26 +197,32 @@ static void replication_accept(struct lash_raft *raft, const struct lash_message
         reply->append_reply.match = raft->durable_index;
 }
 
-void replication_append(struct lash_raft *raft, const struct lash_message *message, struct lash_outputs *outputs) {
+bool replication_hear(struct lash_raft *raft, const struct lash_message *message, lash_index rejected,
+                      struct lash_outputs *outputs) {
     /* §5.1, Figure 2, AppendEntries RPC 1: reply false if term < currentTerm. The term in the answer makes the sender step
      * down, so that a node that got ahead of its group's term alone cannot stay outside for ever. */
     if (message->term < raft->term) {
         struct lash_message *reply = replication_answer(raft, message, 0, outputs);
-        reply->append_reply.rejected = message->append.prev_index;
+        reply->append_reply.rejected = rejected;
         /* Rounds count from the begin of a leadership (D§6.4). That of an earlier one says nothing of the present leader,
          * who may be the same node and have begun a round of that number since. */
         reply->append_reply.round = 0;
-        return;
+        return false;
     }
     /* A term has one leader (E1): a second can only be one that lost its disk, and is not heard. */
     if (raft->leader != 0 && raft->leader != message->from)
-        return;
+        return false;
     /* §5.2, Figure 2, candidates: if AppendEntries RPC received from new leader: convert to follower. */
     if (raft->role != LASH_FOLLOWER || raft->leader == 0)
         role_become_follower(raft, raft->term, message->from, outputs);
     raft->contact_ms = raft->now_ms;
     election_reset_timeout(raft);
+    return true;
+}
 
+void replication_append(struct lash_raft *raft, const struct lash_message *message, struct lash_outputs *outputs) {
+    if (!replication_hear(raft, message, message->append.prev_index, outputs))
+        return;
     /* §5.3, Figure 2, AppendEntries RPC 2: reply false if log doesn't contain an entry at prevLogIndex whose term matches
      * prevLogTerm. */
     if (replication_meets(raft, message))

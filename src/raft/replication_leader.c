@@ -131,8 +131,7 @@ void replication_propose(struct lash_raft *raft, const struct lash_event *event,
 
 /* ---- What the driver tells --------------------------------------------------------------------- */
 
-/* Whose progress an event is about, or CONFIGURATION_NONE. */
-static uint32_t replication_peer(const struct lash_raft *raft, lash_id id) {
+uint32_t replication_peer(const struct lash_raft *raft, lash_id id) {
     if (raft->role != LASH_LEADER || id == raft->id)
         return CONFIGURATION_NONE;
     return configuration_slot(&raft->configuration, id);

@@ -27,6 +27,7 @@ static void status_progress(const struct lash_raft *raft, uint32_t slot, struct 
     to->inflight_messages = (uint32_t)progress->inflight_count;
     to->inflight_bytes = progress->inflight_bytes;
     to->full = (uint32_t)progress->full;
+    to->snapshot = progress->offer == PROGRESS_OFFERED;
     to->active = raft->now_ms < progress->contact_ms + raft->election_ms;
 }
 

@@ -120,6 +120,15 @@ void terms_compact(struct terms *terms, lash_index index) {
         terms->runs[0].first = index + 1;
 }
 
+void terms_reset(struct terms *terms, lash_index index, lash_term term) {
+    LASH_ASSERT(index > 0 && term > 0);
+    memset(&terms->runs[0], 0, terms->count * sizeof terms->runs[0]);
+    terms->count = 0;
+    terms->first_index = index + 1;
+    terms->prev_term = term;
+    terms->last_index = index;
+}
+
 bool terms_find(const struct terms *terms, lash_index limit, lash_term term, lash_index *index) {
     LASH_ASSERT(limit <= terms->last_index);
     uint64_t runs = terms_runs_of(terms, term);

@@ -61,6 +61,9 @@ void terms_truncate(struct terms *terms, lash_index last);
 /* Drop all entries up to `index`, whose term is known. */
 void terms_compact(struct terms *terms, lash_index index);
 
+/* Drop everything: the log is empty, and goes on behind `index`, whose entry is of `term`. */
+void terms_reset(struct terms *terms, lash_index index, lash_term term);
+
 /* Find the last index at or before `limit` whose term is at most `term` (§5.3's fast back-tracking). `limit` is not
  * behind the log's end. False when there is none that is known. */
 bool terms_find(const struct terms *terms, lash_index limit, lash_term term, lash_index *index);

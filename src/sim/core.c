@@ -14,7 +14,7 @@
 
 /* ---- Logs ------------------------------------------------------------------------------------------- */
 
-static void core_log_put(struct core_log *log, lash_index first, const struct core_entry *entries, uint32_t count) {
+void core_log_put(struct core_log *log, lash_index first, const struct core_entry *entries, uint32_t count) {
     LASH_ASSERT(first >= 1 && first <= log->count + 1);
     log->count = first - 1;
     if (count == 0)
@@ -51,6 +51,7 @@ void core_free(struct core *core) {
         memory_free(core->nodes[id].log.entries);
         memory_free(core->nodes[id].disk.entries);
     }
+    memory_free(core->committed.entries);
     judge_log_free(&core->suffix);
     judge_free(core->judge);
     memory_free(core);
@@ -61,6 +62,9 @@ void core_free(struct core *core) {
 static void core_observe(struct core *core, struct core_node *node) {
     lash_raft_status(node->raft, &node->status);
     judge_observe(core->judge, node->id, &node->status);
+    lash_index known = core->committed.count;
+    if (node->status.commit > known)
+        core_log_put(&core->committed, known + 1, node->log.entries + known, (uint32_t)(node->status.commit - known));
 }
 
 /* R1: a read sees everything that was committed before it was asked. */
@@ -78,19 +82,30 @@ static void core_read_done(struct core *core, struct core_node *node, const stru
 
 /* ---- Writes ----------------------------------------------------------------------------------------- */
 
+/* The judge hears what the write has added to the disk. */
+static void core_durable(struct core *core, struct core_node *node, const struct core_write *write) {
+    core->suffix.count = 0;
+    uint64_t chain = judge_log_chain(judge_disk(core->judge, node->id), write->first - 1);
+    for (uint32_t i = 0; i < write->count; i++) {
+        const struct core_entry *entry = &write->entries[i];
+        judge_log_push(&core->suffix, chain, entry->term, entry->kind, entry->digest);
+        chain = core->suffix.entries[i].chain;
+    }
+    judge_durable(core->judge, node->id, write->first - 1, &core->suffix);
+}
+
 /* The first write under way reaches the disk. */
 static void core_persist(struct core *core, struct core_node *node, struct lash_event *event) {
     const struct core_write *write = &node->writes[0];
+    if (write->reset) {
+        core_log_put(&node->disk, 1, core->committed.entries, (uint32_t)write->reset);
+        event->written.index = write->reset;
+        event->written.term = write->reset_term;
+    }
     if (write->count) {
         core_log_put(&node->disk, write->first, write->entries, write->count);
-        core->suffix.count = 0;
-        uint64_t chain = judge_log_chain(judge_disk(core->judge, node->id), write->first - 1);
-        for (uint32_t i = 0; i < write->count; i++) {
-            const struct core_entry *entry = &write->entries[i];
-            judge_log_push(&core->suffix, chain, entry->term, entry->kind, entry->digest);
-            chain = core->suffix.entries[i].chain;
-        }
-        judge_durable(core->judge, node->id, write->first - 1, &core->suffix);
+        if (core_disk_counts(core, node))
+            core_durable(core, node, write);
         event->written.index = write->first + write->count - 1;
         event->written.term = write->entries[write->count - 1].term;
     }
@@ -137,6 +152,10 @@ static void core_begin_write(struct core *core, struct core_node *node, const st
     write->term = outputs->term;
     write->vote = outputs->vote;
     write->count = 0;
+    write->reset = outputs->reset ? outputs->snapshot_index : 0;
+    write->reset_term = outputs->snapshot_term;
+    if (outputs->reset)
+        core_reset(core, node, outputs);
     if (!outputs->append)
         return;
     write->first = outputs->append_first;
@@ -201,6 +220,8 @@ static void core_send(struct core *core, struct core_node *node, const struct la
         struct core_packet packet;
         packet.message = send->message;
         packet.count = 0;
+        if (send->message.type == LASH_MSG_SNAPSHOT)
+            core_stream_begin(core, node, &packet.message);
         core_put(core, node, &packet);
     }
 }
@@ -248,6 +269,8 @@ static int core_step_with(struct core *core, struct core_node *node, struct lash
     if (outputs.write != 0)
         core_begin_write(core, node, event, &outputs, packet);
     core_observe(core, node);
+    if (outputs.install)
+        core_stream_want(core, node, &outputs);
     for (uint32_t i = 0; i < outputs.reads_done_count; i++)
         core_read_done(core, node, &outputs.reads_done[i]);
     for (uint32_t i = 0; i < outputs.send_count; i++)
@@ -305,11 +328,12 @@ static int core_init(struct core *core, struct core_node *node, struct lash_raft
 
 void core_start(struct core *core, struct core_node *node, lash_index floor) {
     LASH_ASSERT(!node->up);
+    core_recover(core, node);
     lash_index first = node->first_index;
     core_log_put(&node->log, 1, node->disk.entries, (uint32_t)node->disk.count);
     struct lash_raft_saved saved = {.term = node->disk_term, .vote = node->disk_vote, .first_index = first};
     saved.prev_term = first == 1 ? 0 : node->log.entries[first - 2].term;
-    saved.commit_floor = floor < first - 1 ? first - 1 : floor;
+    saved.commit_floor = floor < node->snapshot ? node->snapshot : floor;
     saved.configuration = core->configuration;
     struct lash_run *runs = memory_new(node->log.count - first + 2, sizeof *runs);
     for (lash_index index = first; index <= node->log.count; index++) {
@@ -342,27 +366,10 @@ void core_crash(struct core *core, struct core_node *node, uint32_t survive) {
     node->held_count = 0;
     node->read_count = 0;
     node->up = false;
+    core_stream_forget(core, node->id);
     if (core->trace)
         core_trace_life(core, node, "loses power");
     judge_stop(core->judge, node->id);
-}
-
-/* Compaction that no follower could miss: of what all disks hold, as there are no snapshots to send. */
-void core_compact(struct core *core, struct core_node *node) {
-    lash_index index = node->status.applied;
-    for (lash_id id = 1; id <= core->count; id++) {
-        const struct judge_log *disk = judge_disk(core->judge, id);
-        const struct judge_log *memory = judge_memory(core->judge, node->id);
-        if (disk->count < index)
-            index = disk->count;
-        while (index > 0 && judge_log_chain(disk, index) != judge_log_chain(memory, index))
-            index--;
-    }
-    if (index < node->first_index)
-        return;
-    int error = lash_raft_compact(node->raft, index);
-    JUDGE_CHECK(core->judge, error == LASH_OK, "contract", "n%llu does not compact: %d", LLU node->id, error);
-    node->first_index = index + 1;
 }
 
 /* ---- Network -------------------------------------------------------------------------------------------- */
@@ -431,6 +438,9 @@ static void core_settle(struct core *core) {
             struct core_packet packet = *core_pick(core, 0);
             core_drop(core);
             core_hand(core, &packet);
+        } else if (!busy && core->stream_count > 0) {
+            core_stream_end(core, 0, true);
+            busy = true;
         }
     }
 }

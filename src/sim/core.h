@@ -22,6 +22,7 @@ enum {
     CORE_HELD_MAX = 128,     /* messages that wait for a write; what is beyond is lost */
     CORE_READS_MAX = 16,     /* open at one node */
     CORE_ASIDE_MAX = 32,     /* packets that come much later */
+    CORE_STREAMS_MAX = 128,  /* snapshots on their way: one from each node to each other */
     CORE_ENTRY_BYTES = 100,  /* what an entry weighs on the wire */
 };
 
@@ -54,6 +55,18 @@ struct core_write {
     lash_index first; /* of entries */
     uint32_t count;
     struct core_entry entries[CORE_ENTRIES_MAX];
+    lash_index reset; /* the log goes on behind a snapshot at this index; 0: no */
+    lash_term reset_term;
+};
+
+/* A snapshot that a leader's driver was told to send. */
+struct core_stream {
+    lash_id leader;
+    lash_term leads; /* the term that it led when it was told */
+    lash_id member;
+    lash_index index; /* of the snapshot */
+    lash_term term;
+    bool wanted; /* the member's core asked for it */
 };
 
 struct core_read {
@@ -74,6 +87,7 @@ struct core_node {
     struct core_log disk;
     lash_term disk_term;
     lash_id disk_vote;
+    lash_index snapshot;                       /* the newest one; 0: none */
     struct core_write writes[CORE_WRITES_MAX]; /* under way, oldest first */
     uint32_t write_count;
     uint64_t held_after[CORE_HELD_MAX];
@@ -97,6 +111,10 @@ struct core {
     struct core_packet packets[CORE_PACKETS_MAX];       /* a ring, in the order of sending */
     uint32_t packet_head;
     uint32_t packet_count;
+    struct core_log committed; /* what snapshots hold */
+    struct core_stream streams[CORE_STREAMS_MAX];
+    uint32_t stream_count;
+    uint64_t installed;      /* snapshots */
     struct judge_log suffix; /* of a write that becomes durable */
     uint64_t hash;
     uint64_t steps;
@@ -124,10 +142,35 @@ int core_step(struct core *core, struct core_node *node, struct lash_event *even
 int core_tick(struct core *core, struct core_node *node);
 int core_propose(struct core *core, struct core_node *node, uint32_t count);
 int core_read(struct core *core, struct core_node *node);
-void core_compact(struct core *core, struct core_node *node);
 
 /* Let the first `count` writes under way of a node reach its disk, as one. */
 void core_write(struct core *core, struct core_node *node, uint32_t count);
+
+/* Let `log` end with `entries`, the first at index `first`. */
+void core_log_put(struct core_log *log, lash_index first, const struct core_entry *entries, uint32_t count);
+
+/* core_snapshot.c: a snapshot of what is applied up to `index` is durable, and the log is compacted up to `compacted`. */
+void core_snapshot(struct core *core, struct core_node *node, lash_index index, lash_index compacted);
+
+/* Whether the node's log on disk holds what its newest snapshot covers; else a start drops it. */
+bool core_disk_counts(const struct core *core, const struct core_node *node);
+
+/* What a node finds when it starts: a log that goes on from its newest snapshot. */
+void core_recover(struct core *core, struct core_node *node);
+
+/* Its log goes on behind a snapshot. */
+void core_reset(struct core *core, struct core_node *node, const struct lash_outputs *outputs);
+
+/* A leader's driver is told to send a snapshot: fills in which; one that it began as an earlier term's leader is given up.
+ * A member's core wants it. */
+void core_stream_begin(struct core *core, struct core_node *node, struct lash_message *message);
+void core_stream_want(struct core *core, const struct core_node *node, const struct lash_outputs *outputs);
+
+/* It gets there and is installed, if it was wanted; or it breaks. */
+void core_stream_end(struct core *core, uint32_t position, bool ok);
+
+/* A node died. */
+void core_stream_forget(struct core *core, lash_id id);
 
 /* The packet at a position behind the oldest, which takes the oldest one's place. */
 struct core_packet *core_pick(struct core *core, uint32_t position);

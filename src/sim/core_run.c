@@ -21,6 +21,7 @@ enum core_chance {
     CHANCE_LEAP,
     CHANCE_CUT,
     CHANCE_MEND,
+    CHANCE_STREAM,
     CHANCE_START,
     CHANCE_WRITE,
     CHANCE_TICK,
@@ -67,6 +68,7 @@ static const struct {
     [CHANCE_LEAP] = {1, 0, FAULT_STEP},
     [CHANCE_CUT] = {3, 0, FAULT_CLOG},
     [CHANCE_MEND] = {3, 4, FAULT_KINDS},
+    [CHANCE_STREAM] = {12, 1, FAULT_KINDS},
     [CHANCE_START] = {12, 8, FAULT_KINDS},
     [CHANCE_WRITE] = {60, 8, FAULT_KINDS},
     [CHANCE_TICK] = {4, 0, FAULT_KINDS},
@@ -76,7 +78,7 @@ static const struct {
     [CHANCE_UNREACHABLE] = {4, 0, FAULT_RESET},
     [CHANCE_DOWN] = {3, 0, FAULT_RESET},
     [CHANCE_APPLIED] = {8, 0, FAULT_KINDS},
-    [CHANCE_COMPACT] = {1, 0, FAULT_KINDS},
+    [CHANCE_COMPACT] = {6, 0, FAULT_KINDS},
     [CHANCE_TRANSFER] = {4, 0, FAULT_KINDS},
     [CHANCE_READY] = {6, 0, FAULT_KINDS},
     [CHANCE_ROOM] = {4, 0, FAULT_FULL},
@@ -199,8 +201,8 @@ static void core_start_some(struct core *core) {
     if (!node)
         return;
     lash_index floor = core_draw(core, 2) == 0 ? 0 : node->status.commit;
-    if (floor > node->disk.count)
-        floor = node->disk.count;
+    if (floor > judge_disk(core->judge, node->id)->count)
+        floor = judge_disk(core->judge, node->id)->count;
     while (floor > 0 &&
            judge_log_chain(judge_disk(core->judge, node->id), floor) != judge_committed_chain(core->judge, floor))
         floor--;
@@ -228,6 +230,28 @@ static void core_propose_some(struct core *core, struct core_node *node) {
     if (leader && core_draw(core, 4) != 0)
         node = leader;
     core_propose(core, node, (uint32_t)(1 + core_draw(core, 5)));
+}
+
+/* A snapshot of what is applied, mostly all that may be, and a log that keeps some of what it covers. */
+static void core_compact_some(struct core *core, struct core_node *node) {
+    struct lash_event event = {.type = LASH_EVENT_APPLIED};
+    event.applied.index = node->status.commit;
+    if (core_draw(core, 4) != 0)
+        core_step(core, node, &event);
+    lash_index first = node->first_index;
+    lash_index index = node->status.applied;
+    if (index < first)
+        return;
+    index -= core_draw(core, 2) * core_draw(core, index - first + 1);
+    lash_index kept = core_draw(core, 3) / 2 * core_draw(core, index - first + 1);
+    core_snapshot(core, node, index, index - kept);
+}
+
+static void core_stream_some(struct core *core) {
+    if (core->stream_count == 0)
+        return;
+    uint32_t position = (uint32_t)core_draw(core, core->stream_count);
+    core_stream_end(core, position, core_draw(core, 4) != 0);
 }
 
 static void core_with_id(struct core *core, struct core_node *node, uint32_t type, lash_id id) {
@@ -278,7 +302,7 @@ static void core_at_node(struct core_schedule *schedule, enum core_chance chance
                      core_draw(core, core->count + 1));
         break;
     case CHANCE_COMPACT:
-        core_compact(core, node);
+        core_compact_some(core, node);
         break;
     case CHANCE_ROOM:
         event.type = LASH_EVENT_ROOM;
@@ -308,6 +332,8 @@ static void core_event(struct core_schedule *schedule) {
         core_arrive(schedule);
     else if (chance == CHANCE_START)
         core_start_some(core);
+    else if (chance == CHANCE_STREAM)
+        core_stream_some(core);
     else if (chance == CHANCE_CUT || chance == CHANCE_MEND)
         core_links(core, chance == CHANCE_CUT);
     else

@@ -50,6 +50,14 @@ static void core_trace_what(FILE *out, const struct lash_event *event) {
     case LASH_EVENT_TRANSFER:
         (void)fprintf(out, "is to hand over to n%" PRIu64, event->transfer.to);
         break;
+    case LASH_EVENT_INSTALLED:
+        (void)fprintf(out, "has fetched and stored a snapshot up to %" PRIu64 " of term %" PRIu64,
+                      event->installed.index, event->installed.term);
+        break;
+    case LASH_EVENT_SNAPSHOT_ENDED:
+        (void)fprintf(out, "hears that its snapshot %s n%" PRIu64,
+                      event->snapshot_ended.ok ? "got to" : "did not get to", event->snapshot_ended.id);
+        break;
     case LASH_EVENT_ROOM:
         (void)fprintf(out, event->room.full ? "has a full disk" : "has room on its disk");
         break;
@@ -78,6 +86,9 @@ static void core_trace_write(FILE *out, const struct lash_outputs *outputs) {
     if (outputs->append)
         (void)fprintf(out, " %s %" PRIu64 " to %" PRIu64 " of term %" PRIu64, outputs->noop ? "no-op" : "entries",
                       outputs->append_first, outputs->append_last, outputs->append_term);
+    if (outputs->reset)
+        (void)fprintf(out, " an empty log behind %" PRIu64 " of term %" PRIu64, outputs->snapshot_index,
+                      outputs->snapshot_term);
     (void)fputc('\n', out);
 }
 

@@ -283,6 +283,38 @@ void judge_durable_vote(struct judge *judge, lash_id id, lash_term term, lash_id
     node->disk_vote = vote;
 }
 
+/* Let `log` be what was committed up to `index`. */
+static void judge_log_commit(const struct judge *judge, struct judge_log *log, lash_index index) {
+    struct judge_log committed = {.entries = judge->committed.entries, .count = index};
+    judge_log_copy(log, 0, &committed);
+}
+
+/* Whether `log` holds what was committed up to `index`. */
+static bool judge_log_holds(const struct judge *judge, const struct judge_log *log, lash_index index) {
+    return log->count >= index && judge_log_chain(log, index) == judge_log_chain(&judge->committed, index);
+}
+
+void judge_snapshot(struct judge *judge, lash_id id, lash_index index) {
+    struct judge_node *node = judge_node(judge, id);
+    JUDGE_CHECK(judge, index >= 1 && index <= judge->committed.count, "S1",
+                "n%llu has a snapshot at %llu, and committed is %llu", LLU id, LLU index, LLU judge->committed.count);
+    if (judge_log_holds(judge, &node->disk, index))
+        return;
+    judge_log_commit(judge, &node->disk, index);
+    node->cuts++;
+}
+
+void judge_reset(struct judge *judge, lash_id id, lash_index index) {
+    struct judge_node *node = judge_node(judge, id);
+    JUDGE_CHECK(judge, index > node->commit, "S3", "n%llu drops its log, committed up to %llu, for a snapshot at %llu",
+                LLU id, LLU node->commit, LLU index);
+    JUDGE_CHECK(judge, index <= judge->committed.count, "S1", "n%llu's log goes on behind %llu, and committed is %llu",
+                LLU id, LLU index, LLU judge->committed.count);
+    JUDGE_CHECK(judge, !judge_log_holds(judge, &node->memory, index), "S3",
+                "n%llu drops its log for a snapshot at %llu, which it holds", LLU id, LLU index);
+    judge_log_commit(judge, &node->memory, index);
+}
+
 /* ---- Messages ------------------------------------------------------------------------------------- */
 
 static void judge_vote(struct judge *judge, lash_id id, lash_term term, lash_id candidate) {

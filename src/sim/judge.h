@@ -83,6 +83,13 @@ void judge_append(struct judge *judge, lash_id id, lash_index index, lash_term t
 void judge_durable(struct judge *judge, lash_id id, uint64_t kept, const struct judge_log *suffix);
 void judge_durable_vote(struct judge *judge, lash_id id, lash_term term, lash_id vote);
 
+/* S1: it has a durable snapshot of what was committed up to `index`. When its disk's log does not hold that, a start would
+ * drop the log, which then goes on behind the snapshot. */
+void judge_snapshot(struct judge *judge, lash_id id, lash_index index);
+
+/* S3: its core's log is dropped, and goes on behind a snapshot of what was committed up to `index`. */
+void judge_reset(struct judge *judge, lash_id id, lash_index index);
+
 /* E2, E3, L7, D4, T2: it sends a message. */
 void judge_sent(struct judge *judge, lash_id id, const struct lash_message *message);
 

@@ -48,6 +48,10 @@ void words_message(char text[WORDS_SIZE], const struct lash_message *message) {
         (void)snprintf(text, WORDS_SIZE, "TIMEOUT-NOW term %" PRIu64 ", last %" PRIu64, message->term,
                        message->timeout_now.last_index);
         break;
+    case LASH_MSG_SNAPSHOT:
+        (void)snprintf(text, WORDS_SIZE, "SNAPSHOT term %" PRIu64 ", up to %" PRIu64 " of term %" PRIu64, message->term,
+                       message->snapshot.last_index, message->snapshot.last_term);
+        break;
     default:
         (void)snprintf(text, WORDS_SIZE, "message %u term %" PRIu64, message->type, message->term);
     }

@@ -134,13 +134,14 @@ static void cluster_observe_state(struct cluster_node *node) {
 void cluster_start(struct cluster *cluster, lash_id id, lash_index floor) {
     struct cluster_node *node = cluster_node(cluster, id);
     ORACLE_CHECK(!node->up, "test", "n%llu is up already", LLU id);
+    cluster_recover(cluster, node);
     entries_copy(&node->log, &node->disk);
     oracle_log(cluster->oracle, &node->log, 1);
 
     lash_index first = node->first_index;
     struct lash_raft_saved saved = {.term = node->disk_term, .vote = node->disk_vote, .first_index = first};
     saved.prev_term = first == 1 ? 0 : node->log.entries[first - 2].term;
-    saved.commit_floor = floor < first - 1 ? first - 1 : floor;
+    saved.commit_floor = floor < node->snapshot ? node->snapshot : floor;
     saved.configuration = cluster->configuration;
     uint32_t run_count = 0;
     uint32_t count = (uint32_t)(node->log.count - (first - 1));
@@ -174,12 +175,14 @@ void cluster_start_all(struct cluster *cluster) {
 }
 
 /* What the first write under way says reaches the disk. */
-static struct cluster_write cluster_persist(struct cluster_node *node) {
+static struct cluster_write cluster_persist(struct cluster *cluster, struct cluster_node *node) {
     struct cluster_write write = node->writes[0];
     if (write.save_vote) {
         node->disk_term = write.term;
         node->disk_vote = write.vote;
     }
+    if (write.reset != 0)
+        oracle_copy(cluster->oracle, &node->disk, write.reset);
     if (write.first != 0)
         entries_truncate(&node->disk, write.first - 1);
     for (uint32_t i = 0; i < write.entry_count; i++)
@@ -193,7 +196,8 @@ void cluster_crash(struct cluster *cluster, lash_id id, uint64_t survive) {
     struct cluster_node *node = cluster_node(cluster, id);
     ORACLE_CHECK(node->up, "test", "n%llu is down already", LLU id);
     for (; survive > 0 && node->write_count > 0; survive--)
-        free(cluster_persist(node).entries);
+        free(cluster_persist(cluster, node).entries);
+    cluster_stream_forget(cluster, id);
     cluster_forget(node);
 }
 
@@ -205,7 +209,6 @@ static void cluster_check_progress(struct cluster *cluster, struct cluster_node 
     for (uint32_t i = 0; i < status->progress_count; i++) {
         const struct lash_progress *progress = &status->progress[i];
         const struct cluster_node *peer = cluster_node(cluster, progress->id);
-        const struct entries *disk = &peer->disk;
         lash_index match = progress->match;
         ORACLE_CHECK(match < progress->next, "L7", "n%llu has match %llu and next %llu for n%llu", LLU node->id,
                      LLU match, LLU progress->next, LLU progress->id);
@@ -215,9 +218,10 @@ static void cluster_check_progress(struct cluster *cluster, struct cluster_node 
         /* Who entered a later term may have dropped what this leader never committed. */
         if (peer->disk_term > node->term)
             continue;
-        ORACLE_CHECK(match <= disk->count, "L7", "n%llu believes that n%llu holds %llu, and it holds %llu",
-                     LLU node->id, LLU progress->id, LLU match, LLU disk->count);
-        ORACLE_CHECK(match == 0 || entry_equal(&disk->entries[match - 1], &node->log.entries[match - 1]), "L7",
+        const struct entry *held = match == 0 ? NULL : cluster_durable(cluster, peer, match);
+        ORACLE_CHECK(match == 0 || held != NULL, "L7", "n%llu believes that n%llu holds %llu, and it does not",
+                     LLU node->id, LLU progress->id, LLU match);
+        ORACLE_CHECK(match == 0 || entry_equal(held, &node->log.entries[match - 1]), "L7",
                      "n%llu believes that n%llu holds its entry %llu, and it holds another", LLU node->id,
                      LLU progress->id, LLU match);
         ORACLE_CHECK(node->options.inflight_messages_max == 0 ||
@@ -231,8 +235,8 @@ static void cluster_check_quorum(struct cluster *cluster, const struct cluster_n
     uint32_t holders = 0;
     const struct entry *entry = &node->log.entries[commit - 1];
     for (uint32_t i = 0; i < cluster->count; i++) {
-        const struct entries *disk = &cluster->nodes[i].disk;
-        holders += disk->count >= commit && entry_equal(&disk->entries[commit - 1], entry);
+        const struct entry *held = cluster_durable(cluster, &cluster->nodes[i], commit);
+        holders += held != NULL && entry_equal(held, entry);
     }
     ORACLE_CHECK(2 * holders > cluster->count, "L6", "n%llu committed %llu, which %u of %u hold durably", LLU node->id,
                  LLU commit, holders, cluster->count);
@@ -258,9 +262,9 @@ static void cluster_check(struct cluster *cluster, struct cluster_node *node) {
                  "n%llu: commit was %llu, is %llu, last is %llu", LLU node->id, LLU before, LLU status.commit,
                  LLU status.last_index);
     lash_index durable = status.durable_index;
-    ORACLE_CHECK(durable == 0 || (durable <= node->disk.count &&
-                                  entry_equal(&node->disk.entries[durable - 1], &node->log.entries[durable - 1])),
-                 "L6", "n%llu believes that its disk holds %llu", LLU node->id, LLU durable);
+    const struct entry *held = durable == 0 ? NULL : cluster_durable(cluster, node, durable);
+    ORACLE_CHECK(durable == 0 || (held != NULL && entry_equal(held, &node->log.entries[durable - 1])), "L6",
+                 "n%llu believes that its disk holds %llu", LLU node->id, LLU durable);
     oracle_commit(cluster->oracle, node->term, &node->log, before + 1, status.commit);
     if (status.role != LASH_LEADER)
         return;
@@ -316,6 +320,11 @@ static void cluster_begin_write(struct cluster *cluster, struct cluster_node *no
     *write = (struct cluster_write){.number = outputs->write, .save_vote = outputs->save_vote};
     write->term = outputs->term;
     write->vote = outputs->vote;
+    if (outputs->reset) {
+        cluster_reset(cluster, node, outputs);
+        write->reset = outputs->snapshot_index;
+        write->reset_term = outputs->snapshot_term;
+    }
     if (!outputs->append)
         return;
     struct lash_raft_status status;
@@ -344,13 +353,12 @@ static void cluster_check_timeout_now(struct cluster *cluster, struct cluster_no
                                       const struct lash_message *message) {
     const struct cluster_node *target = cluster_node(cluster, message->to);
     lash_index last = node->log.count;
+    const struct entry *held = cluster_durable(cluster, target, last);
     ORACLE_CHECK(node->role == LASH_LEADER && message->timeout_now.last_index == last, "T2",
                  "n%llu asks n%llu to take over a log up to %llu, and it ends at %llu", LLU node->id, LLU message->to,
                  LLU message->timeout_now.last_index, LLU last);
-    ORACLE_CHECK(
-        target->disk_term > node->term ||
-            (target->disk.count >= last && entry_equal(&target->disk.entries[last - 1], &node->log.entries[last - 1])),
-        "T2", "n%llu asks n%llu to take over, which lacks entries", LLU node->id, LLU message->to);
+    ORACLE_CHECK(target->disk_term > node->term || (held != NULL && entry_equal(held, &node->log.entries[last - 1])),
+                 "T2", "n%llu asks n%llu to take over, which lacks entries", LLU node->id, LLU message->to);
 }
 
 static void cluster_put(struct cluster *cluster, struct cluster_node *node, struct cluster_packet packet) {
@@ -401,6 +409,8 @@ static void cluster_send_append(struct cluster *cluster, struct cluster_node *no
 
 static void cluster_send(struct cluster *cluster, struct cluster_node *node, const struct lash_send *send) {
     struct cluster_packet packet = {.message = send->message, .first = send->message.append.prev_index + 1};
+    if (send->message.type == LASH_MSG_SNAPSHOT)
+        cluster_stream_begin(cluster, node, &packet.message);
     if (send->after_write != 0 && node->write_count > 0 && node->writes[0].number <= send->after_write) {
         node->held = cluster_grown(node->held, &node->held_max, node->held_count + 1, sizeof node->held[0]);
         node->held[node->held_count++] = (struct cluster_held){.after_write = send->after_write, .packet = packet};
@@ -435,6 +445,8 @@ static void cluster_carry_out(struct cluster *cluster, struct cluster_node *node
     if (outputs->write != 0)
         cluster_begin_write(cluster, node, event, outputs, packet);
     cluster_check(cluster, node);
+    if (outputs->install)
+        cluster_stream_want(cluster, node, outputs);
     if (cluster->observe != NULL)
         cluster->observe(cluster, node, event, outputs);
     for (uint32_t i = 0; i < outputs->reads_done_count; i++)
@@ -550,20 +562,16 @@ int cluster_room(struct cluster *cluster, lash_id id, bool full) {
     return cluster_step(cluster, id, &event);
 }
 
-int cluster_compact(struct cluster *cluster, lash_id id, lash_index index) {
-    struct cluster_node *node = cluster_node(cluster, id);
-    int error = lash_raft_compact(node->raft, index);
-    if (error == LASH_OK)
-        node->first_index = index + 1;
-    return error;
-}
-
 void cluster_write(struct cluster *cluster, lash_id id, uint64_t count) {
     struct cluster_node *node = cluster_node(cluster, id);
     struct lash_event event = {.type = LASH_EVENT_WRITTEN};
     for (; count > 0 && node->write_count > 0; count--) {
-        struct cluster_write write = cluster_persist(node);
+        struct cluster_write write = cluster_persist(cluster, node);
         event.written.write = write.number;
+        if (write.reset != 0) {
+            event.written.index = write.reset;
+            event.written.term = write.reset_term;
+        }
         if (write.first != 0) {
             event.written.index = write.first + write.entry_count - 1;
             event.written.term = write.entries[write.entry_count - 1].term;
@@ -662,6 +670,9 @@ void cluster_settle(struct cluster *cluster) {
         }
         if (cluster->packet_count > 0) {
             cluster_deliver(cluster, 0);
+            busy = true;
+        } else if (!busy && cluster->stream_count > 0) {
+            cluster_stream_end(cluster, 0, true);
             busy = true;
         }
     }

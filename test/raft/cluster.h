@@ -27,6 +27,18 @@ struct cluster_packet {
     uint32_t entry_count;
 };
 
+/* A snapshot that a leader's driver was told to send, and what became of it so far. */
+struct cluster_stream {
+    lash_id leader;
+    lash_term leads; /* the term that it led when it was told */
+    lash_id member;
+    lash_index index; /* of the snapshot */
+    lash_term term;
+    bool wanted; /* the member's core asked for it */
+};
+
+#define CLUSTER_STREAMS_MAX 64
+
 /* What one step wants on disk. */
 struct cluster_write {
     uint64_t number;
@@ -36,6 +48,8 @@ struct cluster_write {
     lash_index first; /* of `entries`; 0: none */
     struct entry *entries;
     uint32_t entry_count;
+    lash_index reset; /* the log goes on behind a snapshot at this index; 0: no */
+    lash_term reset_term;
 };
 
 struct cluster_held {
@@ -64,7 +78,8 @@ struct cluster_node {
     struct entries log;
     lash_index first_index; /* what is before was compacted */
 
-    /* On disk. */
+    /* On disk. `disk` holds 1..its count, also what was compacted; a log that a snapshot is to replace is what it was. */
+    lash_index snapshot; /* the newest; 0: none */
     struct entries disk;
     lash_term disk_term;
     lash_id disk_vote;
@@ -92,6 +107,8 @@ struct cluster {
     bool cut[CLUSTER_NODES_MAX + 1][CLUSTER_NODES_MAX + 1]; /* from, to: what is sent is lost */
     struct cluster_packet packets[CLUSTER_PACKETS_MAX];     /* in the order of sending */
     uint32_t packet_count;
+    struct cluster_stream streams[CLUSTER_STREAMS_MAX];
+    uint32_t stream_count;
     struct oracle *oracle;
 
     uint64_t trace;    /* hash of all outputs so far (P1) */
@@ -99,6 +116,8 @@ struct cluster {
     uint64_t reads_ok; /* reads answered with an index */
     uint64_t reads_no; /* reads refused */
     uint64_t grows;    /* times that a term table was full */
+    uint64_t installs; /* snapshots installed */
+    uint64_t resets;   /* of them those that replaced the log */
 
     /* Called after each step that was not refused. */
     void (*observe)(struct cluster *cluster, struct cluster_node *node, const struct lash_event *event,
@@ -140,7 +159,29 @@ int cluster_applied(struct cluster *cluster, lash_id id, lash_index index);
 int cluster_transfer(struct cluster *cluster, lash_id id, lash_id to);
 int cluster_ready(struct cluster *cluster, lash_id id, lash_id peer);
 int cluster_room(struct cluster *cluster, lash_id id, bool full);
+
+/* A snapshot of what is applied up to `index` is durable, and the log is compacted up to `compacted`. */
+int cluster_snapshot(struct cluster *cluster, lash_id id, lash_index index, lash_index compacted);
 int cluster_compact(struct cluster *cluster, lash_id id, lash_index index);
+
+/* The entry at `index` that a node would find after a crash, in its snapshot or in its log; NULL: none. */
+const struct entry *cluster_durable(const struct cluster *cluster, const struct cluster_node *node, lash_index index);
+
+/* A leader's driver is told to send a snapshot: fills in which. What it began as an earlier term's leader is given up. A member's core wants what `install_from` offers. */
+void cluster_stream_begin(struct cluster *cluster, struct cluster_node *node, struct lash_message *message);
+void cluster_stream_want(struct cluster *cluster, const struct cluster_node *node, const struct lash_outputs *outputs);
+
+/* A stream comes to its end: the snapshot got there and is installed, if it was wanted; or it broke. */
+void cluster_stream_end(struct cluster *cluster, uint32_t position, bool ok);
+
+/* A node died: nobody waits for its streams, and who sends it one learns in time. */
+void cluster_stream_forget(struct cluster *cluster, lash_id id);
+
+/* S3: the log of `node` is replaced by a snapshot. */
+void cluster_reset(struct cluster *cluster, struct cluster_node *node, const struct lash_outputs *outputs);
+
+/* What a node finds when it starts: a log that goes on from the newest snapshot. */
+void cluster_recover(struct cluster *cluster, struct cluster_node *node);
 
 /* Let the first `count` writes under way of a node reach its disk, as one. */
 void cluster_write(struct cluster *cluster, lash_id id, uint64_t count);

@@ -208,3 +208,11 @@ lash_index oracle_committed(const struct oracle *oracle) {
 const struct entry *oracle_committed_entry(const struct oracle *oracle, lash_index index) {
     return &oracle->committed.entries[index - 1];
 }
+
+void oracle_copy(const struct oracle *oracle, struct entries *to, lash_index index) {
+    ORACLE_CHECK(index <= oracle->committed.count, "S1", "a snapshot of %llu entries, and %llu are committed",
+                 (unsigned long long)index, (unsigned long long)oracle->committed.count);
+    entries_truncate(to, 0);
+    for (uint64_t i = 0; i < index; i++)
+        entries_append(to, oracle->committed.entries[i]);
+}

@@ -72,6 +72,8 @@ void oracle_commit(struct oracle *oracle, lash_term term, const struct entries *
 
 /* The highest index that any node has known to be committed. */
 lash_index oracle_committed(const struct oracle *oracle);
+/* Let `to` be what is committed up to `index`. */
+void oracle_copy(const struct oracle *oracle, struct entries *to, lash_index index);
 const struct entry *oracle_committed_entry(const struct oracle *oracle, lash_index index);
 
 #endif

@@ -66,6 +66,10 @@ static void solo_collect(struct solo *solo, const struct lash_outputs *outputs) 
         solo->write_last = outputs->append_last;
         solo->write_term = outputs->append_term;
     }
+    if (outputs->reset) {
+        solo->write_last = outputs->snapshot_index;
+        solo->write_term = outputs->snapshot_term;
+    }
     for (uint32_t i = 0; i < outputs->send_count; i++) {
         if (solo->send_count == SOLO_SENDS_MAX)
             abort();

@@ -42,6 +42,7 @@ enum chance {
     CHANCE_TRANSFER,
     CHANCE_READY,
     CHANCE_ROOM,
+    CHANCE_STREAM,
     CHANCES
 };
 
@@ -51,8 +52,8 @@ static const uint32_t chance_max[CHANCES] = {
     [CHANCE_ARRIVE] = 8,    [CHANCE_WRITE] = 60,   [CHANCE_TIME] = 24,       [CHANCE_TICK] = 4,
     [CHANCE_PROPOSE] = 24,  [CHANCE_READ] = 16,    [CHANCE_CRASH] = 2,       [CHANCE_START] = 12,
     [CHANCE_CUT] = 3,       [CHANCE_MEND] = 3,     [CHANCE_UNREACHABLE] = 4, [CHANCE_APPLIED] = 8,
-    [CHANCE_COMPACT] = 2,   [CHANCE_TRANSFER] = 4, [CHANCE_READY] = 6,       [CHANCE_ROOM] = 4,
-    [CHANCE_DOWN] = 3,
+    [CHANCE_COMPACT] = 12,  [CHANCE_TRANSFER] = 4, [CHANCE_READY] = 6,       [CHANCE_ROOM] = 4,
+    [CHANCE_DOWN] = 3,      [CHANCE_STREAM] = 12,
 };
 
 #define ASIDE_MAX 32
@@ -72,7 +73,7 @@ struct schedule {
 
 /* What all schedules did, to see that they did something. */
 struct totals {
-    uint64_t steps, committed, leaders, reads_ok, reads_no, grows, transfers, taken_over, trace;
+    uint64_t steps, committed, leaders, reads_ok, reads_no, grows, transfers, taken_over, installs, resets, trace;
 };
 
 /* Said before each seed starts, because only write() may be called when an assertion has ended the process. */
@@ -108,6 +109,7 @@ static void random_weights(struct schedule *schedule) {
     schedule->weights[CHANCE_TIME] += 2;
     schedule->weights[CHANCE_START] += 8;
     schedule->weights[CHANCE_MEND] += 4;
+    schedule->weights[CHANCE_STREAM] += 1;
     schedule->reorder = draw(schedule, 2) == 0;
     schedule->weight = 0;
     for (uint32_t i = 0; i < CHANCES; i++)
@@ -179,28 +181,26 @@ static void random_start(struct schedule *schedule, struct cluster *cluster, las
     struct cluster_node *node = cluster_node(cluster, id);
     /* A durable state machine knows of what it applied. */
     lash_index floor = draw(schedule, 2) == 0 ? 0 : node->commit;
-    if (floor > node->disk.count)
-        floor = node->disk.count;
-    while (floor > 0 && !entry_equal(&node->disk.entries[floor - 1], oracle_committed_entry(cluster->oracle, floor)))
+    const struct entry *held = NULL;
+    while (floor > 0 && (!(held = cluster_durable(cluster, node, floor)) ||
+                         !entry_equal(held, oracle_committed_entry(cluster->oracle, floor))))
         floor--;
     cluster_start(cluster, id, floor);
 }
 
-/* Compaction that no follower could miss: of what all disks hold, as there are no snapshots to send. */
-static void random_compact(struct cluster *cluster, lash_id id) {
+/* A snapshot, and a log that keeps some of what it covers. */
+static void random_compact(struct schedule *schedule, struct cluster *cluster, lash_id id) {
     struct cluster_node *node = cluster_node(cluster, id);
     struct lash_raft_status status;
     lash_raft_status(node->raft, &status);
-    lash_index index = status.applied;
-    for (uint32_t i = 0; i < cluster->count; i++) {
-        const struct entries *disk = &cluster->nodes[i].disk;
-        if (disk->count < index)
-            index = disk->count;
-        while (index > 0 && !entry_equal(&disk->entries[index - 1], oracle_committed_entry(cluster->oracle, index)))
-            index--;
-    }
-    if (index >= node->first_index)
-        ORACLE_CHECK(cluster_compact(cluster, id, index) == LASH_OK, "test", "no compaction");
+    if (draw(schedule, 4) != 0)
+        cluster_applied(cluster, id, status.commit);
+    lash_raft_status(node->raft, &status);
+    if (status.applied < node->first_index)
+        return;
+    lash_index index = status.applied - draw(schedule, 2) * draw(schedule, status.applied - node->first_index + 1);
+    lash_index kept = draw(schedule, 3) / 2 * draw(schedule, index - node->first_index + 1);
+    ORACLE_CHECK(cluster_snapshot(cluster, id, index, index - kept) == LASH_OK, "test", "no compaction");
 }
 
 static void random_links(struct schedule *schedule, struct cluster *cluster, bool cut) {
@@ -262,13 +262,20 @@ static void random_on_node(struct schedule *schedule, struct cluster *cluster, e
     else if (chance == CHANCE_DOWN)
         cluster_down(cluster, id, 1 + draw(schedule, cluster->count));
     else if (chance == CHANCE_COMPACT)
-        random_compact(cluster, id);
+        random_compact(schedule, cluster, id);
     else
         random_wait_ends(schedule, cluster, chance, id);
     if (chance == CHANCE_APPLIED) {
         lash_raft_status(node->raft, &status);
         cluster_applied(cluster, id, status.applied + draw(schedule, status.commit - status.applied + 1));
     }
+}
+
+static void random_stream(struct schedule *schedule, struct cluster *cluster) {
+    if (cluster->stream_count == 0)
+        return;
+    uint32_t position = (uint32_t)draw(schedule, cluster->stream_count);
+    cluster_stream_end(cluster, position, draw(schedule, 4) != 0);
 }
 
 static void random_event(struct schedule *schedule, struct cluster *cluster) {
@@ -284,6 +291,8 @@ static void random_event(struct schedule *schedule, struct cluster *cluster) {
         random_time(schedule, cluster);
     else if (chance == CHANCE_CUT || chance == CHANCE_MEND)
         random_links(schedule, cluster, chance == CHANCE_CUT);
+    else if (chance == CHANCE_STREAM)
+        random_stream(schedule, cluster);
     else
         random_on_node(schedule, cluster, chance);
 }
@@ -367,6 +376,8 @@ static uint64_t random_run(uint64_t seed, uint64_t events, struct totals *totals
     totals->reads_ok += cluster->reads_ok;
     totals->reads_no += cluster->reads_no;
     totals->grows += cluster->grows;
+    totals->installs += cluster->installs;
+    totals->resets += cluster->resets;
     totals->transfers += schedule.transfers;
     totals->taken_over += schedule.taken_over;
     totals->trace = random_mix(totals->trace ^ trace);
@@ -411,11 +422,13 @@ int main(int argc, char **argv) {
     }
     printf("seeds %" PRIu64 "..%" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " entries committed, %" PRIu64
            " terms, reads %" PRIu64 " answered and %" PRIu64 " refused, %" PRIu64 " term tables grown, %" PRIu64
-           " transfers and %" PRIu64 " elections asked for, trace %016" PRIx64 "\n",
+           " transfers and %" PRIu64 " elections asked for, %" PRIu64 " snapshots installed, %" PRIu64
+           " of them in place of the log, trace %016" PRIx64 "\n",
            from, from + seeds - 1, totals.steps, totals.committed, totals.leaders, totals.reads_ok, totals.reads_no,
-           totals.grows, totals.transfers, totals.taken_over, totals.trace);
+           totals.grows, totals.transfers, totals.taken_over, totals.installs, totals.resets, totals.trace);
     bool all = totals.committed > 0 && totals.leaders > seeds && totals.reads_ok > 0 && totals.reads_no > 0 &&
-               totals.grows > 0 && totals.transfers > 0 && totals.taken_over > 0;
+               totals.grows > 0 && totals.transfers > 0 && totals.taken_over > 0 && totals.installs > 0 &&
+               totals.resets > 0;
     ORACLE_CHECK(all || seeds < SEEDS_FOR_ALL, "test", "something that schedules are made for has never happened");
     return 0;
 }

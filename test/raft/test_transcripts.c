@@ -19,6 +19,8 @@
  *   deliver N N [COUNT]   lose N N [COUNT]   the oldest packets of a link (1); COUNT may be `all`
  *   repeat N N     the oldest packet is doubled, the copy comes last
  *   delay N N      the oldest packet is set aside; `arrive` delivers what was set aside first
+ *   compact N INDEX [KEPT]   a snapshot up to INDEX is durable, and the log keeps KEPT entries of it (0)
+ *   stream N N arrives|breaks   how the oldest snapshot on its way from one to the other ends
  *   transfer N N|best   full N   room N   ready N N
  *   propose N [COUNT]   read N   unreachable N N   down N N   cut N N   isolate N   mend N
  *   settle [quietly]    write and deliver until all is at rest
@@ -137,6 +139,10 @@ static void text_message(const struct lash_message *message, lash_index first, l
     case LASH_MSG_TIMEOUT_NOW:
         text(buffer, size, "hands over its log, which ends with %" PRIu64, message->timeout_now.last_index);
         break;
+    case LASH_MSG_SNAPSHOT:
+        text(buffer, size, "offers a snapshot up to %" PRIu64 " of term %" PRIu64, message->snapshot.last_index,
+             message->snapshot.last_term);
+        break;
     default:
         if (message->read_reply.index == 0)
             text(buffer, size, "gives no read index");
@@ -158,6 +164,9 @@ static void say_write(const struct cluster_node *node, const struct lash_outputs
         text(buffer + at, sizeof buffer - at, "%s %s %" PRIu64 "..%" PRIu64 " of term %" PRIu64,
              outputs->save_vote ? "," : "", outputs->noop ? "no-op" : "entries", outputs->append_first,
              outputs->append_last, outputs->append_term);
+    if (outputs->reset)
+        text(buffer + at, sizeof buffer - at, "%s an empty log behind %" PRIu64 " of term %" PRIu64,
+             outputs->save_vote ? "," : "", outputs->snapshot_index, outputs->snapshot_term);
     story_say("%s", buffer);
 }
 
@@ -183,6 +192,9 @@ static void say_step(struct cluster *cluster, struct cluster_node *node, const s
         say_write(node, outputs);
     if (outputs->commit_advanced)
         story_say("n%" PRIu64 " commits up to %" PRIu64, node->id, outputs->commit);
+    if (outputs->install)
+        story_say("n%" PRIu64 " fetches n%" PRIu64 "'s snapshot up to %" PRIu64, node->id, outputs->install_from,
+                  outputs->snapshot_index);
     for (uint32_t i = 0; i < outputs->reads_done_count; i++) {
         const struct lash_read_done *done = &outputs->reads_done[i];
         if (done->index == 0)
@@ -373,6 +385,31 @@ static void do_propose(const struct words *words) {
                   error == LASH_BUSY ? "takes no proposals for now" : "does not lead");
 }
 
+static void do_compact(const struct words *words) {
+    lash_id id = word_node(words, 1);
+    lash_index index = word_number(words, 2, 0);
+    lash_index kept = word_number(words, 3, 0);
+    cluster_applied(story.cluster, id, index);
+    if (kept > index || cluster_snapshot(story.cluster, id, index, index - kept) != LASH_OK)
+        story_fail("the log cannot be compacted so far");
+}
+
+static void do_stream(const struct words *words) {
+    bool arrives = strcmp(words->word[3], "arrives") == 0;
+    if (!arrives && strcmp(words->word[3], "breaks") != 0)
+        story_fail("arrives or breaks was expected");
+    for (uint32_t i = 0; i < story.cluster->stream_count; i++) {
+        const struct cluster_stream *stream = &story.cluster->streams[i];
+        if (stream->leader != word_node(words, 1) || stream->member != word_node(words, 2))
+            continue;
+        story_say("n%" PRIu64 "'s snapshot up to %" PRIu64 " %s n%" PRIu64, stream->leader, stream->index,
+                  arrives && stream->wanted ? "arrives at" : "does not get to", stream->member);
+        cluster_stream_end(story.cluster, i, arrives);
+        return;
+    }
+    story_fail("there is no such snapshot on its way");
+}
+
 static void do_transfer(const struct words *words) {
     bool best = strcmp(words->word[2], "best") == 0;
     int error = cluster_transfer(story.cluster, word_node(words, 1), best ? 0 : word_node(words, 2));
@@ -485,6 +522,8 @@ static const struct {
     {"room", 2, do_room},
     {"ready", 3, do_ready},
     {"down", 3, do_down},
+    {"compact", 3, do_compact},
+    {"stream", 4, do_stream},
 };
 
 static void story_command(char *line) {

@@ -411,6 +411,38 @@ static void handing_over_a_log_that_ends_elsewhere(struct judge *judge) {
     hands_over(judge, 2, 1);
 }
 
+/* Node 3 lacks all of it, and gets a snapshot. */
+static void a_snapshot_in_place_of_a_log(struct judge *judge) {
+    committed(judge);
+    judge_durable_vote(judge, 3, 1, 1);
+    judge_snapshot(judge, 3, 2);
+    judge_reset(judge, 3, 2);
+    struct lash_raft_status status = state(3, 1, LASH_FOLLOWER, 2, 2);
+    status.durable_index = 2;
+    see(judge, status);
+}
+
+static void a_snapshot_of_what_is_not_committed(struct judge *judge) {
+    led(judge);
+    judge_snapshot(judge, 1, 1);
+}
+
+static void a_log_that_goes_on_behind_what_is_not_committed(struct judge *judge) {
+    committed(judge);
+    judge_reset(judge, 3, 3);
+}
+
+static void a_log_dropped_for_a_snapshot_that_it_holds(struct judge *judge) {
+    committed(judge);
+    judge_reset(judge, 2, 2);
+}
+
+static void a_log_dropped_for_an_older_snapshot(struct judge *judge) {
+    committed(judge);
+    see(judge, state(2, 1, LASH_FOLLOWER, 2, 2));
+    judge_reset(judge, 2, 1);
+}
+
 static const struct {
     const char *invariant;
     void (*history)(struct judge *judge);
@@ -456,6 +488,11 @@ static const struct {
     {"D1", a_committed_entry_replaced_on_a_disk},
     {"", a_committed_entry_written_again},
     {"", an_entry_committed_in_a_later_term_dropped},
+    {"", a_snapshot_in_place_of_a_log},
+    {"S1", a_snapshot_of_what_is_not_committed},
+    {"S1", a_log_that_goes_on_behind_what_is_not_committed},
+    {"S3", a_log_dropped_for_a_snapshot_that_it_holds},
+    {"S3", a_log_dropped_for_an_older_snapshot},
     {"D4", words_after_a_failed_sync},
     {"", handing_over_to_one_that_has_all},
     {"T2", handing_over_to_one_that_lacks_entries},
