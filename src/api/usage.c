@@ -5,8 +5,10 @@
 #include "api/usage.h"
 
 #include <dirent.h>
-#include <inttypes.h>
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -23,6 +25,18 @@ static void usage_text(const char *path, char *text, size_t size) {
     (void)fclose(file);
 }
 
+/* The number behind `skip` words; false when there is none. */
+static bool usage_number(const char *text, unsigned skip, uint64_t *number) {
+    for (; skip > 0; skip--) {
+        text += strspn(text, " ");
+        text += strcspn(text, " ");
+    }
+    char *end;
+    errno = 0;
+    *number = strtoull(text, &end, 10);
+    return errno == 0 && end > text;
+}
+
 /* The moment of the machine's start, in seconds since 1970. */
 static uint64_t usage_boot(void) {
     char line[256];
@@ -31,13 +45,13 @@ static uint64_t usage_boot(void) {
     if (!file)
         return 0;
     while (boot == 0 && fgets(line, sizeof line, file))
-        if (sscanf(line, "btime %" SCNu64, &boot) != 1)
-            boot = 0;
+        if (strncmp(line, "btime ", 6) == 0 && !usage_number(line, 1, &boot))
+            break;
     (void)fclose(file);
     return boot;
 }
 
-/* Field 22 of stat, behind the name in brackets: ticks from the machine's start to the process'. */
+/* Field 22 of stat, whose second is a name in brackets: ticks from the machine's start to the process'. */
 static uint64_t usage_start_ns(void) {
     char text[1024];
     uint64_t ticks;
@@ -45,9 +59,7 @@ static uint64_t usage_start_ns(void) {
     const char *behind = strrchr(text, ')');
     long rate = sysconf(_SC_CLK_TCK);
     uint64_t boot = usage_boot();
-    if (!behind || rate <= 0 || boot == 0 ||
-        sscanf(behind + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64,
-               &ticks) != 1)
+    if (!behind || rate <= 0 || boot == 0 || !usage_number(behind + 1, 19, &ticks))
         return 0;
     uint64_t per_second = (uint64_t)rate;
     return (boot + ticks / per_second) * usage_ns + ticks % per_second * usage_ns / per_second;
@@ -70,15 +82,16 @@ static uint64_t usage_time_ns(const struct timeval *time) {
 
 void usage_read(struct usage *usage) {
     char text[256];
-    uint64_t pages[2];
+    uint64_t mapped;
+    uint64_t resident;
     struct rusage times;
     struct rlimit files;
     *usage = (struct usage){.start_ns = usage_start_ns(), .open_files = usage_open_files()};
     usage_text("/proc/self/statm", text, sizeof text);
     long page = sysconf(_SC_PAGESIZE);
-    if (page > 0 && sscanf(text, "%" SCNu64 " %" SCNu64, &pages[0], &pages[1]) == 2) {
-        usage->virtual_bytes = pages[0] * (uint64_t)page;
-        usage->resident_bytes = pages[1] * (uint64_t)page;
+    if (page > 0 && usage_number(text, 0, &mapped) && usage_number(text, 1, &resident)) {
+        usage->virtual_bytes = mapped * (uint64_t)page;
+        usage->resident_bytes = resident * (uint64_t)page;
     }
     if (getrusage(RUSAGE_SELF, &times) == 0)
         usage->cpu_ns = usage_time_ns(&times.ru_utime) + usage_time_ns(&times.ru_stime);

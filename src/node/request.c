@@ -9,11 +9,11 @@
 #include "base/buf.h"
 #include "base/metric.h"
 
-/* Where requests of this kind are counted; NULL: nowhere. */
+/* Where requests of this kind are counted. */
 static struct request_count *request_counted(struct request_gauge *gauge, enum request_kind kind) {
     if (kind == REQUEST_COMMAND || kind == REQUEST_BARRIER)
         return &gauge->proposals;
-    return kind == REQUEST_READ ? &gauge->reads : NULL;
+    return kind == REQUEST_READ ? &gauge->reads : &gauge->transfers;
 }
 
 size_t request_cost(size_t size) {
@@ -41,9 +41,7 @@ int request_new(struct request_gauge *gauge, enum request_kind kind, const void 
 }
 
 void request_received(const struct request *request) {
-    struct request_count *count = request_counted(request->gauge, request->kind);
-    if (count)
-        metric_add(&count->made, 1);
+    metric_add(&request_counted(request->gauge, request->kind)->made, 1);
 }
 
 void request_end(struct request *request, int error, lash_index index, struct list *ended) {
@@ -63,10 +61,8 @@ void request_deliver(struct list *ended) {
         int error = request->error;
         lash_index index = request->index;
         struct request_count *count = request_counted(request->gauge, request->kind);
-        if (count) {
-            metric_add(&count->ended, 1);
-            metric_add(&count->failed, error != 0);
-        }
+        metric_add(&count->ended, 1);
+        metric_add(&count->failed, error != 0);
         request_free(request);
         done(argument, error, index);
     }

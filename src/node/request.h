@@ -31,6 +31,7 @@ struct request_gauge {
     _Atomic uint64_t bytes;
     struct request_count proposals; /* commands and barriers */
     struct request_count reads;
+    struct request_count transfers;
 };
 
 struct request {
