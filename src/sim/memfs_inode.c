@@ -304,6 +304,15 @@ static void sector_power_on(struct inode *inode, uint32_t sector, int32_t picked
     }
 }
 
+/* Let programs see the disk, of which sectors that are neither dirty nor in doubt are as they are seen. */
+static void see_disk(struct inode *inode) {
+    if (inode->differs)
+        memcpy(inode->seen, inode->disk, (size_t)inode->capacity * MEMFS_SECTOR);
+    for (uint32_t i = 0; !inode->differs && i < inode->dirty_count; i++)
+        memcpy(at(inode->seen, inode->dirty[i]), at(inode->disk, inode->dirty[i]), MEMFS_SECTOR);
+    inode->differs = false;
+}
+
 void inode_power_on(struct inode *inode, int32_t (*pick)(void *context, struct memfs_point point), void *context,
                     uint64_t *random) {
     struct memfs_point point;
@@ -315,11 +324,9 @@ void inode_power_on(struct inode *inode, int32_t (*pick)(void *context, struct m
             sector_power_on(inode, inode->dirty[i - 2], picked, random);
     }
     zero_tail(inode);
+    see_disk(inode);
     all_clean(inode);
     if (inode->disk_size < inode->size)
         memset(inode->seen + inode->disk_size, 0, inode->size - inode->disk_size);
     inode->size = inode->disk_size;
-    if (inode->capacity)
-        memcpy(inode->seen, inode->disk, (size_t)inode->capacity * MEMFS_SECTOR);
-    inode->differs = false;
 }
