@@ -68,6 +68,14 @@ static bool journal_waits(const struct journal *journal) {
     return journal->append_error == LASH_NOMEM || journal->append_error == LASH_FULL;
 }
 
+/* Whether nothing is to be written any more. */
+static bool journal_over(const struct replica *replica) {
+    const struct journal *journal = &replica->journal;
+    if (journal->append_error == LASH_FULL && !replica_active(replica))
+        return true; /* nobody will wait for room, and nothing of it was acknowledged */
+    return journal->sync_error || (journal->append_error && !journal_waits(journal));
+}
+
 /* Whether there is room for more, and when to look again if there is not. */
 static void journal_see_room(struct replica *replica) {
     struct journal *journal = &replica->journal;
@@ -197,15 +205,14 @@ void journal_add(struct replica *replica, const struct recent_frame *frames, siz
 
 void journal_turn(struct replica *replica) {
     struct journal *journal = &replica->journal;
-    if (journal->busy || journal->sync_error || (journal->append_error && !journal_waits(journal)))
+    if (journal->busy)
         return;
-    bool again = journal_waits(journal);
-    if (journal->append_error == LASH_FULL && !replica_active(replica)) {
-        /* Nobody will wait for room any more, and nothing of it was acknowledged. */
+    if (journal_over(replica)) {
         journal_clear(&journal->writing);
         journal_clear(&journal->queued);
         return;
     }
+    bool again = journal_waits(journal);
     bool look = journal->full && replica->now_ms >= journal->retry_at_ms;
     if (again && replica->now_ms < journal->retry_at_ms)
         return;
@@ -223,7 +230,7 @@ void journal_turn(struct replica *replica) {
 
 uint64_t journal_deadline(const struct replica *replica) {
     const struct journal *journal = &replica->journal;
-    if (journal->busy)
+    if (journal->busy || journal_over(replica))
         return UINT64_MAX;
     if (journal_waits(journal))
         return journal->retry_at_ms;

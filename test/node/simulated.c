@@ -48,5 +48,6 @@ uint64_t draw(struct world *world, uint64_t below) {
 void run_ms(struct world *world, uint64_t ms) {
     uint64_t end_us = world->now_us + ms * 1000;
     while (world->now_us < end_us)
-        assert_true(world_step(world));
+        if (!world_step(world)) /* nothing will ever happen */
+            world->now_us = end_us;
 }

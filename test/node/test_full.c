@@ -197,6 +197,25 @@ static void a_state_machine_low_on_room_finishes_what_is_under_way(void **state)
     }
 }
 
+/* It has nothing to do until it is ended, and the world would say so if it were busy with that. */
+static void a_replica_that_fails_while_it_waits_for_room_sleeps(void **state) {
+    (void)state;
+    struct world *world = new_world(1, 64);
+    world_leader(world);
+    world_heal(world);
+    world_hold(world, 0, REPLICA_APPLY);
+    world_propose(world, 0);
+    run_ms(world, 50);
+    fill(world, 0, true);
+    world_propose(world, 0);
+    STEPS_UNTIL(world, status_of(world, 0).raft.full);
+    world->nodes[0].apply_error = LASH_VERSION;
+    world_release(world, 0, REPLICA_APPLY);
+    run_ms(world, 3000);
+    assert_int_equal(replica_error(world->nodes[0].replica), LASH_VERSION);
+    free_world(world);
+}
+
 /* A state machine that has not said yet whether it has room is not one that has none. */
 static void before_the_state_machine_was_asked_for_room_there_is_room(void **state) {
     (void)state;
@@ -280,6 +299,7 @@ int main(void) {
         cmocka_unit_test(with_a_full_majority_writes_fail_clearly_reads_work_and_all_goes_on_by_itself),
         cmocka_unit_test(a_state_machine_without_room_is_tried_again_with_the_same_commands),
         cmocka_unit_test(a_state_machine_low_on_room_finishes_what_is_under_way),
+        cmocka_unit_test(a_replica_that_fails_while_it_waits_for_room_sleeps),
         cmocka_unit_test(before_the_state_machine_was_asked_for_room_there_is_room),
         cmocka_unit_test(a_full_node_can_be_closed),
         cmocka_unit_test(full_disks_among_kills),
