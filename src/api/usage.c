@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,6 +66,14 @@ static uint64_t usage_start_ns(void) {
     return (boot + ticks / per_second) * usage_ns + ticks % per_second * usage_ns / per_second;
 }
 
+/* What it was found to be first: the kernel's moment of the machine's start differs by a second from one look to the next. */
+static uint64_t usage_steady_start_ns(void) {
+    static _Atomic uint64_t known;
+    uint64_t found = usage_start_ns();
+    uint64_t none = 0;
+    return atomic_compare_exchange_strong(&known, &none, found) ? found : none;
+}
+
 static uint64_t usage_open_files(void) {
     DIR *directory = opendir("/proc/self/fd");
     if (!directory)
@@ -86,7 +95,7 @@ void usage_read(struct usage *usage) {
     uint64_t resident;
     struct rusage times;
     struct rlimit files;
-    *usage = (struct usage){.start_ns = usage_start_ns(), .open_files = usage_open_files()};
+    *usage = (struct usage){.start_ns = usage_steady_start_ns(), .open_files = usage_open_files()};
     usage_text("/proc/self/statm", text, sizeof text);
     long page = sysconf(_SC_PAGESIZE);
     if (page > 0 && usage_number(text, 0, &mapped) && usage_number(text, 1, &resident)) {

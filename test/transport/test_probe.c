@@ -15,6 +15,7 @@
 struct scene {
     struct world world;
     struct node prober;
+    struct node others[2];
 };
 
 static int scene_open(void **state) {
@@ -30,6 +31,9 @@ static int scene_open(void **state) {
 
 static int scene_close(void **state) {
     struct scene *scene = *state;
+    for (size_t i = 0; i < 2; i++)
+        if (scene->others[i].transport && !scene->others[i].closed)
+            node_close(&scene->others[i]);
     if (!scene->prober.closed)
         node_close(&scene->prober);
     world_close(&scene->world);
@@ -51,9 +55,9 @@ static bool has_three_round_trips(void *argument) {
 
 static void round_trips_are_measured_by_the_one_that_probes(void **state) {
     struct scene *scene = *state;
-    struct node other;
-    node_open(&other, &scene->world, 2);
-    node_join(&scene->prober, &other);
+    struct node *other = &scene->others[0];
+    node_open(other, &scene->world, 2);
+    node_join(&scene->prober, other);
     world_run_until(&scene->world, has_three_round_trips, &scene->prober);
     struct lash_peer_metrics peer = peer_of(&scene->prober);
     assert_int_equal(peer.id, 2);
@@ -64,11 +68,10 @@ static void round_trips_are_measured_by_the_one_that_probes(void **state) {
     assert_true(peer.round_trip.sum_ns >= peer.round_trip_ns);
     assert_int_equal(peer.round_trip.bound_ns, 100000);
     assert_int_equal(peer.round_trip.bucket_count, 16);
-    struct lash_peer_metrics back = peer_of(&other);
+    struct lash_peer_metrics back = peer_of(other);
     assert_int_equal(metric_total(&back.round_trip), 0);
     assert_int_equal(back.round_trip_ns, 0);
-    assert_int_equal(scene->prober.received + other.received, 0); /* probes are nobody else's business */
-    node_close(&other);
+    assert_int_equal(scene->prober.received + other->received, 0); /* probes are nobody else's business */
 }
 
 static bool has_sent_all(void *argument) {
@@ -78,29 +81,27 @@ static bool has_sent_all(void *argument) {
 
 static void traffic_is_counted_for_each_peer(void **state) {
     struct scene *scene = *state;
-    struct node a;
-    struct node b;
-    node_open(&a, &scene->world, 3);
-    node_open(&b, &scene->world, 4);
-    node_meet(&a, &b);
-    assert_int_equal(node_send_number(&a, 4, 0, 100), LASH_NOT_FOUND);
-    assert_int_equal(peer_of(&a).send_failures, 1);
-    node_join(&a, &b);
-    assert_int_equal(node_send_number(&a, 4, 0, 100), 0);
-    assert_int_equal(peer_of(&a).queued_packets, 1);
+    struct node *a = &scene->others[0];
+    struct node *b = &scene->others[1];
+    node_open(a, &scene->world, 3);
+    node_open(b, &scene->world, 4);
+    node_meet(a, b);
+    assert_int_equal(node_send_number(a, 4, 0, 100), LASH_NOT_FOUND);
+    assert_int_equal(peer_of(a).send_failures, 1);
+    node_join(a, b);
+    assert_int_equal(node_send_number(a, 4, 0, 100), 0);
+    assert_int_equal(peer_of(a).queued_packets, 1);
     const struct packet_header header = {.head_size = 8, .tail_size = 100};
-    assert_int_equal(peer_of(&a).queued_bytes, packet_size(&header));
-    world_run_until(&scene->world, has_sent_all, &a);
-    node_exchange(&a, &b);
-    struct lash_peer_metrics there = peer_of(&a);
-    struct lash_peer_metrics here = peer_of(&b);
+    assert_int_equal(peer_of(a).queued_bytes, packet_size(&header));
+    world_run_until(&scene->world, has_sent_all, a);
+    node_exchange(a, b);
+    struct lash_peer_metrics there = peer_of(a);
+    struct lash_peer_metrics here = peer_of(b);
     assert_int_equal(there.packets_sent, here.packets_received);
     assert_int_equal(there.bytes_sent, here.bytes_received);
     assert_int_equal(here.packets_sent, there.packets_received);
     assert_int_equal(here.bytes_sent, there.bytes_received);
     assert_true(there.bytes_sent > packet_size(&header));
-    node_close(&b);
-    node_close(&a);
 }
 
 /* ---- Peers by hand ------------------------------------------------------------------------------ */
