@@ -42,7 +42,7 @@ static void run_say(const struct run *run, FILE *file) {
     else if (result->end == SEARCH_COMPLETE)
         (void)fprintf(file, "; complete, all invariants held\n");
     else if (result->end == SEARCH_DEPTH)
-        (void)fprintf(file, "; every state within %u steps, %llu of them with steps beyond; all invariants held\n",
+        (void)fprintf(file, "; every state within %u steps, %llu of them on the edge; all invariants held\n",
                       result->depth, (unsigned long long)result->frontier);
     else
         (void)fprintf(file, "\n%s: INCOMPLETE, ended by %s; every state within %u steps, no violation so far\n", name,

@@ -31,14 +31,36 @@ const struct scenario
             {
                 .name = "everything",
                 .about = "all that can happen, together, to a depth",
-                .bounds = {{SCENARIO_EVERYTHING(9)}, {SCENARIO_EVERYTHING(14)}, {SCENARIO_EVERYTHING(17)}},
+                .bounds =
+                    {
+                        {SCENARIO_EVERYTHING(9)},
+                        {SCENARIO_EVERYTHING(14)},
+                        {SCENARIO_EVERYTHING(17)},
+                    },
             },
             {
                 .name = "everything-pre",
                 .about = "the same with pre-vote and check-quorum, as in production",
-                .bounds = {{SCENARIO_EVERYTHING(9), .pre_vote = true, .check_quorum = true},
-                           {SCENARIO_EVERYTHING(14), .pre_vote = true, .check_quorum = true},
-                           {SCENARIO_EVERYTHING(18), .pre_vote = true, .check_quorum = true}},
+                .bounds =
+                    {
+                        {SCENARIO_EVERYTHING(9), .pre_vote = true, .check_quorum = true},
+                        {SCENARIO_EVERYTHING(14), .pre_vote = true, .check_quorum = true},
+                        {SCENARIO_EVERYTHING(18), .pre_vote = true, .check_quorum = true},
+                    },
+            },
+            {
+                .name = "everything-later",
+                .about = "the same from logs that have parted, with an entry of an older term on a majority",
+                .disks = {{.term = 2, .vote = 1, .log = {1, 2}},
+                          {.term = 3, .vote = 3, .log = {1, 2}},
+                          {.term = 3, .vote = 3, .log = {1, 3}}},
+                .committed = 1,
+                .bounds =
+                    {
+                        {SCENARIO_EVERYTHING(8)},
+                        {SCENARIO_EVERYTHING(12)},
+                        {SCENARIO_EVERYTHING(16)},
+                    },
             },
             {
                 .name = "elections",
