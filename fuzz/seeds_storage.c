@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Valid frames, logs and keys; see seeds.h.
+ * Valid frames, logs, snapshots and keys; see seeds.h.
  */
 #include <string.h>
 
@@ -10,6 +10,7 @@
 #include "seeds.h"
 #include "sim/memfs.h"
 #include "storage/log.h"
+#include "storage/snapshot.h"
 
 enum { SECTOR = 512, ENTRY_BYTES = 40, STRANGER_AT = 2 * SECTOR };
 /* in an input of `log`: the choice, and a byte of the second append's first payload's checksum */
@@ -128,6 +129,49 @@ static void seed_logs(void) {
     memfs_free(fs);
 }
 
+/* A log that goes on behind a snapshot, in a term that it had not reached. */
+static void seed_reset(void) {
+    struct memfs *fs = memfs_new();
+    struct log *log = open_log(fs);
+    append(log, 1, 3, 1, 2);
+    LASH_ASSERT(log_install(log, 20, 4, NULL) == LASH_OK);
+    append(log, 21, 2, 4, 0);
+    write_disk(fs, 0);
+    LASH_ASSERT(log_install(log, 30, 5, NULL) == LASH_OK);
+    write_disk(fs, 0);
+    write_disk(fs, AS_IT_IS);
+    log_close(log);
+    memfs_free(fs);
+}
+
+/* Snapshots of no chunk, of one, and of several. */
+static void seed_snapshots(void) {
+    static const size_t sizes[] = {0, 30, 64, 200};
+    static const uint8_t choices[] = {0, AS_IT_IS, 2};
+    uint8_t data[200];
+    uint8_t bytes[512];
+    memset(data, 's', sizeof data);
+    struct memfs *fs = memfs_new();
+    struct snapshots_options options = {
+        .vfs = memfs_vfs(fs), .dir = "s", .cluster_id = 1, .node_id = 2, .chunk_bytes = 64};
+    struct snapshots *snapshots;
+    LASH_ASSERT(snapshots_open(&options, &snapshots) == LASH_OK);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct snapshot_head head = {i + 1, 3, "members", i % 2 ? 7 : 0};
+        struct snapshot_writer *writer;
+        struct snapshot_reader *reader;
+        size_t got;
+        LASH_ASSERT(snapshot_begin(snapshots, &head, &writer) == LASH_OK);
+        LASH_ASSERT(snapshot_write(writer, data, sizes[i]) == LASH_OK && snapshot_commit(writer) == LASH_OK);
+        LASH_ASSERT(snapshot_open(snapshots, head.index, &reader) == LASH_OK);
+        LASH_ASSERT(snapshot_raw(reader, 0, bytes, sizeof bytes, &got) == LASH_OK && got < sizeof bytes);
+        seed_write_behind("snapshot", &choices[i % 3], 1, bytes, got);
+        snapshot_close(reader);
+    }
+    snapshots_close(snapshots);
+    memfs_free(fs);
+}
+
 static void seed_keys(void) {
     static const uint8_t plain[] = {0, 'a', 1,   3, 0,   'x', 0, 'b', 0, 1, 0, 2, 'a', 1,
                                     3, 0,   'x', 3, 'a', 0,   1, 0,   0, 1, 0, 0, 0};
@@ -141,5 +185,7 @@ void seed_storage(void) {
     seed_frames();
     seed_logs();
     seed_stranger();
+    seed_reset();
+    seed_snapshots();
     seed_keys();
 }

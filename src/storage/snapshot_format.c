@@ -57,7 +57,8 @@ int snapshot_check_header(const uint8_t at[SNAPSHOT_HEADER_SIZE], const struct s
         return LASH_CORRUPT;
     if (le16_get(at + 4) != SNAPSHOT_VERSION)
         return LASH_VERSION;
-    bool sane = header->index && header->term && header->chunk_bytes && header->chunk_bytes <= SNAPSHOT_CHUNK_BYTES_MAX;
+    bool sane = header->index && header->term && header->chunk_bytes &&
+                header->chunk_bytes <= SNAPSHOT_CHUNK_BYTES_MAX && !le16_get(at + 6) && !le32_get(at + 56);
     return sane ? LASH_OK : LASH_CORRUPT;
 }
 
@@ -86,7 +87,8 @@ void snapshot_format_end(uint8_t at[SNAPSHOT_END_SIZE], const struct snapshot_en
 
 int snapshot_parse_end(const uint8_t at[SNAPSHOT_END_SIZE], struct snapshot_end *end) {
     *end = (struct snapshot_end){le64_get(at + 8), le64_get(at + 16), le32_get(at + 24)};
-    bool sane = le32_get(at) == MAGIC_END && le32_get(at + CRC_OF_END) == crc32c(0, at, CRC_OF_END);
+    bool sane =
+        le32_get(at) == MAGIC_END && !le32_get(at + 4) && le32_get(at + CRC_OF_END) == crc32c(0, at, CRC_OF_END);
     return sane ? LASH_OK : LASH_CORRUPT;
 }
 
