@@ -2,6 +2,8 @@
  *
  * Round trips: every so often each peer that answers probes gets one, unless the
  * one before is still unanswered; when that is answered late, it counts as late.
+ * An answer may also be lost, since it travels on the peer's own connection: what
+ * has not been answered for as long as a connection may stall is given up.
  */
 #include "base/assert.h"
 #include "base/bytes.h"
@@ -16,6 +18,9 @@ static int probe_send(struct peer *peer, enum packet_kind kind, uint64_t number)
 
 static void probe_peer(struct peer *peer) {
     struct transport *transport = peer->transport;
+    uint64_t now_ns = uv_hrtime();
+    if (peer->probe && (now_ns - peer->probe_sent_ns) / 1000000 >= transport->options.stall_ms)
+        peer->probe = 0;
     if (peer->state != PEER_READY || peer->probe || !(outgoing_features(peer->outgoing) & PACKET_FEATURE_PROBES))
         return;
     uint64_t number = transport->probe_next;
@@ -23,7 +28,7 @@ static void probe_peer(struct peer *peer) {
         return;
     transport->probe_next++;
     peer->probe = number;
-    peer->probe_sent_ns = uv_hrtime();
+    peer->probe_sent_ns = now_ns;
 }
 
 static void probe_on_timer(uv_timer_t *timer) {

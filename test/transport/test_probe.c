@@ -169,6 +169,28 @@ static void only_the_answer_to_the_latest_probe_counts(void **state) {
     assert_int_equal(close(fd), 0);
 }
 
+/* The answer is lost when the peer's own connection breaks, or is not there yet; the one that was probed over stands. */
+static void a_probe_whose_answer_is_lost_is_followed_by_another(void **state) {
+    struct scene *scene = *state;
+    node_close(&scene->prober);
+    struct transport_options options = node_options(&scene->prober, &scene->world, 1);
+    options.probe_ms = 2;
+    options.stall_ms = 50;
+    node_open_with(&scene->prober, &options);
+    int fd = be_dialled(scene, PACKET_FEATURE_PROBES);
+    uint64_t lost = read_probe(scene, fd, PACKET_PROBE);
+    int back = raw_join(&scene->prober, 2);
+    do { /* an answer that this process was too slow to give is lost as well */
+        uint64_t number = read_probe(scene, fd, PACKET_PROBE);
+        assert_true(number != lost);
+        write_probe(back, PACKET_PROBE_REPLY, lost); /* too late */
+        write_probe(back, PACKET_PROBE_REPLY, number);
+        world_run_for(&scene->world, 1);
+    } while (!has_a_round_trip(&scene->prober));
+    assert_int_equal(close(back), 0);
+    assert_int_equal(close(fd), 0);
+}
+
 static void peers_that_do_not_answer_probes_get_none(void **state) {
     struct scene *scene = *state;
     int fd = be_dialled(scene, 0x7fffffffffffffff);
@@ -203,6 +225,7 @@ int main(void) {
         SCENARIO(round_trips_are_measured_by_the_one_that_probes),
         SCENARIO(traffic_is_counted_for_each_peer),
         SCENARIO(only_the_answer_to_the_latest_probe_counts),
+        SCENARIO(a_probe_whose_answer_is_lost_is_followed_by_another),
         SCENARIO(peers_that_do_not_answer_probes_get_none),
         cmocka_unit_test(probes_of_another_size_or_kind_are_no_packets),
     };
