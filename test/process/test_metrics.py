@@ -7,8 +7,10 @@ import unittest
 
 import exposition
 from harness import ETCD, ROOT, Etcd, ProcessTest, etcdctl, lashctl, wait_for_leader, wait_until
+from replica import READY, wait_for_same_state  # found by way of harness
 
 PUTS = 100
+ELECTION_MS = "3000"  # no slow machine is to bring one about
 
 # Of etcd's, what is not told, and why: docs/metrics.md. The shared ones must be the same in all but help and value.
 SHARED_PREFIXES = ("etcd_", "grpc_", "process_")
@@ -22,8 +24,10 @@ NOT_IN_A_LONE_ETCD_3_4 = {
 
 class Metrics(ProcessTest):
     def setUp(self):
-        self.lash = self.cluster()
+        self.lash = self.cluster(flags=["--election-timeout", ELECTION_MS])
+        wait_until(lambda: all(READY in replica.log_text() for replica in self.lash.replicas), 30, "not all are published")
         self.leader = self.lash.wait_for_leader()
+        wait_for_same_state(self.lash.replicas)
 
     @staticmethod
     def member_id(replica):
@@ -57,8 +61,7 @@ class Metrics(ProcessTest):
         writer = self.others()[0]
         before = {replica.name: self.scrape(replica) for replica in self.lash.replicas}
         self.put(writer)
-        wait_until(lambda: len({replica.status()["raftAppliedIndex"] for replica in self.lash.replicas}) == 1, 30,
-                   "the replicas have not applied the same")
+        wait_for_same_state(self.lash.replicas)
         after = {replica.name: self.scrape(replica) for replica in self.lash.replicas}
         grown = {name: self.grown(before[name], after[name]) for name in before}
 
@@ -132,7 +135,7 @@ class Metrics(ProcessTest):
         wait_until(lambda: self.scrape(self.leader)["lash_peer_active"].value(To=dead_id) == 0, 30,
                    "the leader does not notice that a member is silent")
         self.assertGreater(self.scrape(self.leader)["lash_peer_lag_entries"].value(To=dead_id), 0)
-        dead.start(self.lash.replicas)
+        self.lash.start(dead)
         wait_until(lambda: self.scrape(self.leader)["lash_peer_lag_entries"].value(To=dead_id) == 0, 30,
                    "the member does not catch up")
 
