@@ -40,6 +40,7 @@ enum lash_error {
     LASH_COMPACTED = -17, /* it existed, and has been compacted away */
     LASH_FUTURE = -18,    /* it does not exist yet */
     LASH_EXISTS = -19,    /* it exists already */
+    LASH_BEHIND = -20,    /* the member is yet to catch up with the log */
 };
 
 /* A short English phrase for an error, such as "disk full". Never NULL, static storage, any thread. */

@@ -40,7 +40,7 @@ enum lash_entry_kind {
     LASH_ENTRY_COMMAND = 0,       /* for the state machine */
     LASH_ENTRY_NOOP = 1,          /* a leader's first entry (§8) */
     LASH_ENTRY_BARRIER = 2,       /* committed for its own sake */
-    LASH_ENTRY_CONFIGURATION = 3, /* membership (D§4); reserved until membership changes land */
+    LASH_ENTRY_CONFIGURATION = 3, /* membership (D§4); in force from the moment that it is in the log */
 };
 
 /* Consecutive entries of one term and kind; all that the core knows of entries. `count` is at least 1. */
@@ -55,7 +55,9 @@ struct lash_run {
 enum lash_member_flags {
     LASH_MEMBER_VOTER = 1,     /* votes in the (new) configuration */
     LASH_MEMBER_VOTER_OLD = 2, /* votes in the outgoing configuration of a joint one (D§4.3) */
-    LASH_MEMBER_WITNESS = 4,   /* votes and keeps no data; reserved */
+    LASH_MEMBER_WITNESS = 4,   /* votes and keeps no data; reserved: refused wherever it appears */
+    LASH_MEMBER_PROMOTE = 8,   /* a learner that the leader makes a voter by itself once it has caught up (D§4.2.1) */
+    LASH_MEMBER_LEAVES = 16,   /* with VOTER_OLD alone: no member any more once the joint configuration is left */
 };
 
 struct lash_member {
@@ -64,7 +66,8 @@ struct lash_member {
     uint32_t priority; /* reserved; 0 */
 };
 
-/* A membership. It is joint when any member has VOTER_OLD. Ids are unique and not 0. */
+/* A membership. It is joint when any member has VOTER_OLD. Ids are unique and not 0. An id stands for one log: whoever
+ * has lost its disk comes back under a new one. */
 struct lash_configuration {
     lash_index index; /* of the entry that holds it; 0: given at creation */
     uint32_t count;
@@ -126,6 +129,11 @@ struct lash_message {
             lash_index first;
             lash_index last;
             uint64_t bytes_max;
+            /* In a message given to lash_raft_step: what the entries of kind CONFIGURATION hold, by their `index`, in rising
+             * order; only read during the call. One for each such entry behind prev_index, or the message cannot be right;
+             * others are not looked at. In an output NULL. */
+            const struct lash_configuration *configurations;
+            uint32_t configuration_count;
         } append;
         struct {
             bool success;
@@ -172,8 +180,8 @@ enum lash_event_type {
     LASH_EVENT_READY = 10,      /* what could not be sent to `peer.id` (a SENT of nothing) can be sent now */
     LASH_EVENT_ROOM = 11,       /* the disk has no room for entries any more (`room.full`), or has some again */
     LASH_EVENT_DOWN = 12,       /* the process of `peer.id` has ended; a hint: an election comes sooner */
-    /* 13 reserved: configuration. */
-    LASH_EVENT_INSTALLED = 14, /* the snapshot asked for by `install`, or a later one, is durable here (§7) */
+    LASH_EVENT_CONFIGURE = 13,  /* change the membership to `configure.to` (leader only, D§4) */
+    LASH_EVENT_INSTALLED = 14,  /* the snapshot asked for by `install`, or a later one, is durable here (§7) */
     LASH_EVENT_SNAPSHOT_ENDED =
         15, /* what began with a SNAPSHOT output for `snapshot_ended.id` is over: the snapshot got
                                      * there, or not, or there was none to send. Once for each such output of the
@@ -227,6 +235,13 @@ struct lash_event {
             lash_id id;
             bool ok; /* it got there, and is durable there */
         } snapshot_ended;
+        struct {
+            /* The membership that is wanted, as a whole; read during the call. Members are voters (VOTER) or learners (0, or
+             * PROMOTE); `index` is not looked at. Nothing but addresses, which the core does not see, need differ from the
+             * present one. When the voters differ by at most one the entry holds it as it is (D§4.1), else a joint
+             * configuration, which the leader leaves by itself once it is committed (D§4.3). */
+            const struct lash_configuration *to;
+        } configure;
     };
 };
 
@@ -252,8 +267,12 @@ struct lash_outputs {
      * and the entries go to disk as one unit, in the order of their numbers. The driver may join several. */
     uint64_t write;
     bool save_vote;
-    bool append;    /* entries are to be written: those of the PROPOSE or APPEND given, or, with `noop`, a no-op */
-    bool noop;      /* the one entry to append is a new leader's no-op, which the driver makes (§8) */
+    bool
+        append; /* entries are to be written: those of the PROPOSE or APPEND given, or, with one of the next two, one */
+    bool noop;  /* the one entry to append is a new leader's no-op, which the driver makes (§8) */
+    bool
+        configure; /* the one entry to append is of kind CONFIGURATION, which the driver makes from `configuration` (D§4);
+                     * after any event at a leader, as it leaves joint configurations and promotes learners by itself */
     lash_term term; /* to save */
     lash_id vote;   /* to save; 0: none */
     lash_index
@@ -282,13 +301,16 @@ struct lash_outputs {
     /* Reads released or refused by this step: `reads_done_count` of them, valid until the next step of another type
      * than LASH_EVENT_SENT. Points into the core's block. */
     const struct lash_read_done *reads_done;
+
+    /* With `configure`: what the entry holds; its index is append_first. Else all zero. */
+    struct lash_configuration configuration;
 };
 
 /* ---- Creation ---------------------------------------------------------------------------------- */
 
 /* Fixed at creation; the block's size follows from the _max fields. Zero selects the default in brackets. */
 struct lash_raft_options {
-    lash_id id;            /* this node's; not 0; a member of the configuration or not (then it never campaigns) */
+    lash_id id;            /* this node's; not 0; a member of the configuration or not */
     uint64_t group;        /* carried for the driver; 0 for the only group */
     uint64_t seed;         /* of the generator for election timeouts; nodes of a cluster must differ, and so should each
                             * start of a node: a late answer to a read of its earlier life must not fit a new one */
@@ -312,7 +334,12 @@ struct lash_raft_saved {
     lash_index commit_floor; /* committed for certain, e.g. applied by a durable state machine; else first_index - 1 */
     const struct lash_run *runs; /* the log's runs, consecutive from first_index; only read during the call */
     size_t run_count;
-    struct lash_configuration configuration; /* the one in force */
+    /* The newest configuration in the log, else the snapshot's, else the one that the group began with; of count 0 for a
+     * node that joins a group and is yet to learn of one: it waits for a leader to make it a member (D§4.2.1). */
+    struct lash_configuration configuration;
+    /* The one before it, by the same rule; of no interest when `configuration` is not in the log. What is up to its index is
+     * committed, as the newer one could not have been proposed before. */
+    struct lash_configuration previous;
 };
 
 /* The core: one flat block without pointers into itself, so that a copy is a memcpy of lash_raft_size() bytes and
@@ -330,11 +357,14 @@ LASH_PUBLIC int lash_raft_init(void *block, const struct lash_raft_options *opti
                                const struct lash_raft_saved *saved, uint64_t now_ms, struct lash_raft **raft);
 
 /* Handle one event; `outputs` is filled whole. On an error the core is unchanged and outputs hold nothing to do.
- * Errors: LASH_NOT_LEADER (PROPOSE, TRANSFER; a READ never fails, it is answered through reads_done), LASH_INVALID (an
- * event outside the contract, a TRANSFER to who does not vote, an INSTALLED that contradicts what is committed), LASH_FULL (the block's terms_max is used up:
- * lash_raft_grow, then the same event again), LASH_BUSY (READ: reads_max outstanding; PROPOSE: a transfer is under way,
- * or the disk has no room: see the status; TRANSFER: another one is under way), LASH_NOT_FOUND (TRANSFER: the one named,
- * or everyone, does not answer or has no room). A message that cannot be right is ignored and is no error. */
+ * Errors: LASH_NOT_LEADER (PROPOSE, TRANSFER, CONFIGURE; a READ never fails, it is answered through reads_done),
+ * LASH_INVALID (an event outside the contract, a TRANSFER to who does not vote or is leaving, a CONFIGURE to what is no
+ * membership, an INSTALLED that contradicts what is committed), LASH_FULL (the block's terms_max is used up: lash_raft_grow, then the same event again), LASH_BUSY (READ:
+ * reads_max outstanding; PROPOSE and CONFIGURE: a transfer is under way, or the disk has no room: see the status; TRANSFER:
+ * another one is under way; CONFIGURE: the change before is not complete, or no entry of the leader's term is committed
+ * yet), LASH_NOT_FOUND (TRANSFER: the one named, or everyone, does not answer or has no room), LASH_BEHIND (CONFIGURE: a
+ * learner that is to vote has not caught up), LASH_TOO_LARGE (CONFIGURE: members of before and after are too many
+ * together). A message that cannot be right is ignored and is no error. */
 LASH_PUBLIC int lash_raft_step(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs);
 
 /* Copy `raft` into `block`, of lash_raft_size() for its options with `terms_max` put in, which is not below the present.
@@ -384,8 +414,9 @@ struct lash_raft_status {
     lash_id transfer_to; /* leader: whom it hands its office to; 0: nobody. No proposals are taken meanwhile */
     uint32_t full;       /* 1: the disk has no room for entries: none are taken, and no election is stood for */
     uint32_t no_room;    /* leader: 1: neither are proposals, as this node or a majority has no room for them */
-    struct lash_configuration configuration;
-    struct lash_progress progress[LASH_RAFT_MEMBERS_MAX];
+    struct lash_configuration
+        configuration; /* the newest in the log, which is in force; committed if `commit` says so */
+    struct lash_progress progress[LASH_RAFT_MEMBERS_MAX]; /* of its members, in their order */
 };
 
 /* Fill `status`. Never fails. */

@@ -27,6 +27,7 @@ static const char *const error_phrases[] = {
     [-LASH_COMPACTED] = "compacted",
     [-LASH_FUTURE] = "not there yet",
     [-LASH_EXISTS] = "exists already",
+    [-LASH_BEHIND] = "yet to catch up",
 };
 
 const char *lash_strerror(int error) {

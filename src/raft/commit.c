@@ -5,14 +5,17 @@
 #include "raft/commit.h"
 
 #include "base/assert.h"
+#include "raft/membership.h"
 #include "raft/quorum.h"
 #include "raft/raft_state.h"
 
 /* L5: commit <= last, and it never falls. */
 static void commit_advance(struct lash_raft *raft, lash_index index) {
     LASH_ASSERT(index <= raft_terms(raft)->last_index);
-    if (index > raft->commit)
+    if (index > raft->commit) {
         raft->commit = index;
+        membership_committed(raft);
+    }
     LASH_ASSERT(raft->applied <= raft->commit);
 }
 

@@ -28,7 +28,7 @@ struct configuration {
 /* No slot. */
 #define CONFIGURATION_NONE LASH_RAFT_MEMBERS_MAX
 
-/* Check `from` and copy it. Errors: LASH_INVALID (no voter, an id that is 0 or there twice, unknown or reserved flags,
+/* Check `from` and copy it. Errors: LASH_INVALID (no voter, an id that is 0 or there twice, flags that make no sense,
  * too many members); then `*to` is unchanged. */
 int configuration_load(struct configuration *to, const struct lash_configuration *from);
 
@@ -40,5 +40,15 @@ uint32_t configuration_slot(const struct configuration *configuration, lash_id i
 
 /* Whether `id` votes, in the configuration or in the outgoing one of a joint configuration. */
 bool configuration_votes(const struct configuration *configuration, lash_id id);
+
+/* Whether two majorities decide (D§4.3). */
+bool configuration_joint(const struct configuration *configuration);
+
+/* The next configuration on the way from one plain configuration to another: that one itself when one step suffices, else the
+ * joint one. Its index is that of `to`. Errors: LASH_TOO_LARGE (the joint one would have too many members). */
+int configuration_between(const struct configuration *from, const struct configuration *to, struct configuration *next);
+
+/* The plain configuration that a joint one leads to, with index 0. */
+void configuration_leave_joint(const struct configuration *joint, struct configuration *next);
 
 #endif

@@ -66,6 +66,13 @@ static void election_send_requests(struct lash_raft *raft, enum election_kind ki
     }
 }
 
+/* Count a vote, if its owner has one: a candidate may not (D§4.2.2). */
+static void election_count(struct lash_raft *raft, lash_id voter) {
+    uint32_t slot = configuration_slot(&raft->configuration, voter);
+    if (slot != CONFIGURATION_NONE)
+        raft->votes[slot] = 1;
+}
+
 static void election_campaign(struct lash_raft *raft, enum election_kind kind, struct lash_outputs *outputs) {
     /* §5.2, Figure 2, candidates: on conversion to candidate, start election: increment currentTerm, vote for self,
      * reset election timer, send RequestVote RPCs to all other servers. The own vote counts once it is on disk, and
@@ -85,7 +92,7 @@ static void election_ask(struct lash_raft *raft, struct lash_outputs *outputs) {
     role_become_pre_candidate(raft, outputs);
     election_reset_timeout(raft);
     raft->asked_ms = raft->now_ms;
-    raft->votes[configuration_slot(&raft->configuration, raft->id)] = 1;
+    election_count(raft, raft->id);
     election_send_requests(raft, ELECTION_PRE_VOTE, outputs);
     election_settle(raft, outputs);
 }
@@ -97,7 +104,7 @@ void election_tick(struct lash_raft *raft, struct lash_outputs *outputs) {
         /* D§6.2: a leader steps down if an election timeout elapses without a successful round of heartbeats to a
          * majority of its cluster. */
         role_become_follower(raft, raft->term, 0, outputs);
-    } else if (!raft_votes(raft) || raft->full || raft->term + 1 >= RAFT_LIMIT) {
+    } else if (!raft_stands(raft) || raft->full || raft->term + 1 >= RAFT_LIMIT) {
         /* D§4.2.1: a server without a vote never stands for election; it only takes note that the leader is gone. So does
          * one whose disk is full: every majority without it has a member with all that is committed (§5.4.3). */
         role_become_follower(raft, raft->term, 0, outputs);
@@ -126,14 +133,17 @@ void election_peer_down(struct lash_raft *raft, const struct lash_event *event, 
 /* ---- Requests ---------------------------------------------------------------------------------- */
 
 bool election_vote_valid(const struct lash_raft *raft, const struct lash_message *message) {
+    (void)raft;
     return message->term > 0 && message->vote.last_term <= message->term &&
-           configuration_votes(&raft->configuration, message->from) && !(message->vote.pre && message->vote.transfer);
+           !(message->vote.pre && message->vote.transfer);
 }
 
-/* Whether a leader is at work as far as this node can know. */
-static bool election_leader_is_alive(const struct lash_raft *raft) {
+/* Whether a leader is at work as far as this node can know, when `asker` stands for election. */
+static bool election_leader_is_alive(const struct lash_raft *raft, lash_id asker) {
+    /* Without check-quorum a leader may be one of nobody, and hears those who vote. Not others: one that it has removed is
+     * deaf to it and will ask for ever (D§4.2.3), and what it may have missed itself it learns from its members' answers. */
     if (raft->role == LASH_LEADER)
-        return raft->check_quorum;
+        return raft->check_quorum || !configuration_votes(&raft->configuration, asker);
     return raft->leader != 0 && raft->now_ms < raft->contact_ms + raft->election_ms;
 }
 
@@ -168,7 +178,7 @@ void election_vote(struct lash_raft *raft, const struct lash_message *message, s
     bool pre = message->vote.pre;
     /* D§4.2.3, §6: a server that hears RequestVote within the minimum election timeout of hearing from a current leader
      * does not update its term or grant its vote; so no server that cannot hear the leader deposes it. */
-    if (!message->vote.transfer && election_leader_is_alive(raft))
+    if (!message->vote.transfer && election_leader_is_alive(raft, message->from))
         return;
     /* D§9.6: a pre-vote changes no state here. */
     if (!pre && message->term > raft->term)
@@ -210,7 +220,7 @@ int election_vote_reply_room(const struct lash_raft *raft, const struct lash_mes
 
 void election_settle(struct lash_raft *raft, struct lash_outputs *outputs) {
     if (raft->role == LASH_CANDIDATE && durability_term_saved(raft))
-        raft->votes[configuration_slot(&raft->configuration, raft->id)] = 1;
+        election_count(raft, raft->id);
     bool won = quorum_reached(&raft->configuration, raft->votes) == 1;
     if (raft->role == LASH_PRE_CANDIDATE && won) {
         election_campaign(raft, ELECTION_VOTE, outputs);
@@ -233,6 +243,6 @@ void election_vote_reply(struct lash_raft *raft, const struct lash_message *mess
                       : raft->role == LASH_CANDIDATE && message->term == raft->term;
     if (!counts || !granted)
         return;
-    raft->votes[configuration_slot(&raft->configuration, message->from)] = 1;
+    election_count(raft, message->from);
     election_settle(raft, outputs);
 }

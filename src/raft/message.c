@@ -37,10 +37,11 @@ static const struct message_handler message_handlers[] = {
 
 #define MESSAGE_HANDLERS (sizeof message_handlers / sizeof message_handlers[0])
 
-/* Only a leader appends or offers snapshots, and it may be one of a configuration that this node has yet to learn of (D§4.1). Everything
- * else is an affair of members. */
+/* D§4.1: whoever appends, offers snapshots, or asks for a vote may be of a configuration that this node has yet to learn of; and
+ * a leader goes on for a while after it has removed itself (D§4.2.2). Everything else is an affair of members. */
 static bool message_from_member(const struct lash_raft *raft, const struct lash_message *message) {
-    return message->type == LASH_MSG_APPEND || message->type == LASH_MSG_SNAPSHOT ||
+    return message->type == LASH_MSG_APPEND || message->type == LASH_MSG_SNAPSHOT || message->type == LASH_MSG_VOTE ||
+           message->from == raft->leader ||
            configuration_slot(&raft->configuration, message->from) != CONFIGURATION_NONE;
 }
 

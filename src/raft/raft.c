@@ -8,6 +8,7 @@
 #include "raft/commit.h"
 #include "raft/durability.h"
 #include "raft/election.h"
+#include "raft/membership.h"
 #include "raft/message.h"
 #include "raft/raft_state.h"
 #include "raft/random.h"
@@ -21,8 +22,10 @@
 
 _Static_assert(sizeof(struct lash_raft) % sizeof(uint64_t) == 0, "the block is made of words");
 _Static_assert(sizeof(struct lash_read_done) == 2 * sizeof(uint64_t), "reads released are words too");
-_Static_assert(LASH_RAFT_SENDS_MAX >= 2 * (LASH_RAFT_MEMBERS_MAX - 1) + 3,
-               "a heartbeat and entries, or an append and a read's answer, for each peer, an answer, and a transfer");
+_Static_assert(
+    LASH_RAFT_SENDS_MAX >= 2 * LASH_RAFT_MEMBERS_MAX + 2,
+    "a heartbeat and entries, or an append and a read's answer, for each member of which none need be this node, "
+    "an answer, and a transfer");
 
 /* ---- Creation ---------------------------------------------------------------------------------- */
 
@@ -89,7 +92,7 @@ static bool raft_saved_valid(const struct lash_raft_saved *saved, uint64_t *chan
         next = run->first + run->count;
         term = run->term;
     }
-    if (term > saved->term || next >= RAFT_LIMIT)
+    if (term > saved->term || next >= RAFT_LIMIT || saved->configuration.index >= next)
         return false;
     return saved->commit_floor + 1 >= saved->first_index && saved->commit_floor < next;
 }
@@ -100,9 +103,11 @@ static void raft_start(struct lash_raft *raft, const struct lash_raft_saved *sav
         terms_append(terms, saved->runs[i].count, saved->runs[i].term);
     raft->term = saved->term;
     raft->vote = saved->vote;
-    raft->commit = saved->commit_floor;
+    /* A configuration behind another proves that the other is committed (C1). */
+    raft->commit = saved->commit_floor > raft->previous.index ? saved->commit_floor : raft->previous.index;
     raft->applied = saved->commit_floor;
     raft->durable_index = terms->last_index;
+    membership_committed(raft);
     raft->now_ms = now_ms;
     /* The id goes in as well, so that nodes with one seed by mistake still do not move in step. */
     raft->random = random_mix(seed ^ random_mix(raft->id));
@@ -125,7 +130,7 @@ int lash_raft_init(void *block, const struct lash_raft_options *options, const s
         return LASH_INVALID;
     if (raft_configure(&made, options, &terms_max, &words) != LASH_OK || now_ms >= RAFT_LIMIT)
         return LASH_INVALID;
-    if (!raft_saved_valid(saved, &changes) || configuration_load(&made.configuration, &saved->configuration) != LASH_OK)
+    if (!raft_saved_valid(saved, &changes) || membership_load(&made, saved) != LASH_OK)
         return LASH_INVALID;
     if (changes > terms_max)
         return LASH_FULL;
@@ -176,6 +181,7 @@ static void raft_tick(struct lash_raft *raft, const struct lash_event *event, st
     read_tick(raft, outputs);
     election_tick(raft, outputs);
     transfer_tick(raft);
+    membership_retire(raft, outputs);
     snapshot_tick(raft);
     replication_tick(raft, outputs);
 }
@@ -211,6 +217,7 @@ static const struct event_handler event_handlers[] = {
     [LASH_EVENT_READY] = {NULL, replication_ready, true},
     [LASH_EVENT_ROOM] = {NULL, replication_room, true},
     [LASH_EVENT_DOWN] = {NULL, election_peer_down, true},
+    [LASH_EVENT_CONFIGURE] = {membership_configure_check, membership_configure, true},
     [LASH_EVENT_INSTALLED] = {snapshot_installed_check, snapshot_installed, true},
     [LASH_EVENT_SNAPSHOT_ENDED] = {NULL, snapshot_ended, true},
 };
@@ -230,9 +237,11 @@ static void raft_settle(struct lash_raft *raft, struct lash_outputs *outputs) {
         commit_settle(raft);
     read_settle(raft, outputs);
     if (raft->role == LASH_LEADER) {
+        membership_settle(raft, outputs);
         replication_settle(raft, outputs);
         snapshot_settle(raft, outputs);
         transfer_settle(raft, outputs);
+        membership_retire(raft, outputs);
     }
 }
 

@@ -83,6 +83,10 @@ struct lash_raft {
     uint64_t transfer_deadline_ms; /* when it is given up */
     uint64_t transfer_told;        /* 1: the target was told since the last heartbeat */
 
+    /* Leader: changes of membership (D§4). All 0 unless they are under way. */
+    uint64_t retiring;    /* 1: it has no vote any more, and hands over before it steps down */
+    uint64_t commit_mark; /* while there are learners: committed at the last heartbeat; who holds this has caught up */
+
     /* What is on disk. Writes are numbered from 1. */
     uint64_t writes;         /* given out so far */
     uint64_t writes_durable; /* all up to this one are on disk */
@@ -95,7 +99,8 @@ struct lash_raft {
     uint64_t read_context; /* of the last batch forwarded; rises */
 
     uint64_t votes[LASH_RAFT_MEMBERS_MAX]; /* candidates of both kinds: 1 for a vote granted, by slot */
-    struct configuration configuration;    /* in force */
+    struct configuration configuration;    /* in force: the newest in the log, else what came before the log */
+    struct configuration previous;         /* the one before it; all 0 once `configuration` is known to be committed */
 };
 
 static inline struct progress *raft_progress(struct lash_raft *raft, uint32_t slot) {
@@ -126,9 +131,15 @@ static inline struct raft_released *raft_released(struct lash_raft *raft) {
     return (struct raft_released *)((uint64_t *)raft + raft->released_at);
 }
 
-/* Whether this node may vote and stand for election. */
+/* Whether this node has a vote in the configuration in force. */
 static inline bool raft_votes(const struct lash_raft *raft) {
     return configuration_votes(&raft->configuration, raft->id);
+}
+
+/* Whether this node may stand for election. D§4.2.2: who is not part of its own latest configuration still does, as it may be
+ * needed, until that one is committed: its log may be the only one that holds it. */
+static inline bool raft_stands(const struct lash_raft *raft) {
+    return raft_votes(raft) || configuration_votes(&raft->previous, raft->id);
 }
 
 #endif

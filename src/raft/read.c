@@ -104,6 +104,21 @@ static void read_settle_leader(struct lash_raft *raft, struct lash_outputs *outp
         read_answer(raft, reads->joined, reads->index, outputs);
 }
 
+/* The position of the question of `from`, of which there is at most one; the count of reads when there is none. */
+static uint64_t read_question(const struct lash_raft *raft, lash_id from) {
+    const struct raft_reads *reads = raft_reads_of(raft);
+    uint64_t position = 0;
+    while (position < reads->count && reads->items[position].from != from)
+        position++;
+    return position;
+}
+
+void read_drop(struct lash_raft *raft, lash_id from) {
+    uint64_t position = read_question(raft, from);
+    if (position < raft_reads(raft)->count)
+        read_remove(raft, position, 1);
+}
+
 void read_request(struct lash_raft *raft, const struct lash_message *message, struct lash_outputs *outputs) {
     const struct raft_reads *reads = raft_reads(raft);
     uint64_t context = message->read.context;
@@ -111,14 +126,12 @@ void read_request(struct lash_raft *raft, const struct lash_message *message, st
         read_answer_remote(raft, message->from, context, 0, outputs);
         return;
     }
-    for (uint64_t i = 0; i < reads->count; i++) {
-        if (reads->items[i].from != message->from)
-            continue;
-        if (reads->items[i].context == context)
+    uint64_t position = read_question(raft, message->from);
+    if (position < reads->count) {
+        if (reads->items[position].context == context)
             return;
         /* A follower has one question open at a time: it has given up on this one. */
-        read_remove(raft, i, 1);
-        break;
+        read_remove(raft, position, 1);
     }
     if (reads->count == raft->reads_max)
         read_answer_remote(raft, message->from, context, 0, outputs);

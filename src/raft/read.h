@@ -13,6 +13,9 @@ void read_settle(struct lash_raft *raft, struct lash_outputs *outputs);
 /* Refuse every read that waits: the leadership that it was handed to is over. */
 void read_refuse_all(struct lash_raft *raft, struct lash_outputs *outputs);
 
+/* Leader: forget the question of a follower that is no member any more. */
+void read_drop(struct lash_raft *raft, lash_id from);
+
 /* Follower: give up on an answer of the leader that does not come. */
 void read_tick(struct lash_raft *raft, struct lash_outputs *outputs);
 

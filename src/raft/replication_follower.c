@@ -7,6 +7,7 @@
 #include "raft/commit.h"
 #include "raft/durability.h"
 #include "raft/election.h"
+#include "raft/membership.h"
 #include "raft/message.h"
 #include "raft/raft_state.h"
 #include "raft/replication.h"
@@ -88,7 +89,8 @@ bool replication_append_valid(const struct lash_raft *raft, const struct lash_me
         next = run->first + run->count;
         if (next - 1 <= prev_index)
             continue;
-        if (run->term == 0 || run->term < term || run->term > message->term)
+        if (run->term == 0 || run->term < term || run->term > message->term ||
+            !membership_run_valid(message, run, prev_index))
             return false;
         /* §5.4.3, Leader Completeness: a leader of this term or a later one holds every entry that is committed here. A
          * former leader may not, and is answered so that it steps down. */
@@ -139,12 +141,15 @@ static void replication_take(struct lash_raft *raft, const struct lash_message *
             LASH_ASSERT(piece.from > raft->commit);
             durability_cut(raft, piece.from, outputs);
             terms_truncate(terms, piece.from - 1);
+            membership_cut(raft, piece.from);
         }
         /* §5.3, Figure 2, AppendEntries RPC 4: append any new entries not already in the log. */
         terms_append(terms, piece.last - piece.from + 1, piece.term);
     }
-    if (first != 0)
+    if (first != 0) {
         durability_save_entries(raft, first, outputs);
+        membership_learn(raft, message, first, terms->last_index);
+    }
 }
 
 /* Whether the log holds what the leader's holds at prev_index. */

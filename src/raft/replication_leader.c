@@ -5,6 +5,7 @@
  */
 #include "base/assert.h"
 #include "raft/durability.h"
+#include "raft/membership.h"
 #include "raft/message.h"
 #include "raft/quorum.h"
 #include "raft/raft_state.h"
@@ -86,6 +87,7 @@ void replication_tick(struct lash_raft *raft, struct lash_outputs *outputs) {
     if (raft->role != LASH_LEADER || raft->now_ms < raft->heartbeat_deadline_ms)
         return;
     raft->heartbeat_deadline_ms = raft->now_ms + raft->heartbeat_ms;
+    membership_mark(raft, raft->commit);
     /* §5.2, Figure 2, leaders: repeat heartbeats during idle periods to prevent election timeouts. A busy one sends
      * them too: they also stand in for a probe that got lost, and carry the read round. */
     for (uint32_t slot = 0; slot < raft->configuration.count; slot++) {

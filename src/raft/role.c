@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "raft/durability.h"
 #include "raft/election.h"
+#include "raft/membership.h"
 #include "raft/raft_state.h"
 #include "raft/read.h"
 #include "raft/transfer.h"
@@ -36,6 +37,8 @@ static void role_clear_leadership(struct lash_raft *raft) {
     memset(raft_progress(raft, 0), 0, LASH_RAFT_MEMBERS_MAX * raft->progress_words * sizeof(uint64_t));
     raft->heartbeat_deadline_ms = 0;
     raft->round = 0;
+    raft->retiring = 0;
+    raft->commit_mark = 0;
     transfer_end(raft);
 }
 
@@ -67,7 +70,7 @@ void role_become_follower(struct lash_raft *raft, lash_term term, lash_id leader
 }
 
 void role_become_pre_candidate(struct lash_raft *raft, struct lash_outputs *outputs) {
-    LASH_ASSERT(raft_votes(raft));
+    LASH_ASSERT(raft_stands(raft));
     read_refuse_all(raft, outputs);
     role_change(raft, LASH_PRE_CANDIDATE);
     raft->leader = 0;
@@ -75,7 +78,7 @@ void role_become_pre_candidate(struct lash_raft *raft, struct lash_outputs *outp
 }
 
 void role_become_candidate(struct lash_raft *raft, struct lash_outputs *outputs) {
-    LASH_ASSERT(raft_votes(raft));
+    LASH_ASSERT(raft_stands(raft));
     read_refuse_all(raft, outputs);
     role_change(raft, LASH_CANDIDATE);
     raft->leader = 0;
@@ -99,4 +102,5 @@ void role_become_leader(struct lash_raft *raft, struct lash_outputs *outputs) {
     terms_append(terms, 1, raft->term);
     durability_save_entries(raft, terms->last_index, outputs);
     outputs->noop = true;
+    membership_mark(raft, terms->last_index);
 }

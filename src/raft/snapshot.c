@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "raft/commit.h"
 #include "raft/durability.h"
+#include "raft/membership.h"
 #include "raft/message.h"
 #include "raft/raft_state.h"
 #include "raft/replication.h"
@@ -130,10 +131,7 @@ static void snapshot_reset(struct lash_raft *raft, const struct lash_event *even
     durability_cut(raft, index + 1, outputs);
     terms_reset(raft_terms(raft), index, term);
     raft->durable_index = index;
-    if (event->installed.configuration != NULL) {
-        int error = configuration_load(&raft->configuration, event->installed.configuration);
-        LASH_ASSERT(error == LASH_OK);
-    }
+    membership_reset(raft, event->installed.configuration, index);
     outputs->reset = true;
     outputs->snapshot_index = index;
     outputs->snapshot_term = term;
@@ -148,6 +146,8 @@ void snapshot_installed(struct lash_raft *raft, const struct lash_event *event, 
      * entry, retain log entries following it and reply. */
     if (index > raft->commit && !snapshot_held(raft, index, event->installed.term))
         snapshot_reset(raft, event, outputs);
+    else
+        membership_installed(raft, event->installed.configuration);
     /* RPC 8: reset state machine using snapshot contents (and load snapshot's cluster configuration). It covers what was
      * applied, and it is durable, even if the log's own entries are yet to be. */
     commit_learn(raft, index, index);

@@ -14,19 +14,22 @@
 #include "raft/message.h"
 #include "raft/raft_state.h"
 
+/* Whether `id` votes, and will when a joint configuration is left. */
+static bool transfer_votes(const struct lash_raft *raft, lash_id id) {
+    uint32_t slot = configuration_slot(&raft->configuration, id);
+    return slot != CONFIGURATION_NONE && (raft->configuration.members[slot].flags & LASH_MEMBER_VOTER) != 0;
+}
+
 /* Whether a member could take the office over at `now_ms`. */
 static bool transfer_possible(const struct lash_raft *raft, uint32_t slot, uint64_t now_ms) {
     lash_id id = raft->configuration.members[slot].id;
     const struct progress *progress = raft_progress_of(raft, slot);
-    return id != raft->id && configuration_votes(&raft->configuration, id) && !progress->full &&
+    return id != raft->id && transfer_votes(raft, id) && !progress->full &&
            now_ms < progress->contact_ms + raft->election_ms;
 }
 
-/* The slot of the one meant by the event, or CONFIGURATION_NONE: of all, the one that lacks the least. */
-static uint32_t transfer_target(const struct lash_raft *raft, const struct lash_event *event) {
-    lash_id to = event->transfer.to;
-    /* The clock of the event, which the core takes over only once the event was checked. */
-    uint64_t now_ms = event->now_ms > raft->now_ms ? event->now_ms : raft->now_ms;
+/* The slot of `to`, or, when that is 0, of the one of all that lacks the least; CONFIGURATION_NONE: nobody could. */
+static uint32_t transfer_target(const struct lash_raft *raft, lash_id to, uint64_t now_ms) {
     uint32_t target = CONFIGURATION_NONE;
     for (uint32_t slot = 0; slot < raft->configuration.count; slot++) {
         bool meant = to == 0 || to == raft->configuration.members[slot].id;
@@ -42,23 +45,36 @@ int transfer_ask_check(const struct lash_raft *raft, const struct lash_event *ev
     lash_id to = event->transfer.to;
     if (raft->role != LASH_LEADER)
         return LASH_NOT_LEADER;
-    if (to != 0 && !configuration_votes(&raft->configuration, to))
+    if (to != 0 && !transfer_votes(raft, to))
         return LASH_INVALID;
     if (raft->transfer_to != 0)
         return LASH_BUSY;
-    return to == raft->id || transfer_target(raft, event) != CONFIGURATION_NONE ? LASH_OK : LASH_NOT_FOUND;
+    /* The clock of the event, which the core takes over only once the event was checked. */
+    uint64_t now_ms = event->now_ms > raft->now_ms ? event->now_ms : raft->now_ms;
+    return to == raft->id || transfer_target(raft, to, now_ms) != CONFIGURATION_NONE ? LASH_OK : LASH_NOT_FOUND;
+}
+
+static void transfer_begin(struct lash_raft *raft, uint32_t target) {
+    LASH_ASSERT(raft->transfer_to == 0);
+    raft->transfer_to = raft->configuration.members[target].id;
+    /* D§3.10: if leadership transfer does not complete after about an election timeout, the prior leader aborts the
+     * transfer and resumes accepting client requests. */
+    raft->transfer_deadline_ms = raft->now_ms + raft->election_ms;
+}
+
+void transfer_begin_to_best(struct lash_raft *raft) {
+    uint32_t target = raft->transfer_to != 0 ? CONFIGURATION_NONE : transfer_target(raft, 0, raft->now_ms);
+    if (target != CONFIGURATION_NONE)
+        transfer_begin(raft, target);
 }
 
 void transfer_ask(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs) {
     (void)outputs;
     if (event->transfer.to == raft->id)
         return;
-    uint32_t target = transfer_target(raft, event);
+    uint32_t target = transfer_target(raft, event->transfer.to, raft->now_ms);
     LASH_ASSERT(target != CONFIGURATION_NONE);
-    raft->transfer_to = raft->configuration.members[target].id;
-    /* D§3.10: if leadership transfer does not complete after about an election timeout, the prior leader aborts the
-     * transfer and resumes accepting client requests. */
-    raft->transfer_deadline_ms = raft->now_ms + raft->election_ms;
+    transfer_begin(raft, target);
 }
 
 void transfer_end(struct lash_raft *raft) {

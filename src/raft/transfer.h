@@ -11,6 +11,9 @@
 int transfer_ask_check(const struct lash_raft *raft, const struct lash_event *event);
 void transfer_ask(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs);
 
+/* Leader: hand over to the voter that lacks the least, if there is one that can take over. */
+void transfer_begin_to_best(struct lash_raft *raft);
+
 /* Leader: tell the target when it is ready, or give it up when it cannot be. */
 void transfer_settle(struct lash_raft *raft, struct lash_outputs *outputs);
 

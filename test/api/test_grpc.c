@@ -157,7 +157,7 @@ static void every_refusal_of_the_store_is_an_error_of_the_api(void **state) {
     assert_int_equal(errors_of_store(STORE_OK), API_OK);
     for (int error = STORE_OK + 1; error <= STORE_FAILED; error++)
         assert_int_not_equal(errors_of_store((enum store_error)error), API_OK);
-    for (int error = LASH_EXISTS; error < 0; error++)
+    for (int error = LASH_BEHIND; error < 0; error++)
         assert_int_not_equal(errors_of_node(error), API_OK);
 }
 

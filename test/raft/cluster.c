@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cluster_judge.h"
+
 #define LLU (unsigned long long)
 
 /* ---- Memory ------------------------------------------------------------------------------------ */
@@ -62,6 +64,23 @@ struct cluster *cluster_new(uint32_t count, const struct lash_raft_options *opti
     return cluster;
 }
 
+void cluster_spare(struct cluster *cluster, uint32_t count) {
+    ORACLE_CHECK(count < cluster->count, "test", "nobody begins");
+    cluster->configuration.count = cluster->count - count;
+    for (uint32_t i = cluster->configuration.count; i < cluster->count; i++) {
+        cluster->configuration.members[i] = (struct lash_member){0};
+        cluster->nodes[i].joins = true;
+    }
+}
+
+/* The payload of an entry with a configuration says which. */
+#define CLUSTER_CONFIGURATION ((uint64_t)1 << 63)
+
+const struct lash_configuration *cluster_configuration(const struct cluster *cluster, const struct entry *entry) {
+    ORACLE_CHECK(entry->kind == LASH_ENTRY_CONFIGURATION, "test", "the entry is no configuration");
+    return &cluster->configurations[entry->payload - CLUSTER_CONFIGURATION];
+}
+
 static void cluster_forget(struct cluster_node *node) {
     for (uint64_t i = 0; i < node->write_count; i++)
         free(node->writes[i].entries);
@@ -88,6 +107,7 @@ void cluster_free(struct cluster *cluster) {
     }
     for (uint32_t i = 0; i < cluster->packet_count; i++)
         cluster_packet_free(&cluster->packets[i]);
+    free(cluster->configurations);
     oracle_free(cluster->oracle);
     free(cluster);
 }
@@ -123,14 +143,6 @@ static struct lash_run *cluster_runs(const struct entry *entries, uint32_t count
     return made;
 }
 
-static void cluster_observe_state(struct cluster_node *node) {
-    struct lash_raft_status status;
-    lash_raft_status(node->raft, &status);
-    node->commit = status.commit;
-    node->term = status.term;
-    node->role = status.role;
-}
-
 void cluster_start(struct cluster *cluster, lash_id id, lash_index floor) {
     struct cluster_node *node = cluster_node(cluster, id);
     ORACLE_CHECK(!node->up, "test", "n%llu is up already", LLU id);
@@ -142,7 +154,9 @@ void cluster_start(struct cluster *cluster, lash_id id, lash_index floor) {
     struct lash_raft_saved saved = {.term = node->disk_term, .vote = node->disk_vote, .first_index = first};
     saved.prev_term = first == 1 ? 0 : node->log.entries[first - 2].term;
     saved.commit_floor = floor < node->snapshot ? node->snapshot : floor;
-    saved.configuration = cluster->configuration;
+    saved.configuration = cluster_newest(cluster, node, node->log.count);
+    if (saved.configuration.index != 0)
+        saved.previous = cluster_newest(cluster, node, saved.configuration.index - 1);
     uint32_t run_count = 0;
     uint32_t count = (uint32_t)(node->log.count - (first - 1));
     struct entry *entries = cluster_entries(&node->log, first, count);
@@ -165,6 +179,7 @@ void cluster_start(struct cluster *cluster, lash_id id, lash_index floor) {
     node->up = true;
     cluster_observe_state(node);
     oracle_start(cluster->oracle, id, node->term);
+    oracle_commit(cluster->oracle, node->term, &node->log, saved.commit_floor + 1, node->commit);
     /* The first deadline comes with the first step. */
     cluster_tick(cluster, id);
 }
@@ -201,82 +216,6 @@ void cluster_crash(struct cluster *cluster, lash_id id, uint64_t survive) {
     cluster_forget(node);
 }
 
-/* ---- Judging ----------------------------------------------------------------------------------- */
-
-/* L7: what a leader believes of a member, its own disk included, is so. */
-static void cluster_check_progress(struct cluster *cluster, struct cluster_node *node,
-                                   const struct lash_raft_status *status) {
-    for (uint32_t i = 0; i < status->progress_count; i++) {
-        const struct lash_progress *progress = &status->progress[i];
-        const struct cluster_node *peer = cluster_node(cluster, progress->id);
-        lash_index match = progress->match;
-        ORACLE_CHECK(match < progress->next, "L7", "n%llu has match %llu and next %llu for n%llu", LLU node->id,
-                     LLU match, LLU progress->next, LLU progress->id);
-        ORACLE_CHECK(match >= node->matches[i], "L7", "n%llu's match of n%llu fell from %llu to %llu", LLU node->id,
-                     LLU progress->id, LLU node->matches[i], LLU match);
-        node->matches[i] = match;
-        /* Who entered a later term may have dropped what this leader never committed. */
-        if (peer->disk_term > node->term)
-            continue;
-        const struct entry *held = match == 0 ? NULL : cluster_durable(cluster, peer, match);
-        ORACLE_CHECK(match == 0 || held != NULL, "L7", "n%llu believes that n%llu holds %llu, and it does not",
-                     LLU node->id, LLU progress->id, LLU match);
-        ORACLE_CHECK(match == 0 || entry_equal(held, &node->log.entries[match - 1]), "L7",
-                     "n%llu believes that n%llu holds its entry %llu, and it holds another", LLU node->id,
-                     LLU progress->id, LLU match);
-        ORACLE_CHECK(node->options.inflight_messages_max == 0 ||
-                         progress->inflight_messages <= node->options.inflight_messages_max,
-                     "P3", "n%llu has too much in flight", LLU node->id);
-    }
-}
-
-/* L6: what a leader commits is on the disks of a majority, and the newest of it is of its own term. */
-static void cluster_check_quorum(struct cluster *cluster, const struct cluster_node *node, lash_index commit) {
-    uint32_t holders = 0;
-    const struct entry *entry = &node->log.entries[commit - 1];
-    for (uint32_t i = 0; i < cluster->count; i++) {
-        const struct entry *held = cluster_durable(cluster, &cluster->nodes[i], commit);
-        holders += held != NULL && entry_equal(held, entry);
-    }
-    ORACLE_CHECK(2 * holders > cluster->count, "L6", "n%llu committed %llu, which %u of %u hold durably", LLU node->id,
-                 LLU commit, holders, cluster->count);
-    ORACLE_CHECK(entry->term == node->term, "L6", "n%llu of term %llu committed %llu of term %llu", LLU node->id,
-                 LLU node->term, LLU commit, LLU entry->term);
-}
-
-static void cluster_check(struct cluster *cluster, struct cluster_node *node) {
-    struct lash_raft_status status;
-    lash_index before = node->commit;
-    lash_term term = node->term;
-    bool led = node->role == LASH_LEADER;
-    cluster_observe_state(node);
-    ORACLE_CHECK(node->term >= term, "E3", "n%llu fell from term %llu to %llu", LLU node->id, LLU term, LLU node->term);
-    lash_raft_status(node->raft, &status);
-    lash_term last_term = 0;
-    ORACLE_CHECK(status.last_index == node->log.count, "L5", "n%llu's log ends at %llu and its core says %llu",
-                 LLU node->id, LLU node->log.count, LLU status.last_index);
-    ORACLE_CHECK(lash_raft_term_at(node->raft, status.last_index, &last_term) &&
-                     (status.last_index == 0 || last_term == node->log.entries[status.last_index - 1].term),
-                 "L5", "n%llu's last term is not its log's", LLU node->id);
-    ORACLE_CHECK(before <= status.commit && status.commit <= status.last_index && status.applied <= status.commit, "L5",
-                 "n%llu: commit was %llu, is %llu, last is %llu", LLU node->id, LLU before, LLU status.commit,
-                 LLU status.last_index);
-    lash_index durable = status.durable_index;
-    const struct entry *held = durable == 0 ? NULL : cluster_durable(cluster, node, durable);
-    ORACLE_CHECK(durable == 0 || (held != NULL && entry_equal(held, &node->log.entries[durable - 1])), "L6",
-                 "n%llu believes that its disk holds %llu", LLU node->id, LLU durable);
-    oracle_commit(cluster->oracle, node->term, &node->log, before + 1, status.commit);
-    if (status.role != LASH_LEADER)
-        return;
-    if (!led) {
-        memset(node->matches, 0, sizeof node->matches);
-        oracle_leader(cluster->oracle, node->id, status.term, &node->log);
-    }
-    if (status.commit > before)
-        cluster_check_quorum(cluster, node, status.commit);
-    cluster_check_progress(cluster, node, &status);
-}
-
 /* ---- Outputs ----------------------------------------------------------------------------------- */
 
 static void cluster_trace(struct cluster *cluster, uint64_t value) {
@@ -306,9 +245,18 @@ static void cluster_trace_outputs(struct cluster *cluster, const struct lash_out
 static struct entry cluster_new_entry(struct cluster *cluster, const struct lash_event *event,
                                       const struct lash_outputs *outputs, const struct cluster_packet *packet,
                                       lash_index index) {
+    struct entry entry = {.term = outputs->append_term};
+    if (outputs->configure) {
+        entry.kind = LASH_ENTRY_CONFIGURATION;
+        entry.payload = CLUSTER_CONFIGURATION + cluster->configuration_count;
+        cluster->configurations = cluster_grown(cluster->configurations, &cluster->configuration_max,
+                                                cluster->configuration_count + 1, sizeof outputs->configuration);
+        cluster->configurations[cluster->configuration_count++] = outputs->configuration;
+        return entry;
+    }
     if (packet != NULL && !outputs->noop)
         return packet->entries[index - packet->first];
-    struct entry entry = {.term = outputs->append_term, .payload = ++cluster->payloads};
+    entry.payload = ++cluster->payloads;
     entry.kind = outputs->noop ? (uint32_t)LASH_ENTRY_NOOP : event->propose.kind;
     return entry;
 }
@@ -336,8 +284,9 @@ static void cluster_begin_write(struct cluster *cluster, struct cluster_node *no
                  "leader n%llu overwrites its entry %llu", LLU node->id, LLU outputs->append_first);
     ORACLE_CHECK(outputs->append_first > node->commit, "L4", "n%llu drops its committed entry %llu", LLU node->id,
                  LLU outputs->append_first);
-    bool noop = outputs->noop || (packet != NULL && outputs->append_first == outputs->append_last &&
-                                  packet->entries[outputs->append_first - packet->first].kind == LASH_ENTRY_NOOP);
+    bool noop =
+        outputs->noop || (packet != NULL && !outputs->configure && outputs->append_first == outputs->append_last &&
+                          packet->entries[outputs->append_first - packet->first].kind == LASH_ENTRY_NOOP);
     ORACLE_CHECK(status.full == 0 || noop, "F1", "n%llu takes entries on a full disk", LLU node->id);
     entries_truncate(&node->log, outputs->append_first - 1);
     for (lash_index index = outputs->append_first; index <= outputs->append_last; index++)
@@ -444,7 +393,8 @@ static void cluster_carry_out(struct cluster *cluster, struct cluster_node *node
     node->deadline_ms = outputs->deadline_ms;
     if (outputs->write != 0)
         cluster_begin_write(cluster, node, event, outputs, packet);
-    cluster_check(cluster, node);
+    cluster_check(cluster, node, event, outputs);
+    cluster_check_configured(cluster, node, outputs);
     if (outputs->install)
         cluster_stream_want(cluster, node, outputs);
     if (cluster->observe != NULL)
@@ -550,6 +500,12 @@ int cluster_transfer(struct cluster *cluster, lash_id id, lash_id to) {
     return cluster_step(cluster, id, &event);
 }
 
+int cluster_configure(struct cluster *cluster, lash_id id, const struct lash_configuration *to) {
+    struct lash_event event = {.type = LASH_EVENT_CONFIGURE};
+    event.configure.to = to;
+    return cluster_step(cluster, id, &event);
+}
+
 int cluster_ready(struct cluster *cluster, lash_id id, lash_id peer) {
     struct lash_event event = {.type = LASH_EVENT_READY};
     event.peer.id = peer;
@@ -611,19 +567,35 @@ struct cluster_packet cluster_take(struct cluster *cluster, uint32_t position) {
     return packet;
 }
 
+/* What the packet's entries of kind CONFIGURATION hold. The caller frees it. */
+static struct lash_configuration *cluster_held_configurations(const struct cluster *cluster,
+                                                              const struct cluster_packet *packet, uint32_t *count) {
+    struct lash_configuration *held = cluster_calloc(packet->entry_count, sizeof *held);
+    *count = 0;
+    for (uint32_t i = 0; i < packet->entry_count; i++) {
+        if (packet->entries[i].kind == LASH_ENTRY_CONFIGURATION)
+            held[(*count)++] = *cluster_configuration(cluster, &packet->entries[i]);
+    }
+    return held;
+}
+
 void cluster_hand(struct cluster *cluster, const struct cluster_packet *packet) {
     struct cluster_node *node = cluster_node(cluster, packet->message.to);
     if (!node->up)
         return;
     struct lash_event event = {.type = LASH_EVENT_MESSAGE, .message = packet->message};
     struct lash_run *runs = NULL;
+    struct lash_configuration *held = NULL;
     if (event.message.type == LASH_MSG_APPEND) {
         runs = cluster_runs(packet->entries, packet->entry_count, packet->first, &event.message.append.run_count);
+        held = cluster_held_configurations(cluster, packet, &event.message.append.configuration_count);
         event.message.append.runs = runs;
+        event.message.append.configurations = held;
     }
     int error = cluster_step_with(cluster, node, &event, packet);
     ORACLE_CHECK(error == LASH_OK, "test", "n%llu refuses a message: %d", LLU node->id, error);
     free(runs);
+    free(held);
 }
 
 void cluster_deliver(struct cluster *cluster, uint32_t position) {

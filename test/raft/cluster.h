@@ -66,6 +66,7 @@ struct cluster_read {
 struct cluster_node {
     lash_id id;
     bool up;
+    bool joins; /* it began without a configuration */
     struct lash_raft_options options;
     void *block;
     struct lash_raft *raft;
@@ -73,7 +74,8 @@ struct cluster_node {
     lash_index commit;
     lash_term term;
     uint32_t role;
-    lash_index matches[CLUSTER_NODES_MAX]; /* while it leads: what it knew of the others after the last step */
+    struct lash_configuration configuration;   /* in force after the last step */
+    lash_index matches[CLUSTER_NODES_MAX + 1]; /* while it leads: what it knew of each, by id, after the last step */
 
     struct entries log;
     lash_index first_index; /* what is before was compacted */
@@ -103,7 +105,10 @@ struct cluster {
     uint64_t contexts; /* given out so far */
     uint64_t starts;   /* of nodes so far: each gets a seed of its own */
     uint64_t seed;
-    struct lash_configuration configuration;
+    struct lash_configuration configuration;   /* that the group began with */
+    struct lash_configuration *configurations; /* of all entries that ever held one; see cluster_configuration */
+    uint64_t configuration_count;
+    uint64_t configuration_max;
     bool cut[CLUSTER_NODES_MAX + 1][CLUSTER_NODES_MAX + 1]; /* from, to: what is sent is lost */
     struct cluster_packet packets[CLUSTER_PACKETS_MAX];     /* in the order of sending */
     uint32_t packet_count;
@@ -133,7 +138,13 @@ struct cluster {
 struct cluster *cluster_new(uint32_t count, const struct lash_raft_options *options, uint64_t seed);
 void cluster_free(struct cluster *cluster);
 
+/* Before any start: the last `count` nodes are no members at first, and join when they are configured. */
+void cluster_spare(struct cluster *cluster, uint32_t count);
+
 struct cluster_node *cluster_node(struct cluster *cluster, lash_id id);
+
+/* What an entry of kind CONFIGURATION holds. */
+const struct lash_configuration *cluster_configuration(const struct cluster *cluster, const struct entry *entry);
 
 /* Put onto the disk of a node that is down: a log of these terms (commands of unique payload; equal (index, term) get
  * equal payloads), the term and the vote. */
@@ -157,6 +168,7 @@ int cluster_unreachable(struct cluster *cluster, lash_id id, lash_id peer);
 int cluster_down(struct cluster *cluster, lash_id id, lash_id peer);
 int cluster_applied(struct cluster *cluster, lash_id id, lash_index index);
 int cluster_transfer(struct cluster *cluster, lash_id id, lash_id to);
+int cluster_configure(struct cluster *cluster, lash_id id, const struct lash_configuration *to);
 int cluster_ready(struct cluster *cluster, lash_id id, lash_id peer);
 int cluster_room(struct cluster *cluster, lash_id id, bool full);
 

@@ -78,8 +78,8 @@ void cluster_stream_begin(struct cluster *cluster, struct cluster_node *node, st
     if (stream == NULL)
         stream = &cluster->streams[cluster->stream_count++];
     else
-        ORACLE_CHECK(stream->leads != message->term, "contract", "n%llu offers n%llu a second snapshot", LLU node->id,
-                     LLU message->to);
+        ORACLE_CHECK(stream->leads != message->term || cluster->configuration_count > 0, "contract",
+                     "n%llu offers n%llu a second snapshot", LLU node->id, LLU message->to);
     *stream = (struct cluster_stream){.leader = node->id,
                                       .leads = message->term,
                                       .member = message->to,
@@ -103,12 +103,22 @@ static struct cluster_stream cluster_stream_take(struct cluster *cluster, uint32
     return stream;
 }
 
+/* The membership that a snapshot at `index` holds. */
+static const struct lash_configuration *cluster_configured_at(const struct cluster *cluster, lash_index index) {
+    while (index > 0 && oracle_committed_entry(cluster->oracle, index)->kind != LASH_ENTRY_CONFIGURATION)
+        index--;
+    return index == 0 ? &cluster->configuration
+                      : cluster_configuration(cluster, oracle_committed_entry(cluster->oracle, index));
+}
+
 static void cluster_install(struct cluster *cluster, const struct cluster_stream *stream) {
     struct cluster_node *node = cluster_node(cluster, stream->member);
     struct lash_event event = {.type = LASH_EVENT_INSTALLED};
     event.installed.index = stream->index;
     event.installed.term = stream->term;
-    event.installed.configuration = &cluster->configuration;
+    event.installed.configuration = cluster_configured_at(cluster, stream->index);
+    /* With it comes the membership that the group began with, if it is still that one. */
+    node->joins = false;
     if (node->snapshot < stream->index)
         node->snapshot = stream->index;
     int error = cluster_step(cluster, node->id, &event);

@@ -201,6 +201,64 @@ void oracle_commit(struct oracle *oracle, lash_term term, const struct entries *
     }
 }
 
+/* ---- Membership -------------------------------------------------------------------------------- */
+
+/* Whether more than half of those that carry `flag` are among `has`; nobody is a majority of nobody. */
+static bool oracle_majority(const struct lash_configuration *configuration, uint32_t flag, const bool *has) {
+    uint32_t voters = 0;
+    uint32_t agree = 0;
+    for (uint32_t i = 0; i < configuration->count; i++) {
+        const struct lash_member *member = &configuration->members[i];
+        voters += (member->flags & flag) != 0;
+        agree += (member->flags & flag) != 0 && has[member->id];
+    }
+    return voters == 0 ? flag == LASH_MEMBER_VOTER_OLD : 2 * agree > voters;
+}
+
+bool oracle_quorum(const struct lash_configuration *configuration, const bool has[ORACLE_NODES_MAX + 1]) {
+    return oracle_majority(configuration, LASH_MEMBER_VOTER, has) &&
+           oracle_majority(configuration, LASH_MEMBER_VOTER_OLD, has);
+}
+
+void oracle_elected(struct oracle *oracle, lash_id id, lash_term term, const struct lash_configuration *configuration) {
+    const struct oracle_term *record = oracle_term_record(oracle, term);
+    bool granted[ORACLE_NODES_MAX + 1] = {false};
+    for (lash_id voter = 1; voter <= ORACLE_NODES_MAX; voter++)
+        granted[voter] = voter == id || record->votes[voter] == id;
+    ORACLE_CHECK(oracle_quorum(configuration, granted), "C5", "n%llu leads term %llu without the votes for it",
+                 (unsigned long long)id, (unsigned long long)term);
+}
+
+/* Who carries `flag`, as a set of bits by id. */
+static uint32_t oracle_set(const struct lash_configuration *configuration, uint32_t flag) {
+    uint32_t set = 0;
+    for (uint32_t i = 0; i < configuration->count; i++)
+        set |= (configuration->members[i].flags & flag) != 0 ? (uint32_t)1 << configuration->members[i].id : 0;
+    return set;
+}
+
+void oracle_configured(const struct oracle *oracle, lash_id id, lash_term term, const struct entries *log,
+                       lash_index commit, const struct lash_configuration *before,
+                       const struct lash_configuration *next) {
+    ORACLE_CHECK(before->index <= oracle->committed.count && before->index <= commit, "C1",
+                 "n%llu proposes configuration %llu while %llu is not committed", (unsigned long long)id,
+                 (unsigned long long)next->index, (unsigned long long)before->index);
+    ORACLE_CHECK(commit > 0 && log->entries[commit - 1].term == term, "C2",
+                 "n%llu proposes configuration %llu before an entry of term %llu is committed", (unsigned long long)id,
+                 (unsigned long long)next->index, (unsigned long long)term);
+    uint32_t voters = oracle_set(before, LASH_MEMBER_VOTER);
+    uint32_t wanted = oracle_set(next, LASH_MEMBER_VOTER);
+    bool follows;
+    if (oracle_set(before, LASH_MEMBER_VOTER_OLD) != 0)
+        follows = oracle_set(next, LASH_MEMBER_VOTER_OLD) == 0 && wanted == voters;
+    else if (oracle_set(next, LASH_MEMBER_VOTER_OLD) != 0)
+        follows = oracle_set(next, LASH_MEMBER_VOTER_OLD) == voters;
+    else
+        follows = __builtin_popcount(voters ^ wanted) <= 1;
+    ORACLE_CHECK(follows, "C3", "configuration %llu does not follow from %llu", (unsigned long long)next->index,
+                 (unsigned long long)before->index);
+}
+
 lash_index oracle_committed(const struct oracle *oracle) {
     return oracle->committed.count;
 }

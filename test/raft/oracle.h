@@ -70,6 +70,18 @@ void oracle_log(struct oracle *oracle, const struct entries *log, uint64_t from)
  * leader. */
 void oracle_commit(struct oracle *oracle, lash_term term, const struct entries *log, lash_index from, lash_index to);
 
+/* E1, C5: with `has`, by id, both majorities of the voters agree (one, when the configuration is not joint); learners never count. */
+bool oracle_quorum(const struct lash_configuration *configuration, const bool has[ORACLE_NODES_MAX + 1]);
+
+/* E1, C5: `id`, in this configuration, became leader of `term`: it has the votes for that. */
+void oracle_elected(struct oracle *oracle, lash_id id, lash_term term, const struct lash_configuration *configuration);
+
+/* C1, C2, C3: a leader of `term`, whose log is `log` and whose commit index is `commit`, appended `next` at its end; `before` was
+ * the newest configuration until then. */
+void oracle_configured(const struct oracle *oracle, lash_id id, lash_term term, const struct entries *log,
+                       lash_index commit, const struct lash_configuration *before,
+                       const struct lash_configuration *next);
+
 /* The highest index that any node has known to be committed. */
 lash_index oracle_committed(const struct oracle *oracle);
 /* Let `to` be what is committed up to `index`. */

@@ -46,7 +46,8 @@ void solo_start(struct solo *solo, const struct solo_start *start) {
     solo->options.reads_max = start->reads_max ? start->reads_max : 16;
     struct lash_raft_saved saved = {.term = start->term, .vote = start->vote, .first_index = 1};
     saved.commit_floor = start->floor;
-    saved.configuration = solo_configuration(start);
+    if (!start->joins)
+        saved.configuration = solo_configuration(start);
     saved.run_count = solo_runs(solo->runs, 1, start->log);
     saved.runs = solo->runs;
     solo->block = calloc(1, lash_raft_size(&solo->options));

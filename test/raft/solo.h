@@ -33,6 +33,7 @@ struct solo_start {
     lash_id id;        /* [1] */
     uint32_t members;  /* [3] */
     uint32_t learners; /* of the members, the last so many */
+    bool joins;        /* it is no member, and knows of none */
     lash_term term;
     lash_id vote;
     const lash_term *log; /* terms, ended by 0; NULL: empty */

@@ -2,8 +2,8 @@
  *
  * Random schedules: clusters of one to five nodes under packets that are lost,
  * doubled, delayed and reordered, disks that lag, crashes that lose what was not
- * yet durable, partitions, and clocks that leap. All invariants are judged after
- * each event; then the faults end, and the cluster must converge. Each seed is a
+ * yet durable, partitions, clocks that leap, and, in half of the schedules, changes
+ * of the membership. All invariants are judged after each event; then the faults end, and the cluster must converge. Each seed is a
  * schedule of its own.
  *
  * usage: test_random [--from SEED] [--seeds COUNT] [--events COUNT] [--twice]
@@ -43,6 +43,7 @@ enum chance {
     CHANCE_READY,
     CHANCE_ROOM,
     CHANCE_STREAM,
+    CHANCE_CONFIGURE,
     CHANCES
 };
 
@@ -53,11 +54,20 @@ static const uint32_t chance_max[CHANCES] = {
     [CHANCE_PROPOSE] = 24,  [CHANCE_READ] = 16,    [CHANCE_CRASH] = 2,       [CHANCE_START] = 12,
     [CHANCE_CUT] = 3,       [CHANCE_MEND] = 3,     [CHANCE_UNREACHABLE] = 4, [CHANCE_APPLIED] = 8,
     [CHANCE_COMPACT] = 12,  [CHANCE_TRANSFER] = 4, [CHANCE_READY] = 6,       [CHANCE_ROOM] = 4,
-    [CHANCE_DOWN] = 3,      [CHANCE_STREAM] = 12,
+    [CHANCE_DOWN] = 3,      [CHANCE_STREAM] = 12,  [CHANCE_CONFIGURE] = 24,
 };
 
 #define ASIDE_MAX 32
 #define SEEDS_FOR_ALL 100 /* in so many everything happens */
+
+/* What came of changes of the membership. */
+struct random_changes {
+    uint64_t proposed;
+    uint64_t joint;       /* of those */
+    uint64_t by_leaders;  /* steps that a leader took by itself */
+    uint64_t rolled_back; /* at one node */
+    uint64_t retired;     /* leaders that removed themselves, in the end */
+};
 
 struct schedule {
     uint64_t seed;
@@ -69,11 +79,16 @@ struct schedule {
     uint32_t aside_count;
     uint64_t transfers;  /* begun */
     uint64_t taken_over; /* elections that a leader asked for */
+    bool fixed;          /* the membership stays as it is */
+    struct random_changes changes;
+    lash_index known[CLUSTER_NODES_MAX + 1]; /* configurations that the nodes, by id, went by last */
+    bool led[CLUSTER_NODES_MAX + 1];         /* whether they led then */
 };
 
 /* What all schedules did, to see that they did something. */
 struct totals {
     uint64_t steps, committed, leaders, reads_ok, reads_no, grows, transfers, taken_over, installs, resets, trace;
+    struct random_changes changes;
 };
 
 /* Said before each seed starts, because only write() may be called when an assertion has ended the process. */
@@ -110,6 +125,8 @@ static void random_weights(struct schedule *schedule) {
     schedule->weights[CHANCE_START] += 8;
     schedule->weights[CHANCE_MEND] += 4;
     schedule->weights[CHANCE_STREAM] += 1;
+    if (schedule->fixed)
+        schedule->weights[CHANCE_CONFIGURE] = 0;
     schedule->reorder = draw(schedule, 2) == 0;
     schedule->weight = 0;
     for (uint32_t i = 0; i < CHANCES; i++)
@@ -229,6 +246,47 @@ static void random_transfer(struct schedule *schedule, struct cluster *cluster, 
     schedule->transfers += cluster_transfer(cluster, id, to) == LASH_OK && to != id;
 }
 
+/* The member `id` of `to`, which is added when it is not there. */
+static struct lash_member *random_member(struct lash_configuration *to, lash_id id) {
+    uint32_t at = 0;
+    while (at < to->count && to->members[at].id != id)
+        at++;
+    if (at == to->count)
+        to->members[to->count++] = (struct lash_member){.id = id};
+    return &to->members[at];
+}
+
+/* Each node votes, learns, or is no member. */
+static void random_membership(struct schedule *schedule, const struct cluster *cluster, struct lash_configuration *to) {
+    static const uint32_t flags[] = {LASH_MEMBER_VOTER, LASH_MEMBER_VOTER, 0, LASH_MEMBER_PROMOTE, LASH_MEMBER_PROMOTE};
+    to->count = 0;
+    for (lash_id id = 1; id <= cluster->count; id++) {
+        uint64_t kind = draw(schedule, 8);
+        if (kind < sizeof flags / sizeof flags[0])
+            random_member(to, id)->flags = flags[kind];
+    }
+}
+
+/* Mostly by the leader: one node becomes something else, or all may. */
+static void random_configure(struct schedule *schedule, struct cluster *cluster, lash_id id) {
+    static const uint32_t flags[] = {LASH_MEMBER_VOTER, LASH_MEMBER_VOTER, 0, LASH_MEMBER_PROMOTE};
+    lash_id leader = cluster_leader(cluster);
+    if (leader != 0 && draw(schedule, 8) != 0)
+        id = leader;
+    struct lash_configuration to = cluster_node(cluster, id)->configuration;
+    uint64_t kind = draw(schedule, 10);
+    lash_id changed = 1 + draw(schedule, cluster->count);
+    if (kind < 4) {
+        random_member(&to, changed)->flags = flags[kind];
+    } else if (kind < 7) {
+        struct lash_member *leaving = random_member(&to, changed);
+        *leaving = to.members[--to.count];
+    } else if (kind < 9) {
+        random_membership(schedule, cluster, &to);
+    }
+    cluster_configure(cluster, id, &to);
+}
+
 /* What waits for others or for the disk. */
 static void random_wait_ends(struct schedule *schedule, struct cluster *cluster, enum chance chance, lash_id id) {
     if (chance == CHANCE_TRANSFER)
@@ -237,6 +295,8 @@ static void random_wait_ends(struct schedule *schedule, struct cluster *cluster,
         cluster_ready(cluster, id, 1 + draw(schedule, cluster->count));
     else if (chance == CHANCE_ROOM)
         cluster_room(cluster, id, draw(schedule, 3) == 0);
+    else if (chance == CHANCE_CONFIGURE)
+        random_configure(schedule, cluster, id);
 }
 
 static void random_on_node(struct schedule *schedule, struct cluster *cluster, enum chance chance) {
@@ -297,7 +357,15 @@ static void random_event(struct schedule *schedule, struct cluster *cluster) {
         random_on_node(schedule, cluster, chance);
 }
 
-/* P2: with everything mended, there is a leader soon, all logs become its log, and work is done again. */
+/* Whether `id` is a member of the configuration that the group has come to. */
+static bool random_is_member(const struct cluster_node *leader, lash_id id) {
+    bool member = false;
+    for (uint32_t i = 0; i < leader->configuration.count; i++)
+        member |= leader->configuration.members[i].id == id;
+    return member;
+}
+
+/* P2: with everything mended, there is a leader soon, all members' logs become its log, and work is done again. */
 static void random_converge(struct schedule *schedule, struct cluster *cluster) {
     memset(cluster->cut, 0, sizeof cluster->cut);
     cluster->send_some = NULL;
@@ -309,18 +377,24 @@ static void random_converge(struct schedule *schedule, struct cluster *cluster) 
     cluster_run(cluster, 3000);
     lash_id leader = cluster_leader(cluster);
     ORACLE_CHECK(leader != 0, "P2", "no leader after 30 election timeouts");
-    lash_term term = cluster_node(cluster, leader)->term;
+    const struct cluster_node *first = cluster_node(cluster, leader);
+    lash_term term = first->term;
+    uint64_t members = 0;
     ORACLE_CHECK(cluster_propose(cluster, leader, 3) == LASH_OK, "P2", "the leader takes no proposal");
     uint64_t reads_ok = cluster->reads_ok;
     for (lash_id id = 1; id <= cluster->count; id++) {
+        if (!random_is_member(first, id))
+            continue;
+        members++;
         ORACLE_CHECK(cluster_read(cluster, id) == LASH_OK, "P2", "n%" PRIu64 " takes no read", id);
         cluster_run(cluster, 60);
     }
     cluster_run(cluster, 100);
-    ORACLE_CHECK(cluster->reads_ok == reads_ok + cluster->count, "P2", "not every read was answered");
-    const struct cluster_node *first = cluster_node(cluster, leader);
+    ORACLE_CHECK(cluster->reads_ok == reads_ok + members, "P2", "not every read was answered");
     for (lash_id id = 1; id <= cluster->count; id++) {
         struct cluster_node *node = cluster_node(cluster, id);
+        if (!random_is_member(first, id))
+            continue;
         ORACLE_CHECK(node->term == term, "P2", "a healthy leader was deposed");
         ORACLE_CHECK(node->commit == first->log.count && node->log.count == first->log.count, "P2",
                      "n%" PRIu64 " ends at %" PRIu64 " and committed %" PRIu64 ", leader n%" PRIu64 " ends at %" PRIu64,
@@ -345,6 +419,23 @@ static void random_observe(struct cluster *cluster, struct cluster_node *node, c
     struct schedule *schedule = cluster->context;
     if (event->type == LASH_EVENT_MESSAGE && event->message.type == LASH_MSG_TIMEOUT_NOW && outputs->role_changed)
         schedule->taken_over += node->role == LASH_CANDIDATE;
+    struct random_changes *changes = &schedule->changes;
+    if (outputs->configure) {
+        bool joint = false;
+        for (uint32_t i = 0; i < outputs->configuration.count; i++)
+            joint |= (outputs->configuration.members[i].flags & LASH_MEMBER_VOTER_OLD) != 0;
+        changes->proposed += event->type == LASH_EVENT_CONFIGURE;
+        changes->joint += joint;
+        changes->by_leaders += event->type != LASH_EVENT_CONFIGURE;
+    }
+    changes->rolled_back += node->configuration.index < schedule->known[node->id];
+    schedule->known[node->id] = node->configuration.index;
+    bool votes = false;
+    for (uint32_t i = 0; i < node->configuration.count; i++)
+        votes |= node->configuration.members[i].id == node->id && node->configuration.members[i].flags != 0;
+    bool leads = node->role == LASH_LEADER;
+    changes->retired += schedule->led[node->id] && !leads && !votes;
+    schedule->led[node->id] = leads;
 }
 
 static uint64_t random_run(uint64_t seed, uint64_t events, struct totals *totals) {
@@ -352,7 +443,10 @@ static uint64_t random_run(uint64_t seed, uint64_t events, struct totals *totals
     random_remember(seed);
     uint32_t count = (uint32_t)(1 + draw(&schedule, 5));
     struct lash_raft_options options = random_options(&schedule);
-    struct cluster *cluster = cluster_new(count, &options, seed);
+    schedule.fixed = draw(&schedule, 2) == 0;
+    uint32_t spare = schedule.fixed ? 0 : (uint32_t)draw(&schedule, CLUSTER_NODES_MAX - count + 1);
+    struct cluster *cluster = cluster_new(count + spare, &options, seed);
+    cluster_spare(cluster, spare);
     cluster->context = &schedule;
     cluster->send_some = random_send;
     cluster->frame_start = random_frame;
@@ -365,7 +459,7 @@ static uint64_t random_run(uint64_t seed, uint64_t events, struct totals *totals
         random_event(&schedule, cluster);
     }
     random_converge(&schedule, cluster);
-    for (lash_id id = 1; id <= count; id++)
+    for (lash_id id = 1; id <= cluster->count; id++)
         totals->trace = random_mix(totals->trace ^ lash_raft_hash(cluster_node(cluster, id)->raft));
     while (schedule.aside_count > 0)
         cluster_packet_free(&schedule.aside[--schedule.aside_count]);
@@ -380,6 +474,11 @@ static uint64_t random_run(uint64_t seed, uint64_t events, struct totals *totals
     totals->resets += cluster->resets;
     totals->transfers += schedule.transfers;
     totals->taken_over += schedule.taken_over;
+    totals->changes.proposed += schedule.changes.proposed;
+    totals->changes.joint += schedule.changes.joint;
+    totals->changes.by_leaders += schedule.changes.by_leaders;
+    totals->changes.rolled_back += schedule.changes.rolled_back;
+    totals->changes.retired += schedule.changes.retired;
     totals->trace = random_mix(totals->trace ^ trace);
     cluster_free(cluster);
     return trace;
@@ -399,7 +498,7 @@ int main(int argc, char **argv) {
                                             {"events", required_argument, NULL, 'e'},
                                             {"twice", no_argument, NULL, 't'},
                                             {NULL, 0, NULL, 0}};
-    uint64_t from = 1, seeds = 400, events = 3000;
+    uint64_t from = 1, seeds = 800, events = 3000;
     bool twice = false;
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == '?')
@@ -423,12 +522,18 @@ int main(int argc, char **argv) {
     printf("seeds %" PRIu64 "..%" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " entries committed, %" PRIu64
            " terms, reads %" PRIu64 " answered and %" PRIu64 " refused, %" PRIu64 " term tables grown, %" PRIu64
            " transfers and %" PRIu64 " elections asked for, %" PRIu64 " snapshots installed, %" PRIu64
-           " of them in place of the log, trace %016" PRIx64 "\n",
+           " of them in place of the log, %" PRIu64 " changes of membership (%" PRIu64 " joint, %" PRIu64
+           " steps by leaders themselves, %" PRIu64 " rolled back at a node, %" PRIu64
+           " leaders retired), trace %016" PRIx64 "\n",
            from, from + seeds - 1, totals.steps, totals.committed, totals.leaders, totals.reads_ok, totals.reads_no,
-           totals.grows, totals.transfers, totals.taken_over, totals.installs, totals.resets, totals.trace);
+           totals.grows, totals.transfers, totals.taken_over, totals.installs, totals.resets, totals.changes.proposed,
+           totals.changes.joint, totals.changes.by_leaders, totals.changes.rolled_back, totals.changes.retired,
+           totals.trace);
+    bool changed = totals.changes.proposed > 0 && totals.changes.joint > 0 && totals.changes.by_leaders > 0 &&
+                   totals.changes.rolled_back > 0 && totals.changes.retired > 0;
     bool all = totals.committed > 0 && totals.leaders > seeds && totals.reads_ok > 0 && totals.reads_no > 0 &&
                totals.grows > 0 && totals.transfers > 0 && totals.taken_over > 0 && totals.installs > 0 &&
-               totals.resets > 0;
+               totals.resets > 0 && changed;
     ORACLE_CHECK(all || seeds < SEEDS_FOR_ALL, "test", "something that schedules are made for has never happened");
     return 0;
 }

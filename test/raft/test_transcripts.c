@@ -10,7 +10,8 @@
  * arrives, -x one that is lost, .. one that is set aside.
  *
  * Commands:
- *   cluster COUNT [no-pre-vote] [no-check-quorum] [inflight=MESSAGES] [message=ENTRIES] [reads=COUNT]
+ *   cluster COUNT [no-pre-vote] [no-check-quorum] [inflight=MESSAGES] [message=ENTRIES] [reads=COUNT] [spare=COUNT]
+ *                  of the nodes the last so many (spare) are no members at first
  *   disk N term T [vote N] [log T T ...]   what a node that is down has on its disk; the log as terms
  *   start N | start all                    crash N [SURVIVING WRITES]
  *   timeout N      move the clock to the node's deadline and let it notice
@@ -21,6 +22,9 @@
  *   delay N N      the oldest packet is set aside; `arrive` delivers what was set aside first
  *   compact N INDEX [KEPT]   a snapshot up to INDEX is durable, and the log keeps KEPT entries of it (0)
  *   stream N N arrives|breaks   how the oldest snapshot on its way from one to the other ends
+ *   configure N CHANGE...   N asks for the membership that it goes by with changes: +n4 votes, -n4 leaves, ?n4 learns,
+ *                  ^n4 learns and is promoted once it has caught up; they are told of in the same way, and old => new
+ *                  is a joint configuration
  *   transfer N N|best   full N   room N   ready N N
  *   propose N [COUNT]   read N   unreachable N N   down N N   cut N N   isolate N   mend N
  *   settle [quietly]    write and deliver until all is at rest
@@ -47,6 +51,7 @@ struct story {
     struct cluster *cluster;
     struct cluster_packet aside[16];
     uint32_t aside_count;
+    lash_index configurations[CLUSTER_NODES_MAX + 1]; /* that the nodes, by id, go by */
 };
 
 static struct story story;
@@ -162,8 +167,11 @@ static void say_write(const struct cluster_node *node, const struct lash_outputs
     }
     if (outputs->append)
         text(buffer + at, sizeof buffer - at, "%s %s %" PRIu64 "..%" PRIu64 " of term %" PRIu64,
-             outputs->save_vote ? "," : "", outputs->noop ? "no-op" : "entries", outputs->append_first,
-             outputs->append_last, outputs->append_term);
+             outputs->save_vote ? "," : "",
+             outputs->noop        ? "no-op"
+             : outputs->configure ? "configuration"
+                                  : "entries",
+             outputs->append_first, outputs->append_last, outputs->append_term);
     if (outputs->reset)
         text(buffer + at, sizeof buffer - at, "%s an empty log behind %" PRIu64 " of term %" PRIu64,
              outputs->save_vote ? "," : "", outputs->snapshot_index, outputs->snapshot_term);
@@ -181,6 +189,42 @@ static void say_role(const struct cluster_node *node) {
         story_say("n%" PRIu64 " follows n%" PRIu64 " in term %" PRIu64, node->id, status.leader, status.term);
 }
 
+/* Members that carry `flag`, or learners (0). */
+static int text_members(const struct lash_configuration *configuration, uint32_t flag, char *buffer, size_t size) {
+    int at = 0;
+    for (uint32_t i = 0; i < configuration->count; i++) {
+        const struct lash_member *member = &configuration->members[i];
+        bool learns = (member->flags & LASH_MEMBER_VOTER) == 0 && (member->flags & LASH_MEMBER_LEAVES) == 0;
+        if (flag == 0 ? learns : (member->flags & flag) != 0)
+            at += text(buffer + at, size - (size_t)at, " %sn%" PRIu64,
+                       flag != 0                                    ? ""
+                       : (member->flags & LASH_MEMBER_PROMOTE) != 0 ? "^"
+                                                                    : "?",
+                       member->id);
+    }
+    return at;
+}
+
+static void text_configuration(const struct lash_configuration *configuration, char *buffer, size_t size) {
+    int at = text(buffer, size, "configuration %" PRIu64 ":", configuration->index);
+    int old = text_members(configuration, LASH_MEMBER_VOTER_OLD, buffer + at, size - (size_t)at);
+    at += old;
+    if (old > 0)
+        at += text(buffer + at, size - (size_t)at, " =>");
+    at += text_members(configuration, LASH_MEMBER_VOTER, buffer + at, size - (size_t)at);
+    text_members(configuration, 0, buffer + at, size - (size_t)at);
+}
+
+/* A configuration is in force from the moment that it is in the log, and the one before it when it is cut off. */
+static void say_configuration(const struct cluster_node *node) {
+    char buffer[300];
+    if (story.configurations[node->id] == node->configuration.index)
+        return;
+    story.configurations[node->id] = node->configuration.index;
+    text_configuration(&node->configuration, buffer, sizeof buffer);
+    story_say("n%" PRIu64 " goes by %s", node->id, buffer);
+}
+
 static void say_step(struct cluster *cluster, struct cluster_node *node, const struct lash_event *event,
                      const struct lash_outputs *outputs) {
     (void)cluster;
@@ -190,6 +234,7 @@ static void say_step(struct cluster *cluster, struct cluster_node *node, const s
         say_role(node);
     if (outputs->write != 0)
         say_write(node, outputs);
+    say_configuration(node);
     if (outputs->commit_advanced)
         story_say("n%" PRIu64 " commits up to %" PRIu64, node->id, outputs->commit);
     if (outputs->install)
@@ -253,6 +298,7 @@ static lash_id word_node(const struct words *words, int at) {
 
 static void do_cluster(const struct words *words) {
     struct lash_raft_options options = {.terms_max = 64, .reads_max = 64};
+    uint32_t spare = 0;
     for (int i = 2; i < words->count; i++) {
         const char *word = words->word[i];
         options.no_pre_vote |= strcmp(word, "no-pre-vote") == 0;
@@ -263,10 +309,15 @@ static void do_cluster(const struct words *words) {
             options.message_bytes_max = strtoul(word + 8, NULL, 10) * CLUSTER_ENTRY_BYTES;
         if (strncmp(word, "reads=", 6) == 0)
             options.reads_max = (uint32_t)strtoul(word + 6, NULL, 10);
+        if (strncmp(word, "spare=", 6) == 0)
+            spare = (uint32_t)strtoul(word + 6, NULL, 10);
     }
     if (story.cluster != NULL)
         cluster_free(story.cluster);
     story.cluster = cluster_new((uint32_t)word_number(words, 1, 3), &options, 1);
+    if (spare > 0)
+        cluster_spare(story.cluster, spare);
+    memset(story.configurations, 0, sizeof story.configurations);
     story.cluster->observe = say_step;
 }
 
@@ -417,6 +468,45 @@ static void do_transfer(const struct words *words) {
         story_say("n%" PRIu64 " cannot hand over: %s", word_node(words, 1), lash_strerror(error));
 }
 
+/* The flags that a change of a member begins with; UINT32_MAX: it leaves. */
+static uint32_t change_flags(char sign) {
+    switch (sign) {
+    case '+':
+        return LASH_MEMBER_VOTER;
+    case '?':
+        return 0;
+    case '^':
+        return LASH_MEMBER_PROMOTE;
+    case '-':
+        return UINT32_MAX;
+    default:
+        story_fail("a change is +, -, ? or ^ and a node");
+    }
+}
+
+static void change_membership(struct lash_configuration *to, lash_id id, uint32_t flags) {
+    uint32_t at = 0;
+    while (at < to->count && to->members[at].id != id)
+        at++;
+    if (at == to->count && flags != UINT32_MAX)
+        to->members[to->count++] = (struct lash_member){.id = id, .flags = flags};
+    else if (flags != UINT32_MAX)
+        to->members[at].flags = flags;
+    else if (at < to->count)
+        memmove(&to->members[at], &to->members[at + 1], (--to->count - at) * sizeof to->members[0]);
+}
+
+static void do_configure(const struct words *words) {
+    struct lash_configuration to = cluster_node(story.cluster, word_node(words, 1))->configuration;
+    for (int i = 2; i < words->count; i++) {
+        const struct words member = {.count = 1, .word = {words->word[i] + 1}};
+        change_membership(&to, word_node(&member, 0), change_flags(words->word[i][0]));
+    }
+    int error = cluster_configure(story.cluster, word_node(words, 1), &to);
+    if (error != LASH_OK)
+        story_say("n%" PRIu64 " refuses the change: %s", word_node(words, 1), lash_strerror(error));
+}
+
 static void do_full(const struct words *words) {
     cluster_room(story.cluster, word_node(words, 1), true);
 }
@@ -518,6 +608,7 @@ static const struct {
     {"show", 1, do_show},
     {"unreachable", 3, do_unreachable},
     {"transfer", 3, do_transfer},
+    {"configure", 3, do_configure},
     {"full", 2, do_full},
     {"room", 2, do_room},
     {"ready", 3, do_ready},
