@@ -174,9 +174,10 @@ def mutants_sample(shell):
 
 
 def simulator(shell):
-    """New seeds: whole clusters for a while, and 200 million events of bare cores; what fails prints the command that runs it again."""
+    """New seeds: whole clusters for a while, and 200 million events of bare cores, of which 50 million with changes of membership; what fails prints the command that runs it again."""
     shell.run(str(BUILD / "lash-sim"), "soak", "--seconds", "40", "--jobs", "2")
-    shell.run(str(BUILD / "lash-sim"), "soak", "--profile", "core", "--events", "200000000", "--jobs", "2")
+    shell.run(str(BUILD / "lash-sim"), "soak", "--profile", "core", "--events", "150000000", "--jobs", "2")
+    shell.run(str(BUILD / "lash-sim"), "soak", "--profile", "membership", "--events", "50000000", "--jobs", "2")
 
 
 def process_tests(shell):

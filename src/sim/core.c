@@ -52,9 +52,32 @@ void core_free(struct core *core) {
         memory_free(core->nodes[id].disk.entries);
     }
     memory_free(core->committed.entries);
+    memory_free(core->configurations);
     judge_log_free(&core->suffix);
     judge_free(core->judge);
     memory_free(core);
+}
+
+void core_spare(struct core *core, uint32_t spare) {
+    LASH_ASSERT(spare < core->count);
+    bool joins[JUDGE_NODES_MAX + 1] = {false};
+    core->changes = true;
+    core->configuration.count = core->count - spare;
+    for (uint32_t slot = core->configuration.count; slot < core->count; slot++) {
+        core->configuration.members[slot] = (struct lash_member){0};
+        core->nodes[slot + 1].joins = joins[slot + 1] = true;
+    }
+    judge_membership(core->judge, &core->configuration, joins);
+}
+
+/* The newest configuration among the first `count` entries of a node's log, else what it began with. */
+static struct lash_configuration core_newest(const struct core *core, const struct core_node *node, uint64_t count) {
+    struct lash_configuration none = {0};
+    while (core->changes && count > 0 && node->log.entries[count - 1].kind != LASH_ENTRY_CONFIGURATION)
+        count--;
+    if (core->changes && count > 0)
+        return core->configurations[node->log.entries[count - 1].digest];
+    return node->joins ? none : core->configuration;
 }
 
 /* ---- Judging ---------------------------------------------------------------------------------------- */
@@ -144,6 +167,25 @@ void core_write(struct core *core, struct core_node *node, uint32_t count) {
     JUDGE_CHECK(core->judge, error == LASH_OK, "contract", "n%llu refuses a completion: %d", LLU node->id, error);
 }
 
+static void core_begin_configuration(struct core *core, struct core_node *node, const struct lash_event *event,
+                                     const struct lash_outputs *outputs, struct core_write *write) {
+    const struct lash_configuration *configuration = &outputs->configuration;
+    JUDGE_CHECK(core->judge, write->count == 1 && configuration->index == write->first, "contract",
+                "n%llu puts configuration %llu at %llu", LLU node->id, LLU configuration->index, LLU write->first);
+    write->entries[0] = (struct core_entry){.term = outputs->append_term, .kind = LASH_ENTRY_CONFIGURATION};
+    write->entries[0].digest = core->configuration_count;
+    core->configurations = memory_room(core->configurations, &core->configuration_capacity,
+                                       core->configuration_count + 1, sizeof *configuration);
+    core->configurations[core->configuration_count++] = *configuration;
+    judge_configure(core->judge, node->id, outputs->append_term, write->entries[0].digest, configuration,
+                    event->type != LASH_EVENT_CONFIGURE);
+    /* What ended in this very step may be that the disk was full. */
+    struct lash_raft_status status;
+    lash_raft_status(node->raft, &status);
+    JUDGE_CHECK(core->judge, !status.full, "F1", "n%llu takes entries on a full disk", LLU node->id);
+    core_log_put(&node->log, write->first, write->entries, 1);
+}
+
 static void core_begin_write(struct core *core, struct core_node *node, const struct lash_event *event,
                              const struct lash_outputs *outputs, const struct core_packet *packet) {
     struct core_write *write = &node->writes[node->write_count++];
@@ -162,6 +204,10 @@ static void core_begin_write(struct core *core, struct core_node *node, const st
     write->count = (uint32_t)(outputs->append_last - outputs->append_first + 1);
     JUDGE_CHECK(core->judge, write->count <= CORE_ENTRIES_MAX, "contract", "n%llu appends %u entries", LLU node->id,
                 write->count);
+    if (outputs->configure) {
+        core_begin_configuration(core, node, event, outputs, write);
+        return;
+    }
     bool leading = outputs->noop || event->type == LASH_EVENT_PROPOSE;
     LASH_ASSERT(leading || packet);
     for (uint32_t i = 0; i < write->count; i++) {
@@ -312,6 +358,16 @@ int core_read(struct core *core, struct core_node *node) {
     return error;
 }
 
+int core_configure(struct core *core, struct core_node *node, const struct lash_configuration *to) {
+    struct lash_event event = {.type = LASH_EVENT_CONFIGURE};
+    event.configure.to = to;
+    lash_id transfer_to = node->status.transfer_to;
+    int error = core_step(core, node, &event);
+    JUDGE_CHECK(core->judge, error != LASH_OK || transfer_to == 0, "T1",
+                "n%llu changes the members while it hands over", LLU node->id);
+    return error;
+}
+
 /* ---- Lives --------------------------------------------------------------------------------------------- */
 
 static int core_init(struct core *core, struct core_node *node, struct lash_raft_saved *saved) {
@@ -334,7 +390,9 @@ void core_start(struct core *core, struct core_node *node, lash_index floor) {
     struct lash_raft_saved saved = {.term = node->disk_term, .vote = node->disk_vote, .first_index = first};
     saved.prev_term = first == 1 ? 0 : node->log.entries[first - 2].term;
     saved.commit_floor = floor < node->snapshot ? node->snapshot : floor;
-    saved.configuration = core->configuration;
+    saved.configuration = core_newest(core, node, node->log.count);
+    if (saved.configuration.index != 0)
+        saved.previous = core_newest(core, node, saved.configuration.index - 1);
     struct lash_run *runs = memory_new(node->log.count - first + 2, sizeof *runs);
     for (lash_index index = first; index <= node->log.count; index++) {
         const struct core_entry *entry = &node->log.entries[index - 1];
@@ -401,6 +459,7 @@ void core_drop(struct core *core) {
 void core_hand(struct core *core, const struct core_packet *packet) {
     struct core_node *node = &core->nodes[packet->message.to];
     struct lash_run runs[CORE_ENTRIES_MAX];
+    struct lash_configuration held[CORE_ENTRIES_MAX];
     uint32_t count = 0;
     if (!node->up)
         return;
@@ -408,12 +467,15 @@ void core_hand(struct core *core, const struct core_packet *packet) {
     if (event.message.type == LASH_MSG_APPEND) {
         for (uint32_t i = 0; i < packet->count; i++) {
             const struct core_entry *entry = &packet->entries[i];
+            if (entry->kind == LASH_ENTRY_CONFIGURATION)
+                held[event.message.append.configuration_count++] = core->configurations[entry->digest];
             if (count && runs[count - 1].term == entry->term && runs[count - 1].kind == entry->kind)
                 runs[count - 1].count++;
             else
                 runs[count++] = (struct lash_run){packet->first + i, entry->term, 1, entry->kind};
         }
         event.message.append.runs = runs;
+        event.message.append.configurations = held;
         event.message.append.run_count = count;
     }
     int error = core_step_with(core, node, &event, packet);

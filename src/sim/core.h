@@ -77,6 +77,7 @@ struct core_read {
 struct core_node {
     lash_id id;
     bool up;
+    bool joins; /* it began without a configuration */
     struct lash_raft_options options;
     void *block;
     struct lash_raft *raft;
@@ -101,7 +102,11 @@ struct core {
     uint32_t count;
     struct core_node nodes[JUDGE_NODES_MAX + 1]; /* by id */
     struct judge *judge;
-    struct lash_configuration configuration;
+    struct lash_configuration configuration;   /* that the group began with */
+    bool changes;                              /* the membership changes */
+    struct lash_configuration *configurations; /* of all entries that ever held one, by digest */
+    uint64_t configuration_count;
+    uint64_t configuration_capacity;
     uint64_t now_ms;
     uint64_t seed;
     uint64_t starts;
@@ -131,6 +136,9 @@ struct core *core_new(uint32_t count, const struct lash_raft_options *options, u
                       void *context);
 void core_free(struct core *core);
 
+/* Before any start: the membership may change, and the last `spare` nodes are no members at first. */
+void core_spare(struct core *core, uint32_t spare);
+
 /* Start a node from its disk; `floor` is what it knows to be committed. */
 void core_start(struct core *core, struct core_node *node, lash_index floor);
 
@@ -142,6 +150,7 @@ int core_step(struct core *core, struct core_node *node, struct lash_event *even
 int core_tick(struct core *core, struct core_node *node);
 int core_propose(struct core *core, struct core_node *node, uint32_t count);
 int core_read(struct core *core, struct core_node *node);
+int core_configure(struct core *core, struct core_node *node, const struct lash_configuration *to);
 
 /* Let the first `count` writes under way of a node reach its disk, as one. */
 void core_write(struct core *core, struct core_node *node, uint32_t count);
@@ -194,7 +203,8 @@ void core_trace_outputs(const struct core *core, const struct core_node *node, c
                         int error);
 void core_trace_life(const struct core *core, const struct core_node *node, const char *what);
 
-/* core_run.c: the profile `core`. */
+/* core_run.c: the profiles `core` and `membership`. */
+bool core_profile(const char *name);
 void core_run(const struct run_settings *settings, struct run_result *result, judge_failed_fn failed);
 
 #endif

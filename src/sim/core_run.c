@@ -2,7 +2,8 @@
  *
  * Random schedules for bare cores: packets that are lost, doubled, delayed and
  * reordered, disks that lag and fill up, crashes that lose what was not yet durable,
- * partitions, clocks that leap, and leadership handed over.
+ * partitions, clocks that leap, leadership handed over, and, in the profile
+ * `membership`, an operator who changes the membership.
  */
 #include <string.h>
 
@@ -35,6 +36,7 @@ enum core_chance {
     CHANCE_TRANSFER,
     CHANCE_READY,
     CHANCE_ROOM,
+    CHANCE_CONFIGURE, /* the last: the profile `core` is without it */
     CHANCES,
     CHANCE_AT_NODE = CHANCE_WRITE, /* the first of those at a node that is up */
 };
@@ -82,6 +84,7 @@ static const struct {
     [CHANCE_TRANSFER] = {4, 0, FAULT_KINDS},
     [CHANCE_READY] = {6, 0, FAULT_KINDS},
     [CHANCE_ROOM] = {4, 0, FAULT_FULL},
+    [CHANCE_CONFIGURE] = {24, 2, FAULT_KINDS},
 };
 
 static void core_count(struct core_schedule *schedule, enum fault fault) {
@@ -116,7 +119,8 @@ static void core_table(struct core_schedule *schedule) {
 }
 
 static void core_weights(struct core_schedule *schedule) {
-    for (uint32_t i = 0; i < CHANCES; i++) {
+    uint32_t kinds = schedule->core->changes ? CHANCES : CHANCE_CONFIGURE;
+    for (uint32_t i = 0; i < kinds; i++) {
         uint32_t some = (uint32_t)core_draw(schedule->core, core_chances[i].most + 1);
         bool out = core_draw(schedule->core, 2) == 0;
         enum fault fault = core_chances[i].fault;
@@ -254,6 +258,42 @@ static void core_stream_some(struct core *core) {
     core_stream_end(core, position, core_draw(core, 4) != 0);
 }
 
+/* The member `id` of `to`, which is added when it is not there. */
+static struct lash_member *core_member(struct lash_configuration *to, lash_id id) {
+    uint32_t at = 0;
+    while (at < to->count && to->members[at].id != id)
+        at++;
+    if (at == to->count)
+        to->members[to->count++] = (struct lash_member){.id = id};
+    return &to->members[at];
+}
+
+/* Mostly at the leader: one node becomes something else or leaves, all may, or only addresses change. */
+static void core_configure_some(struct core *core, struct core_node *node) {
+    static const uint32_t flags[] = {LASH_MEMBER_VOTER, LASH_MEMBER_VOTER, LASH_MEMBER_VOTER, 0, LASH_MEMBER_PROMOTE};
+    enum { FLAGS = sizeof flags / sizeof flags[0], KINDS = FLAGS + 6 };
+    struct core_node *leader = core_leader(core);
+    if (leader && core_draw(core, 8) != 0)
+        node = leader;
+    struct lash_configuration to = node->status.configuration;
+    lash_id changed = 1 + core_draw(core, core->count);
+    uint64_t kind = core_draw(core, KINDS);
+    if (kind < FLAGS) {
+        core_member(&to, changed)->flags = flags[kind];
+    } else if (kind < FLAGS + 3) {
+        struct lash_member *leaving = core_member(&to, changed);
+        *leaving = to.members[--to.count];
+    } else if (kind < FLAGS + 5) {
+        to.count = 0;
+        for (lash_id id = 1; id <= core->count; id++) {
+            uint64_t part = core_draw(core, FLAGS + 3);
+            if (part < FLAGS)
+                core_member(&to, id)->flags = flags[part];
+        }
+    }
+    core_configure(core, node, &to);
+}
+
 static void core_with_id(struct core *core, struct core_node *node, uint32_t type, lash_id id) {
     struct lash_event event = {.type = type};
     event.peer.id = id; /* where a transfer has its target as well */
@@ -303,6 +343,9 @@ static void core_at_node(struct core_schedule *schedule, enum core_chance chance
         break;
     case CHANCE_COMPACT:
         core_compact_some(core, node);
+        break;
+    case CHANCE_CONFIGURE:
+        core_configure_some(core, node);
         break;
     case CHANCE_ROOM:
         event.type = LASH_EVENT_ROOM;
@@ -357,7 +400,16 @@ static void core_regime(struct core_schedule *schedule) {
     core_count(schedule, FAULT_ISOLATE);
 }
 
-/* P2: with everything mended, there is a leader soon, all logs become its log, and work is done again. */
+/* Whether `id` is a member of the configuration that the group has come to. */
+static bool core_is_member(const struct core_node *leader, lash_id id) {
+    const struct lash_configuration *configuration = &leader->status.configuration;
+    uint32_t at = 0;
+    while (at < configuration->count && configuration->members[at].id != id)
+        at++;
+    return at < configuration->count;
+}
+
+/* P2: with everything mended, there is a leader soon, all members' logs become its log, and work is done again. */
 static void core_converge(struct core *core) {
     memset(core->cut, 0, sizeof core->cut);
     core->send_some = core_send_all;
@@ -374,14 +426,20 @@ static void core_converge(struct core *core) {
     lash_term term = leader->status.term;
     JUDGE_CHECK(core->judge, core_propose(core, leader, 3) == LASH_OK, "P2", "the leader takes no proposal");
     uint64_t reads_ok = core->reads_ok;
+    uint64_t members = 0;
     for (lash_id id = 1; id <= core->count; id++) {
+        if (!core_is_member(leader, id))
+            continue;
+        members++;
         JUDGE_CHECK(core->judge, core_read(core, &core->nodes[id]) == LASH_OK, "P2", "n%u takes no read", (unsigned)id);
         core_pass(core, 60);
     }
     core_pass(core, 100);
-    JUDGE_CHECK(core->judge, core->reads_ok == reads_ok + core->count, "P2", "not every read was answered");
+    JUDGE_CHECK(core->judge, core->reads_ok == reads_ok + members, "P2", "not every read was answered");
     for (lash_id id = 1; id <= core->count; id++) {
         const struct core_node *node = &core->nodes[id];
+        if (!core_is_member(leader, id))
+            continue;
         JUDGE_CHECK(core->judge, node->status.term == term, "P2", "a healthy leader was deposed");
         JUDGE_CHECK(core->judge, node->status.commit == leader->log.count && node->log.count == leader->log.count, "P2",
                     "n%u has not come to hold and commit what its leader holds", (unsigned)id);
@@ -412,6 +470,13 @@ static void core_failed(void *context, const char *invariant, const char *what) 
     end->failed(NULL, invariant, what);
 }
 
+static const char core_plain[] = "core";
+static const char core_membership[] = "membership";
+
+bool core_profile(const char *name) {
+    return strcmp(name, core_plain) == 0 || strcmp(name, core_membership) == 0;
+}
+
 void core_run(const struct run_settings *settings, struct run_result *result, judge_failed_fn failed) {
     struct core_schedule schedule = {.settings = settings, .result = result};
     struct core_end end = {.result = result, .failed = failed};
@@ -423,6 +488,8 @@ void core_run(const struct run_settings *settings, struct run_result *result, ju
     core->random = random;
     core->send_some = core_send_some;
     core->trace = settings->trace ? stdout : NULL;
+    if (strcmp(settings->profile, core_membership) == 0)
+        core_spare(core, (uint32_t)core_draw(core, core->count));
     for (lash_id id = 1; id <= core->count; id++)
         core_start(core, &core->nodes[id], 0);
     core_weights(&schedule);

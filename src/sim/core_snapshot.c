@@ -79,8 +79,8 @@ void core_stream_begin(struct core *core, struct core_node *node, struct lash_me
     if (stream == NULL)
         stream = &core->streams[core->stream_count++];
     else
-        JUDGE_CHECK(core->judge, stream->leads != message->term, "contract", "n%llu offers n%llu a second snapshot",
-                    LLU node->id, LLU message->to);
+        JUDGE_CHECK(core->judge, stream->leads != message->term || core->configuration_count > 0, "contract",
+                    "n%llu offers n%llu a second snapshot", LLU node->id, LLU message->to);
     *stream = (struct core_stream){.leader = node->id,
                                    .leads = message->term,
                                    .member = message->to,
@@ -105,12 +105,22 @@ static struct core_stream core_stream_take(struct core *core, uint32_t position)
     return stream;
 }
 
+/* The membership that a snapshot at `index` holds. */
+static const struct lash_configuration *core_configured_at(const struct core *core, lash_index index) {
+    while (index > 0 && core->committed.entries[index - 1].kind != LASH_ENTRY_CONFIGURATION)
+        index--;
+    return index == 0 ? &core->configuration : &core->configurations[core->committed.entries[index - 1].digest];
+}
+
 static void core_install(struct core *core, const struct core_stream *stream) {
     struct core_node *node = &core->nodes[stream->member];
     struct lash_event event = {.type = LASH_EVENT_INSTALLED};
     event.installed.index = stream->index;
     event.installed.term = stream->term;
-    event.installed.configuration = &core->configuration;
+    event.installed.configuration = core_configured_at(core, stream->index);
+    /* With it comes the membership that the group began with, if it is still that one. */
+    node->joins = false;
+    judge_begun(core->judge, node->id);
     if (node->snapshot < stream->index)
         node->snapshot = stream->index;
     judge_snapshot(core->judge, node->id, node->snapshot);

@@ -24,6 +24,15 @@ static void core_trace_packet(FILE *out, const struct core_packet *packet) {
                       packet->entries[i].term);
 }
 
+static void core_trace_members(FILE *out, const struct lash_configuration *configuration) {
+    static const char *const parts[] = {[0] = " as a learner",
+                                        [LASH_MEMBER_VOTER] = "",
+                                        [LASH_MEMBER_VOTER_OLD] = " outgoing",
+                                        [LASH_MEMBER_VOTER | LASH_MEMBER_VOTER_OLD] = " in both"};
+    for (uint32_t i = 0; i < configuration->count; i++)
+        (void)fprintf(out, " n%" PRIu64 "%s", configuration->members[i].id, parts[configuration->members[i].flags & 3]);
+}
+
 static void core_trace_what(FILE *out, const struct lash_event *event) {
     switch (event->type) {
     case LASH_EVENT_TICK:
@@ -61,6 +70,10 @@ static void core_trace_what(FILE *out, const struct lash_event *event) {
     case LASH_EVENT_ROOM:
         (void)fprintf(out, event->room.full ? "has a full disk" : "has room on its disk");
         break;
+    case LASH_EVENT_CONFIGURE:
+        (void)fprintf(out, "is asked for the members");
+        core_trace_members(out, event->configure.to);
+        break;
     default:
         (void)fprintf(out, "hears of n%" PRIu64 " that it %s", event->peer.id,
                       event->type == LASH_EVENT_READY         ? "can be sent to again"
@@ -89,6 +102,10 @@ static void core_trace_write(FILE *out, const struct lash_outputs *outputs) {
     if (outputs->reset)
         (void)fprintf(out, " an empty log behind %" PRIu64 " of term %" PRIu64, outputs->snapshot_index,
                       outputs->snapshot_term);
+    if (outputs->configure) {
+        (void)fprintf(out, ", the members");
+        core_trace_members(out, &outputs->configuration);
+    }
     (void)fputc('\n', out);
 }
 

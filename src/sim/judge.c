@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "raft/random.h"
+#include "sim/electorate.h"
 #include "sim/memory.h"
 
 #define LLU (unsigned long long)
@@ -56,6 +57,8 @@ struct judge_node {
     uint32_t role;
     lash_index commit;
     lash_index matches[JUDGE_NODES_MAX + 1]; /* while it leads: by member */
+    bool configured;                         /* in this step it appended a configuration of its own, */
+    bool by_itself;                          /* after it had committed what the step let it commit */
     uint64_t cuts;                           /* times that the end of its disk's log was replaced */
     uint64_t
         cuts_seen[JUDGE_NODES_MAX + 1]; /* while it leads: of each member's, those that `matches` has stood up to */
@@ -67,6 +70,8 @@ struct judge {
     void *context;
     uint32_t inflight_messages_max;
     uint64_t inflight_bytes_max;
+    bool changes; /* the membership may change */
+    struct electorate *electorate;
     struct judge_node nodes[JUDGE_NODES_MAX + 1]; /* by id */
     struct judge_term *terms;
     uint64_t terms_capacity;
@@ -118,6 +123,7 @@ struct judge *judge_new(uint32_t nodes, judge_failed_fn failed, void *context) {
     judge->failed = failed;
     judge->context = context;
     judge_bound(judge, JUDGE_INFLIGHT_MAX, JUDGE_INFLIGHT_BYTES_MAX);
+    judge->electorate = electorate_new(nodes);
     return judge;
 }
 
@@ -132,12 +138,19 @@ void judge_free(struct judge *judge) {
     memory_free(judge->terms);
     judge_log_free(&judge->committed);
     memory_free(judge->marks);
+    electorate_free(judge->electorate);
     memory_free(judge);
 }
 
 void judge_bound(struct judge *judge, uint32_t inflight_messages_max, uint64_t inflight_bytes_max) {
     judge->inflight_messages_max = inflight_messages_max;
     judge->inflight_bytes_max = inflight_bytes_max;
+}
+
+void judge_membership(struct judge *judge, const struct lash_configuration *initial,
+                      const bool joins[JUDGE_NODES_MAX + 1]) {
+    judge->changes = true;
+    electorate_begin(judge->electorate, initial, joins);
 }
 
 void judge_fail(struct judge *judge, const char *invariant, const char *format, ...) {
@@ -168,12 +181,32 @@ static struct judge_index *judge_index(struct judge *judge, lash_index index) {
 
 /* ---- Lives ---------------------------------------------------------------------------------------- */
 
+/* Its core's log has this entry now. */
+static void judge_holds(struct judge *judge, lash_id id, const struct judge_entry *entry) {
+    if (entry->kind != LASH_ENTRY_CONFIGURATION || !judge->changes)
+        return;
+    bool known = electorate_append(judge->electorate, id, entry->chain);
+    JUDGE_CHECK(judge, known, "L2", "n%llu holds a configuration that no leader has appended", LLU id);
+}
+
+static void judge_hold_all(struct judge *judge, lash_id id) {
+    const struct judge_log *log = &judge_node(judge, id)->memory;
+    electorate_cut(judge->electorate, id, 1);
+    for (uint64_t i = 0; judge->changes && i < log->count; i++)
+        judge_holds(judge, id, &log->entries[i]);
+}
+
+void judge_begun(struct judge *judge, lash_id id) {
+    electorate_begun(judge->electorate, id);
+}
+
 void judge_restart(struct judge *judge, lash_id id) {
     struct judge_node *node = judge_node(judge, id);
     LASH_ASSERT(!node->running);
     JUDGE_CHECK(judge, node->disk_term >= node->sent_term, "E3", "n%llu fell from term %llu to %llu over a restart",
                 LLU id, LLU node->sent_term, LLU node->disk_term);
     judge_log_copy(&node->memory, 0, &node->disk);
+    judge_hold_all(judge, id);
     node->running = true;
     node->halted = false;
     node->term = node->disk_term;
@@ -234,10 +267,24 @@ void judge_append(struct judge *judge, lash_id id, lash_index index, lash_term t
     JUDGE_CHECK(judge, !leading || index == log->count + 1, "L1", "leader n%llu overwrites its entry %llu", LLU id,
                 LLU index);
     judge_log_cut(log, index - 1);
+    electorate_cut(judge->electorate, id, index);
     JUDGE_CHECK(judge, log->count == 0 || log->entries[log->count - 1].term <= term, "L2",
                 "terms fall along n%llu's log at %llu", LLU id, LLU index);
     judge_log_push(log, judge_log_chain(log, log->count), term, kind, digest);
     judge_entry(judge, id, index, &log->entries[log->count - 1]);
+    if (!leading)
+        judge_holds(judge, id, &log->entries[log->count - 1]);
+}
+
+void judge_configure(struct judge *judge, lash_id id, lash_term term, uint64_t digest,
+                     const struct lash_configuration *configuration, bool by_itself) {
+    struct judge_node *node = judge_node(judge, id);
+    judge_append(judge, id, configuration->index, term, LASH_ENTRY_CONFIGURATION, digest, true);
+    const struct judge_entry *entry = &node->memory.entries[node->memory.count - 1];
+    electorate_add(judge->electorate, configuration, entry->chain);
+    judge_holds(judge, id, entry);
+    node->configured = true;
+    node->by_itself = by_itself;
 }
 
 /* What leaders of terms before this one have committed. */
@@ -313,6 +360,7 @@ void judge_reset(struct judge *judge, lash_id id, lash_index index) {
     JUDGE_CHECK(judge, !judge_log_holds(judge, &node->memory, index), "S3",
                 "n%llu drops its log for a snapshot at %llu, which it holds", LLU id, LLU index);
     judge_log_commit(judge, &node->memory, index);
+    judge_hold_all(judge, id);
 }
 
 /* ---- Messages ------------------------------------------------------------------------------------- */
@@ -397,6 +445,11 @@ static void judge_leader(struct judge *judge, lash_id id, lash_term term) {
                 LLU term, LLU record->leader, LLU id);
     record->leader = id;
     memset(node->matches, 0, sizeof node->matches);
+    bool granted[JUDGE_NODES_MAX + 1] = {false};
+    for (lash_id voter = 1; voter <= judge->count; voter++)
+        granted[voter] = voter == id || record->votes[voter] == id;
+    JUDGE_CHECK(judge, !judge->changes || electorate_quorum(electorate_newest(judge->electorate, id, 0), granted), "C5",
+                "n%llu leads term %llu without the votes for it", LLU id, LLU term);
     uint64_t count = judge_committed_before(judge, term);
     JUDGE_CHECK(judge,
                 count <= node->memory.count &&
@@ -410,15 +463,18 @@ static void judge_commit(struct judge *judge, lash_id id, lash_term term, lash_i
     const struct judge_log *log = &judge_node(judge, id)->memory;
     JUDGE_CHECK(judge, log->entries[commit - 1].term == term, "L6", "n%llu of term %llu commits %llu of term %llu",
                 LLU id, LLU term, LLU commit, LLU log->entries[commit - 1].term);
-    uint32_t holders = 0;
+    const struct judge_node *node = judge_node(judge, id);
+    const struct lash_configuration *governing =
+        electorate_newest(judge->electorate, id, node->configured && node->by_itself ? 1 : 0);
+    bool holds[JUDGE_NODES_MAX + 1] = {false};
     for (lash_id i = 1; i <= judge->count; i++) {
         const struct judge_log *disk = &judge->nodes[i].disk;
-        bool holds = disk->count >= commit && disk->entries[commit - 1].chain == log->entries[commit - 1].chain;
+        bool held = disk->count >= commit && disk->entries[commit - 1].chain == log->entries[commit - 1].chain;
         /* One that is lost counts for who heard of it in time. */
-        holders += holds && (!judge->nodes[i].lost || judge->nodes[id].matches[i] >= commit);
+        holds[i] = held && (!judge->nodes[i].lost || node->matches[i] >= commit);
     }
-    JUDGE_CHECK(judge, 2 * holders > judge->count, "L6", "n%llu commits %llu, which %u of %u hold durably", LLU id,
-                LLU commit, holders, judge->count);
+    JUDGE_CHECK(judge, electorate_quorum(governing, holds), "L6", "n%llu commits %llu, which no quorum holds durably",
+                LLU id, LLU commit);
     uint64_t known = judge->committed.count;
     JUDGE_CHECK(judge, judge_log_chain(log, known) == judge_log_chain(&judge->committed, known), "L4",
                 "n%llu commits %llu behind another log than what was committed up to %llu", LLU id, LLU commit,
@@ -448,9 +504,38 @@ static void judge_indexes(struct judge *judge, lash_id id, const struct lash_raf
                 "L6", "n%llu believes that its disk holds %llu", LLU id, LLU durable);
 }
 
+/* C4: the newest configuration in a node's log is in force. C1: the one before it is committed. C2, C3: what a leader
+ * appends may come when it does, and where. */
+static void judge_members(struct judge *judge, lash_id id, const struct lash_raft_status *status) {
+    struct judge_node *node = judge_node(judge, id);
+    const struct lash_configuration *newest = electorate_newest(judge->electorate, id, 0);
+    const struct lash_configuration *before = electorate_newest(judge->electorate, id, 1);
+    JUDGE_CHECK(judge, memcmp(newest, &status->configuration, sizeof *newest) == 0, "C4",
+                "n%llu goes by configuration %llu, and its log's newest is %llu", LLU id,
+                LLU status->configuration.index, LLU newest->index);
+    JUDGE_CHECK(judge, newest->index == 0 || before->index <= judge->committed.count, "C1",
+                "n%llu's log holds the configurations %llu and %llu, and neither is committed", LLU id,
+                LLU before->index, LLU newest->index);
+    if (!node->configured)
+        return;
+    node->configured = false;
+    JUDGE_CHECK(judge, before->index <= status->commit, "C1",
+                "n%llu proposes a configuration without knowing that %llu is committed", LLU id, LLU before->index);
+    JUDGE_CHECK(judge, status->commit > 0 && node->memory.entries[status->commit - 1].term == status->term, "C2",
+                "n%llu proposes a configuration before an entry of term %llu is committed", LLU id, LLU status->term);
+    JUDGE_CHECK(judge, electorate_follow(before, newest), "C3", "configuration %llu does not follow from %llu",
+                LLU newest->index, LLU before->index);
+}
+
 /* L7: what a leader believes of the others is so. */
 static void judge_progress(struct judge *judge, lash_id id, const struct lash_raft_status *status) {
     struct judge_node *node = judge_node(judge, id);
+    bool member[JUDGE_NODES_MAX + 1] = {false};
+    for (uint32_t i = 0; i < status->progress_count; i++)
+        member[status->progress[i].id] = true;
+    /* Who leaves and comes back begins anew. */
+    for (lash_id other = 1; judge->changes && other <= judge->count; other++)
+        node->matches[other] = member[other] ? node->matches[other] : 0;
     for (uint32_t i = 0; i < status->progress_count; i++) {
         const struct lash_progress *progress = &status->progress[i];
         lash_index match = progress->match;
@@ -503,6 +588,8 @@ void judge_observe(struct judge *judge, lash_id id, const struct lash_raft_statu
     node->term = status->term;
     node->role = status->role;
     node->commit = commit;
+    if (judge->changes)
+        judge_members(judge, id, status);
     if (status->role == LASH_LEADER)
         judge_progress(judge, id, status);
 }

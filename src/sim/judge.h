@@ -52,6 +52,11 @@ void judge_free(struct judge *judge);
  * core's defaults, and room for one entry more. */
 void judge_bound(struct judge *judge, uint32_t inflight_messages_max, uint64_t inflight_bytes_max);
 
+/* The membership may change, and is judged: C1 to C5. The cluster begins with `initial`, those nodes for which `joins`, by id,
+ * says so with none. */
+void judge_membership(struct judge *judge, const struct lash_configuration *initial,
+                      const bool joins[JUDGE_NODES_MAX + 1]);
+
 _Noreturn void judge_fail(struct judge *judge, const char *invariant, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 #define JUDGE_CHECK(judge, condition, invariant, ...)                                                                  \
@@ -79,9 +84,16 @@ void judge_lose(struct judge *judge, lash_id id);
 void judge_append(struct judge *judge, lash_id id, lash_index index, lash_term term, uint32_t kind, uint64_t digest,
                   bool leading);
 
+/* C1 to C3: a leader appends a configuration, `by_itself` or as it was asked to. */
+void judge_configure(struct judge *judge, lash_id id, lash_term term, uint64_t digest,
+                     const struct lash_configuration *configuration, bool by_itself);
+
 /* D1: its disk's log holds, durably, the first `kept` entries and then those of `suffix`. */
 void judge_durable(struct judge *judge, lash_id id, uint64_t kept, const struct judge_log *suffix);
 void judge_durable_vote(struct judge *judge, lash_id id, lash_term term, lash_id vote);
+
+/* It has got the membership that the group began with, by a snapshot. */
+void judge_begun(struct judge *judge, lash_id id);
 
 /* S1: it has a durable snapshot of what was committed up to `index`. When its disk's log does not hold that, a start would
  * drop the log, which then goes on behind the snapshot. */
@@ -96,7 +108,7 @@ void judge_sent(struct judge *judge, lash_id id, const struct lash_message *mess
 /* D4: its last sync has failed: it must not say anything any more. */
 void judge_halt(struct judge *judge, lash_id id);
 
-/* E1, E3, L3 to L7, P3: its state after an event. Also to be called for each change of role. */
+/* E1, E3, L3 to L7, C1 to C5, P3: its state after an event. Also to be called for each change of role. */
 void judge_observe(struct judge *judge, lash_id id, const struct lash_raft_status *status);
 
 /* L5: it applies what follows `from` up to `to`, which holds `commands` commands. */

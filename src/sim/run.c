@@ -21,8 +21,6 @@
 
 enum { RUN_CORE_EVENTS = 20000 /* of bare cores with one seed */ };
 
-static const char run_core[] = "core";
-
 /* The run under way, for when it ends before its time. */
 static struct {
     const struct run_settings *settings;
@@ -40,11 +38,11 @@ uint64_t run_clock_us(void) {
 
 bool run_known_profile(const char *name) {
     struct profile profile;
-    return strcmp(name, run_core) == 0 || profile_draw(name, 0, &profile);
+    return core_profile(name) || profile_draw(name, 0, &profile);
 }
 
 bool run_numbers_faults(const char *profile) {
-    return strcmp(profile, run_core) != 0;
+    return !core_profile(profile);
 }
 
 static void run_collect(void) {

@@ -386,6 +386,159 @@ static void an_acknowledgement_of_what_is_not_on_disk(struct judge *judge) {
     judge_sent(judge, 2, &message);
 }
 
+/* ---- Histories of memberships: n1 and n2 vote, n3 is none of them at first ----------------------------- */
+
+/* Voters, outgoing voters and learners, as sets of bits by id. */
+static struct lash_configuration membership(lash_index index, unsigned voters, unsigned outgoing, unsigned learners) {
+    struct lash_configuration configuration = {.index = index};
+    for (lash_id id = 1; id <= 3; id++) {
+        unsigned votes = voters >> id & 1;
+        unsigned voted = outgoing >> id & 1;
+        if (!votes && !voted && !(learners >> id & 1))
+            continue;
+        struct lash_member *member = &configuration.members[configuration.count++];
+        member->id = id;
+        member->flags = (votes ? LASH_MEMBER_VOTER : 0) | (voted ? LASH_MEMBER_VOTER_OLD : 0);
+    }
+    return configuration;
+}
+
+#define N1 2u
+#define N2 4u
+#define N3 8u
+
+static void see_in(struct judge *judge, struct lash_raft_status status, struct lash_configuration configuration) {
+    status.configuration = configuration;
+    see(judge, status);
+}
+
+/* n1 leads term 1, by the votes of `voters` and none of others, and has two entries. */
+static void led_by(struct judge *judge, struct lash_configuration initial, unsigned voters) {
+    const bool joins[JUDGE_NODES_MAX + 1] = {false};
+    judge_membership(judge, &initial, joins);
+    for (lash_id id = 1; id <= 3; id++) {
+        entries(judge, id, 2, true);
+        judge_durable_vote(judge, id, 1, 1);
+        if (voters >> id & 1)
+            votes(judge, id, 1, 1);
+    }
+    see_in(judge, state(1, 1, LASH_LEADER, 2, 0), initial);
+}
+
+/* n1 appends `next` at its log's end, with `commit` committed. */
+static void configured(struct judge *judge, struct lash_configuration next, lash_index commit) {
+    judge_configure(judge, 1, 1, next.index, &next, false);
+    see_in(judge, state(1, 1, LASH_LEADER, next.index, commit), next);
+}
+
+static void n2_holds(struct judge *judge, lash_index index, lash_term term) {
+    judge_append(judge, 2, index, term, LASH_ENTRY_CONFIGURATION, index, false);
+}
+
+/* What `id`'s log holds is on its disk. */
+static void synced(struct judge *judge, lash_id id) {
+    judge_durable(judge, id, 0, judge_memory(judge, id));
+}
+
+static void a_change_of_one_server(struct judge *judge) {
+    led_by(judge, membership(0, N1 | N2, 0, 0), N2);
+    see_in(judge, state(1, 1, LASH_LEADER, 2, 2), membership(0, N1 | N2, 0, 0));
+    configured(judge, membership(3, N1 | N2 | N3, 0, 0), 2);
+    n2_holds(judge, 3, 1);
+    synced(judge, 1);
+    synced(judge, 2);
+    see_in(judge, state(2, 1, LASH_FOLLOWER, 3, 0), membership(3, N1 | N2 | N3, 0, 0));
+    see_in(judge, state(1, 1, LASH_LEADER, 3, 3), membership(3, N1 | N2 | N3, 0, 0));
+    configured(judge, membership(4, N1 | N2, 0, N3), 3);
+}
+
+static void a_change_through_a_joint_configuration(struct judge *judge) {
+    led_by(judge, membership(0, N1, 0, 0), 0);
+    see_in(judge, state(1, 1, LASH_LEADER, 2, 2), membership(0, N1, 0, 0));
+    configured(judge, membership(3, N2, N1, 0), 2);
+    n2_holds(judge, 3, 1);
+    synced(judge, 1);
+    synced(judge, 2);
+    see_in(judge, state(1, 1, LASH_LEADER, 3, 3), membership(3, N2, N1, 0));
+    configured(judge, membership(4, N2, 0, 0), 3);
+}
+
+static void two_configurations_that_are_not_committed(struct judge *judge) {
+    led_by(judge, membership(0, N1 | N2, 0, 0), N2);
+    see_in(judge, state(1, 1, LASH_LEADER, 2, 2), membership(0, N1 | N2, 0, 0));
+    configured(judge, membership(3, N1 | N2 | N3, 0, 0), 2);
+    configured(judge, membership(4, N1 | N2, 0, 0), 2);
+}
+
+static void a_change_before_an_entry_of_the_term_is_committed(struct judge *judge) {
+    led_by(judge, membership(0, N1 | N2, 0, 0), N2);
+    configured(judge, membership(3, N1 | N2 | N3, 0, 0), 0);
+}
+
+static void a_change_of_two_servers_in_one_step(struct judge *judge) {
+    led_by(judge, membership(0, N1, 0, 0), 0);
+    see_in(judge, state(1, 1, LASH_LEADER, 2, 2), membership(0, N1, 0, 0));
+    configured(judge, membership(3, N1 | N2 | N3, 0, 0), 2);
+}
+
+static void a_joint_configuration_of_other_voters(struct judge *judge) {
+    led_by(judge, membership(0, N1, 0, 0), 0);
+    see_in(judge, state(1, 1, LASH_LEADER, 2, 2), membership(0, N1, 0, 0));
+    configured(judge, membership(3, N2 | N3, N1 | N2, 0), 2);
+}
+
+static void a_joint_configuration_left_for_another(struct judge *judge) {
+    led_by(judge, membership(0, N1, 0, 0), 0);
+    see_in(judge, state(1, 1, LASH_LEADER, 2, 2), membership(0, N1, 0, 0));
+    configured(judge, membership(3, N2, N1, 0), 2);
+    n2_holds(judge, 3, 1);
+    synced(judge, 1);
+    synced(judge, 2);
+    see_in(judge, state(1, 1, LASH_LEADER, 3, 3), membership(3, N2, N1, 0));
+    configured(judge, membership(4, N2 | N3, 0, 0), 3);
+}
+
+static void a_configuration_that_is_not_the_logs_newest(struct judge *judge) {
+    led_by(judge, membership(0, N1 | N2, 0, 0), N2);
+    see_in(judge, state(1, 1, LASH_LEADER, 2, 2), membership(0, N1 | N2, 0, 0));
+    configured(judge, membership(3, N1 | N2 | N3, 0, 0), 2);
+    n2_holds(judge, 3, 1);
+    see_in(judge, state(2, 1, LASH_FOLLOWER, 3, 0), membership(0, N1 | N2, 0, 0));
+}
+
+static void a_configuration_that_was_cut_off(struct judge *judge) {
+    led_by(judge, membership(0, N1 | N2, 0, 0), N2);
+    see_in(judge, state(1, 1, LASH_LEADER, 2, 2), membership(0, N1 | N2, 0, 0));
+    configured(judge, membership(3, N1 | N2 | N3, 0, 0), 2);
+    n2_holds(judge, 3, 1);
+    judge_append(judge, 2, 3, 2, LASH_ENTRY_COMMAND, 7, false);
+    struct lash_raft_status status = state(2, 2, LASH_FOLLOWER, 3, 0);
+    status.last_term = 2;
+    see_in(judge, status, membership(3, N1 | N2 | N3, 0, 0));
+}
+
+static void a_leader_by_a_learners_vote(struct judge *judge) {
+    led_by(judge, membership(0, N1 | N2, 0, N3), N3);
+}
+
+static void a_commit_by_one_of_two_majorities(struct judge *judge) {
+    led_by(judge, membership(0, N1, 0, 0), 0);
+    see_in(judge, state(1, 1, LASH_LEADER, 2, 2), membership(0, N1, 0, 0));
+    configured(judge, membership(3, N2, N1, 0), 2);
+    synced(judge, 1);
+    see_in(judge, state(1, 1, LASH_LEADER, 3, 3), membership(3, N2, N1, 0));
+}
+
+static void a_commit_by_a_learner(struct judge *judge) {
+    led_by(judge, membership(0, N1 | N2, 0, N3), N2);
+    see_in(judge, state(1, 1, LASH_LEADER, 2, 2), membership(0, N1 | N2, 0, N3));
+    judge_append(judge, 1, 3, 1, LASH_ENTRY_COMMAND, 300, true);
+    judge_append(judge, 3, 3, 1, LASH_ENTRY_COMMAND, 300, false);
+    synced(judge, 1);
+    synced(judge, 3);
+    see_in(judge, state(1, 1, LASH_LEADER, 3, 3), membership(0, N1 | N2, 0, N3));
+}
+
 static void words_after_a_failed_sync(struct judge *judge) {
     struct lash_message message = {.type = LASH_MSG_READ, .from = 1, .to = 2};
     judge_halt(judge, 1);
@@ -493,6 +646,18 @@ static const struct {
     {"S1", a_log_that_goes_on_behind_what_is_not_committed},
     {"S3", a_log_dropped_for_a_snapshot_that_it_holds},
     {"S3", a_log_dropped_for_an_older_snapshot},
+    {"", a_change_of_one_server},
+    {"", a_change_through_a_joint_configuration},
+    {"C1", two_configurations_that_are_not_committed},
+    {"C2", a_change_before_an_entry_of_the_term_is_committed},
+    {"C3", a_change_of_two_servers_in_one_step},
+    {"C3", a_joint_configuration_of_other_voters},
+    {"C3", a_joint_configuration_left_for_another},
+    {"C4", a_configuration_that_is_not_the_logs_newest},
+    {"C4", a_configuration_that_was_cut_off},
+    {"C5", a_leader_by_a_learners_vote},
+    {"L6", a_commit_by_one_of_two_majorities},
+    {"L6", a_commit_by_a_learner},
     {"D4", words_after_a_failed_sync},
     {"", handing_over_to_one_that_has_all},
     {"T2", handing_over_to_one_that_lacks_entries},

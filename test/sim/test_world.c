@@ -295,8 +295,8 @@ static void what_is_broken_behind_its_back_is_found(void **state) {
 
 static void the_same_seed_gives_the_same_run_and_another_one_another(void **state) {
     (void)state;
-    const char *const profiles[] = {"node", "swarm", "calm", "core", "store"};
-    for (size_t i = 0; i < 5; i++) {
+    const char *const profiles[] = {"node", "swarm", "calm", "core", "membership", "store"};
+    for (size_t i = 0; i < sizeof profiles / sizeof profiles[0]; i++) {
         struct run_settings settings = {.seed = 5 + i, .events = 15000, .nodes = 3, .profile = profiles[i]};
         struct run_result first, second, other;
         assert_true(run_apart(&settings, &first));
