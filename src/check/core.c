@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "check/hash.h"
+#include "check/roster.h"
 #include "raft/raft_state.h"
 
 #define CORE_HEARTBEAT_MS ((uint64_t)100)
@@ -24,6 +25,7 @@ struct core_word {
 };
 
 struct cores {
+    struct model_bounds bounds;
     uint32_t nodes;
     size_t size; /* of a block */
     struct lash_raft_options options;
@@ -114,6 +116,28 @@ void core_give_up(struct lash_raft *raft) {
 
 /* ---- Making cores ------------------------------------------------------------------------------ */
 
+/* What a disk says of the membership: the newest configuration and the one before it. */
+static void core_configure(const struct cores *cores, lash_id id, const struct model_node *disk,
+                           struct lash_raft_saved *saved) {
+    uint8_t index = 0;
+    for (uint32_t slot = 0; slot < cores->nodes && cores->bounds.changes == 0; slot++) {
+        saved->configuration.count++;
+        saved->configuration.members[slot].id = slot + 1;
+        saved->configuration.members[slot].flags = LASH_MEMBER_VOTER;
+    }
+    if (cores->bounds.changes == 0)
+        return;
+    uint8_t newest = roster_newest(&cores->bounds, (uint8_t)id, disk->disk, disk->disk_count, &index);
+    if (newest != ROSTER_NONE)
+        roster_configuration(&cores->bounds, ROSTER_BYTE_FROM(newest), ROSTER_BYTE_TO(newest), index,
+                             &saved->configuration);
+    if (index == 0)
+        return;
+    uint8_t before = roster_newest(&cores->bounds, (uint8_t)id, disk->disk, index - 1u, &index);
+    if (before != ROSTER_NONE)
+        roster_configuration(&cores->bounds, ROSTER_BYTE_FROM(before), ROSTER_BYTE_TO(before), index, &saved->previous);
+}
+
 struct lash_raft *core_start(struct cores *cores, lash_id id, const struct model_node *disk, uint64_t read_context) {
     struct lash_run runs[MODEL_LOG_MAX];
     struct lash_raft_saved saved = {
@@ -129,11 +153,7 @@ struct lash_raft *core_start(struct cores *cores, lash_id id, const struct model
         run->count = 1;
     }
     saved.runs = runs;
-    saved.configuration.count = cores->nodes;
-    for (uint32_t slot = 0; slot < cores->nodes; slot++) {
-        saved.configuration.members[slot].id = slot + 1;
-        saved.configuration.members[slot].flags = LASH_MEMBER_VOTER;
-    }
+    core_configure(cores, id, disk, &saved);
     struct lash_raft_options options = cores->options;
     options.id = id;
     struct lash_raft *raft = NULL;
@@ -147,6 +167,7 @@ struct cores *cores_new(const struct model_bounds *bounds) {
     struct cores *cores = mem_calloc(1, sizeof *cores);
     if (cores == NULL)
         return NULL;
+    cores->bounds = *bounds;
     cores->nodes = bounds->nodes;
     core_options(&cores->options, bounds);
     cores->options.id = 1;
@@ -230,16 +251,27 @@ void core_show(const struct lash_raft *raft, struct model_node *node) {
     memset(node->match, 0, sizeof node->match);
     memset(node->next, 0, sizeof node->next);
     for (uint32_t slot = 0; slot < status.progress_count; slot++) {
-        node->match[slot] = (uint8_t)status.progress[slot].match;
-        node->next[slot] = (uint8_t)status.progress[slot].next;
+        lash_id id = status.progress[slot].id;
+        node->match[id - 1] = (uint8_t)status.progress[slot].match;
+        node->next[id - 1] = (uint8_t)status.progress[slot].next;
     }
+}
+
+bool core_show_roster(const struct cores *cores, const struct lash_raft *raft, struct model_node *node) {
+    struct lash_raft_status status;
+    lash_raft_status(raft, &status);
+    if (cores->bounds.changes == 0)
+        return true;
+    node->roster_index = (uint8_t)status.configuration.index;
+    return roster_find(&cores->bounds, &status.configuration, &node->roster);
 }
 
 /* ---- Symmetry ----------------------------------------------------------------------------------
  *
  * Nothing in the core depends on which id a node has, but the rule on equal pre-candidates, which the canonical form
  * leaves out. So a cluster whose ids are exchanged has the same future, exchanged. Below is every place in the block
- * that holds an id or is kept per slot. Slot s is node s + 1. */
+ * that holds an id or is kept per slot. Slot s is node s + 1, for the membership is fixed; where it changes, no ids are
+ * exchanged. */
 uint64_t core_hash(struct cores *cores, lash_id id, const void *packed, size_t size, const uint8_t *to) {
     core_fill(cores, id, packed, size, cores->block);
     memcpy(cores->other, cores->block, cores->size);

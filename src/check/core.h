@@ -33,6 +33,9 @@ size_t core_pack(struct cores *cores, struct lash_raft *raft, void *packed);
 /* What the canonical form must not forget but the driver has to know: fill the part of `node` that shows its core. */
 void core_show(const struct lash_raft *raft, struct model_node *node);
 
+/* The same of its membership. False: it goes by a configuration that there cannot be. */
+bool core_show_roster(const struct cores *cores, const struct lash_raft *raft, struct model_node *node);
+
 /* The hash of a packed core in which node `id` is called to[id]. */
 uint64_t core_hash(struct cores *cores, lash_id id, const void *packed, size_t size, const uint8_t *to);
 

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "check/judge.h"
 #include "check/replica.h"
+#include "check/roster.h"
 
 #define DRIVER_CHECK(driver, condition, ...)                                                                           \
     do {                                                                                                               \
@@ -59,6 +60,13 @@ static void driver_persist(struct driver *driver) {
 /* What the step appends at `index`: a new entry of its own, or one of the message's. */
 static model_entry driver_entry(struct driver *driver, const struct lash_outputs *outputs, lash_index index) {
     const struct model_message *message = driver->delivered;
+    if (outputs->configure) {
+        uint8_t byte = 0;
+        bool known = roster_find(driver->bounds, &outputs->configuration, &byte) && byte != ROSTER_NONE;
+        DRIVER_CHECK(driver, known && outputs->configuration.index == index,
+                     "n%u appends a configuration that nobody has asked for at %u", driver->node.id, (unsigned)index);
+        return known ? ROSTER_ENTRY(outputs->append_term, ROSTER_BYTE_FROM(byte), ROSTER_BYTE_TO(byte), index) : 0;
+    }
     if (outputs->noop || message == NULL) {
         unsigned kind = outputs->noop ? LASH_ENTRY_NOOP : LASH_ENTRY_COMMAND;
         return MODEL_ENTRY(outputs->append_term, kind, driver->node.id, index);
@@ -258,8 +266,9 @@ static void driver_step(struct driver *driver, struct lash_event *event) {
     if (event->now_ms == 0)
         event->now_ms = CORE_NOW;
     int error = lash_raft_step(driver->raft, event, &outputs);
-    /* While a transfer is under way nothing is proposed (D§3.10), nor another one asked for. */
-    if (error == LASH_BUSY && driver->before.transfer_to != 0) {
+    /* While a transfer is under way nothing is proposed (D§3.10), nor another one asked for; and a change of the membership
+     * waits for the one before, and for an entry of the term (D§4.1). */
+    if (error == LASH_BUSY && (driver->before.transfer_to != 0 || event->type == LASH_EVENT_CONFIGURE)) {
         driver->possible = false;
         return;
     }
@@ -277,6 +286,7 @@ static void driver_step(struct driver *driver, struct lash_event *event) {
 static void driver_deliver(struct driver *driver) {
     const struct model_message *message = driver->delivered;
     struct lash_run runs[MODEL_LOG_MAX];
+    struct lash_configuration held[MODEL_LOG_MAX];
     struct lash_event event;
     uint32_t count = 0;
     memset(&event, 0, sizeof event);
@@ -286,6 +296,9 @@ static void driver_deliver(struct driver *driver) {
         lash_index index = message->body.append.prev_index + 1 + i;
         unsigned term = MODEL_ENTRY_TERM(message->entries[i]);
         unsigned kind = MODEL_ENTRY_KIND(message->entries[i]);
+        if (kind == LASH_ENTRY_CONFIGURATION)
+            roster_configuration(driver->bounds, ROSTER_FROM(message->entries[i]), ROSTER_TO(message->entries[i]),
+                                 index, &held[event.message.append.configuration_count++]);
         if (count > 0 && runs[count - 1].term == term && runs[count - 1].kind == kind)
             runs[count - 1].count++;
         else
@@ -294,6 +307,7 @@ static void driver_deliver(struct driver *driver) {
     if (count > 0) {
         event.message.append.runs = runs;
         event.message.append.run_count = count;
+        event.message.append.configurations = held;
     }
     driver_step(driver, &event);
 }
@@ -416,6 +430,14 @@ static void driver_transfer(struct driver *driver, lash_id to) {
     driver_step(driver, &event);
 }
 
+static void driver_configure(struct driver *driver, unsigned roster) {
+    struct lash_configuration to;
+    struct lash_event event = {.type = LASH_EVENT_CONFIGURE};
+    roster_configuration(driver->bounds, roster, roster, 0, &to);
+    event.configure.to = &to;
+    driver_step(driver, &event);
+}
+
 static void driver_abandon(struct driver *driver) {
     struct lash_event event = {.type = LASH_EVENT_TICK};
     core_give_up(driver->raft);
@@ -465,6 +487,8 @@ static bool driver_possible(const struct driver *driver, enum replica_kind kind,
     case REPLICA_INSTALL:
         return driver->delivered->body.type == LASH_MSG_SNAPSHOT && driver->delivered->count > node->snapshot &&
                driver->delivered->body.term <= node->term && !leads;
+    case REPLICA_CONFIGURE:
+        return leads && node->roster != ROSTER_BYTE(argument, argument);
     }
     LASH_UNREACHABLE("driver_possible");
 }
@@ -511,6 +535,9 @@ static void driver_event(struct driver *driver, enum replica_kind kind, uint32_t
     case REPLICA_INSTALL:
         driver_install(driver);
         break;
+    case REPLICA_CONFIGURE:
+        driver_configure(driver, argument);
+        break;
     }
 }
 
@@ -525,6 +552,8 @@ void driver_run(struct driver *driver) {
     while (driver->bounds->writes == 0 && driver->node.write_count > 0 && !driver_failed(driver))
         driver_written(driver, driver->node.write_count);
     core_show(driver->raft, &driver->node);
+    DRIVER_CHECK(driver, core_show_roster(driver->cores, driver->raft, &driver->node),
+                 "n%u goes by a configuration that nobody has asked for", driver->node.id);
     driver->clipped |= driver->node.round > driver->bounds->reads + 1;
     if (!driver_failed(driver))
         (void)judge_step(&driver->before, &driver->node, kind == REPLICA_CRASH, &driver->verdict);

@@ -12,6 +12,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "check/roster.h"
+
 bool judge_broken(struct model_verdict *verdict, const char *invariant, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
@@ -80,7 +82,8 @@ static bool judge_progress(const struct model_node *before, const struct model_n
         if (after->next[slot] != 0 && after->match[slot] >= after->next[slot])
             return judge_broken(verdict, "L7", "n%u has match %u and next %u for n%u", after->id, after->match[slot],
                                 after->next[slot], slot + 1);
-        if (judge_leads_on(before, after) && after->match[slot] < before->match[slot])
+        /* Who leaves and comes back begins anew. */
+        if (judge_leads_on(before, after) && after->next[slot] != 0 && after->match[slot] < before->match[slot])
             return judge_broken(verdict, "L7", "n%u's match of n%u fell from %u to %u", after->id, slot + 1,
                                 before->match[slot], after->match[slot]);
     }
@@ -126,13 +129,80 @@ static bool judge_leader(const struct model_node *node, struct model_ghost *ghos
     return true;
 }
 
-static bool judge_holds(const struct judge_case *judged, uint32_t index, model_entry entry) {
-    uint32_t holders = 0;
+/* Who holds an entry durably, as a set of bits by id. */
+static unsigned judge_holders(const struct judge_case *judged, uint32_t index, model_entry entry) {
+    unsigned holders = 0;
     for (uint32_t i = 0; i < judged->count; i++) {
         const struct model_node *node = judged->nodes[i];
-        holders += node->disk_count >= index && node->disk[index - 1] == entry;
+        if (node->disk_count >= index && node->disk[index - 1] == entry)
+            holders |= 1u << node->id;
     }
-    return 2 * holders > judged->count;
+    return holders;
+}
+
+/* The configuration by which the acting node committed: one that a leader appended in the step by itself came of what was
+ * committed, one that it was asked for came before. */
+static uint8_t judge_governing(const struct judge_case *judged) {
+    const struct model_node *node = judged->nodes[judged->acting];
+    uint8_t index = 0;
+    uint8_t newest = roster_newest(judged->bounds, node->id, node->log, node->log_count, &index);
+    bool appended = judge_leads_on(judged->before, node) && index > judged->before->log_count;
+    if (!appended || judged->configured)
+        return newest;
+    return roster_newest(judged->bounds, node->id, node->log, index - 1u, &index);
+}
+
+/* Whether a quorum holds an entry durably: by whose configuration, where memberships change, the acting node's. */
+static bool judge_holds(const struct judge_case *judged, uint32_t index, model_entry entry) {
+    unsigned holders = judge_holders(judged, index, entry);
+    if (judged->bounds->changes != 0)
+        return roster_quorum(judged->bounds, judge_governing(judged), holders);
+    return 2 * (unsigned)__builtin_popcount(holders) > judged->count;
+}
+
+/* C5: a new leader has the votes of both majorities. Who has gone on to a later term may have given one. */
+static bool judge_votes(const struct judge_case *judged, struct model_verdict *verdict) {
+    const struct model_node *leader = judged->nodes[judged->acting];
+    unsigned granted = 0;
+    for (uint32_t i = 0; i < judged->count; i++) {
+        const struct model_node *node = judged->nodes[i];
+        if (node->disk_term > leader->term || (node->disk_term == leader->term && node->disk_vote == leader->id))
+            granted |= 1u << node->id;
+    }
+    if (judged->bounds->changes == 0 || roster_quorum(judged->bounds, leader->roster, granted))
+        return true;
+    return judge_broken(verdict, "C5", "n%u leads term %u without the votes for it", leader->id, leader->term);
+}
+
+/* C1 to C4: the newest configuration in the log is in force, the one before it is committed, and a leader appends one only
+ * when it may, and what may come next. */
+static bool judge_roster(const struct judge_case *judged, const struct model_ghost *ghost,
+                         struct model_verdict *verdict) {
+    const struct model_node *node = judged->nodes[judged->acting];
+    uint8_t index = 0;
+    uint8_t before_index = 0;
+    uint8_t newest = roster_newest(judged->bounds, node->id, node->log, node->log_count, &index);
+    if (node->roster != newest || node->roster_index != index)
+        return judge_broken(verdict, "C4", "n%u goes by configuration %u, and its log's newest is %u", node->id,
+                            node->roster_index, index);
+    if (index == 0)
+        return true;
+    uint8_t before = roster_newest(judged->bounds, node->id, node->log, index - 1u, &before_index);
+    if (before_index > ghost->committed_count)
+        return judge_broken(verdict, "C1", "n%u's log holds configurations %u and %u, and neither is committed",
+                            node->id, before_index, index);
+    if (!judge_leads_on(judged->before, node) || index <= judged->before->log_count)
+        return true;
+    if (before_index > node->commit)
+        return judge_broken(verdict, "C1", "n%u proposes configuration %u, and %u is not committed", node->id, index,
+                            before_index);
+    if (node->commit == 0 || MODEL_ENTRY_TERM(node->log[node->commit - 1]) != node->term)
+        return judge_broken(verdict, "C2", "n%u proposes configuration %u before an entry of term %u is committed",
+                            node->id, index, node->term);
+    if (!roster_follows(judged->bounds, before, newest))
+        return judge_broken(verdict, "C3", "configuration %u of n%u does not follow from %u", index, node->id,
+                            before_index);
+    return true;
 }
 
 static bool judge_commit(const struct judge_case *judged, struct model_ghost *ghost, struct model_verdict *verdict) {
@@ -219,15 +289,19 @@ static void judge_forget(const struct judge_case *judged, struct model_ghost *gh
 
 bool judge_cluster(const struct judge_case *judged, struct model_ghost *ghost, struct model_verdict *verdict) {
     const struct model_node *node = judged->nodes[judged->acting];
-    if (node->role == LASH_LEADER && !judge_leads_on(judged->before, node) && !judge_leader(node, ghost, verdict))
+    bool elected = node->role == LASH_LEADER && !judge_leads_on(judged->before, node);
+    if (elected && (!judge_leader(node, ghost, verdict) || !judge_votes(judged, verdict)))
         return false;
     if (!judge_commit(judged, ghost, verdict) || !judge_matching(judged, verdict))
+        return false;
+    if (judged->bounds->changes != 0 && !judge_roster(judged, ghost, verdict))
         return false;
     for (uint32_t i = 0; i < judged->count; i++) {
         if (!judge_belief(node, judged->nodes[i], verdict) || !judge_belief(judged->nodes[i], node, verdict))
             return false;
     }
-    for (uint32_t i = 0; i < ghost->committed_count; i++) {
+    /* Where memberships change, a majority of which members is a question of who asks; L3 is the answer that counts. */
+    for (uint32_t i = 0; i < ghost->committed_count && judged->bounds->changes == 0; i++) {
         if (!judge_holds(judged, i + 1, ghost->committed[i]))
             return judge_broken(verdict, "D1", "entry %u was committed, and no majority of disks holds it any more",
                                 i + 1);

@@ -20,16 +20,19 @@
 #define MODEL_HELD_MAX 10
 #define MODEL_READS_MAX 3
 #define MODEL_CRASHES_MAX 7
+#define MODEL_ROSTERS_MAX 6
 #define MODEL_PERMUTATIONS_MAX 120
 
-/* An entry: its term, kind, and a payload that no other entry has: who made it, and at which index. */
+/* An entry: its term, kind, and a payload that no other entry has: who made it, and at which index. One with a configuration
+ * names that instead of its maker (roster.h). */
 typedef uint16_t model_entry;
 #define MODEL_ENTRY(term, kind, maker, index) ((model_entry)((term) << 9 | (kind) << 7 | (maker) << 4 | (index)))
-#define MODEL_ENTRY_TERM(entry) ((unsigned)(entry) >> 9)
+#define MODEL_ENTRY_TERM(entry) ((unsigned)(entry) >> 9 & 7)
 #define MODEL_ENTRY_KIND(entry) ((unsigned)(entry) >> 7 & 3)
 #define MODEL_ENTRY_MAKER(entry) ((unsigned)(entry) >> 4 & 7)
 #define MODEL_ENTRY_INDEX(entry) ((unsigned)(entry)&15)
-_Static_assert(MODEL_LOG_MAX <= 15 && MODEL_NODES_MAX <= 7, "an entry's fields hold every index and node");
+_Static_assert(MODEL_LOG_MAX <= 15 && MODEL_NODES_MAX <= 7 && MODEL_TERMS_MAX <= 7 && MODEL_ROSTERS_MAX <= 7,
+               "an entry's fields hold every index, node, term and membership");
 
 /* A write under way. */
 struct model_write {
@@ -73,9 +76,10 @@ struct model_node {
     uint8_t disk_vote;
     uint8_t write_count;
     uint8_t held_count;
-    uint8_t snapshot; /* the newest one on disk covers the log up to here; 0: there is none */
-    uint8_t stale;    /* 1: the disk's log does not hold the snapshot's last entry: a start drops it */
-    uint8_t reserved[2];
+    uint8_t snapshot;     /* the newest one on disk covers the log up to here; 0: there is none */
+    uint8_t stale;        /* 1: the disk's log does not hold the snapshot's last entry: a start drops it */
+    uint8_t roster;       /* where memberships change: the configuration that it goes by, as a byte of roster.h; */
+    uint8_t roster_index; /* and that one's index */
     model_entry log[MODEL_LOG_MAX];              /* the entry at index i is log[i - 1] */
     model_entry disk[MODEL_LOG_MAX];             /* what a start would find, in the snapshot and in the log */
     struct model_write writes[MODEL_WRITES_MAX]; /* oldest first */
@@ -102,10 +106,12 @@ struct model_ghost {
     uint8_t heartbeats;
     uint8_t transfers;
     uint8_t snapshots;
+    uint8_t changes;
+    uint8_t reserved;
     model_entry committed[MODEL_LOG_MAX];
 };
 
-_Static_assert(sizeof(struct model_ghost) == 32 + MODEL_LOG_MAX * sizeof(model_entry), "ghosts are compared as bytes");
+_Static_assert(sizeof(struct model_ghost) == 34 + MODEL_LOG_MAX * sizeof(model_entry), "ghosts are compared as bytes");
 _Static_assert(sizeof(struct model_node) == 32 + 2 * (size_t)MODEL_LOG_MAX * sizeof(model_entry) +
                                                 MODEL_WRITES_MAX * sizeof(struct model_write) +
                                                 MODEL_HELD_MAX * sizeof(struct model_held),
@@ -125,7 +131,11 @@ struct model_bounds {
     uint32_t transfers;  /* of leadership, asked for */
     uint32_t depth;      /* steps from the start; 0: any number */
     uint32_t snapshots;  /* taken, of all that is committed, and the log compacted */
-    bool late;           /* messages of a term that their receiver has left may still arrive */
+    uint32_t changes;    /* of the membership, asked for */
+    /* With `changes`: sets of voters, bits by id, ended by 0. The cluster begins with the first; those beyond begin without a
+     * configuration. Any may be asked for. Nodes are then told apart: there is no symmetry. */
+    uint8_t rosters[MODEL_ROSTERS_MAX];
+    bool late; /* messages of a term that their receiver has left may still arrive */
     bool pre_vote;
     bool check_quorum;
     bool symmetry;

@@ -84,8 +84,8 @@ void replicas_free(struct replicas *replicas) {
 /* ---- Contents and their hashes ----------------------------------------------------------------- */
 
 model_entry replica_entry_renamed(model_entry entry, const uint8_t *to) {
-    if (entry == 0)
-        return 0;
+    if (entry == 0 || MODEL_ENTRY_KIND(entry) == LASH_ENTRY_CONFIGURATION)
+        return entry;
     return MODEL_ENTRY(MODEL_ENTRY_TERM(entry), MODEL_ENTRY_KIND(entry), to[MODEL_ENTRY_MAKER(entry)],
                        MODEL_ENTRY_INDEX(entry));
 }
@@ -164,6 +164,7 @@ uint32_t replicas_start(struct replicas *replicas, const struct model_node *disk
     node.log_count = node.disk_count;
     struct lash_raft *raft = core_start(replicas->cores, node.id, &node, 0);
     core_show(raft, &node);
+    (void)core_show_roster(replicas->cores, raft, &node);
     size_t size = core_pack(replicas->cores, raft, replicas->packed + sizeof node);
     memcpy(replicas->packed, &node, sizeof node);
     return replica_number(replicas, size);

@@ -11,19 +11,20 @@
 #include "check/model.h"
 
 enum replica_kind {
-    REPLICA_ELECTION = 1,  /* the election timeout */
-    REPLICA_HEARTBEAT = 2, /* the leader's heartbeat is due */
-    REPLICA_QUORUM = 3,    /* the leader heard from no quorum for an election timeout */
-    REPLICA_GIVE_UP = 4,   /* the leader's answer to reads does not come in time */
-    REPLICA_PROPOSE = 5,   /* a command is proposed */
-    REPLICA_WRITTEN = 6,   /* argument: so many writes become durable, as one */
-    REPLICA_READ = 7,      /* argument: the read that is asked for */
-    REPLICA_CRASH = 8,     /* crash and start; argument: see REPLICA_CRASH_OF */
-    REPLICA_DELIVER = 9,   /* argument: the message */
-    REPLICA_TRANSFER = 10, /* argument: the node that the leader is asked to hand its office to */
-    REPLICA_ABANDON = 11,  /* the leader gives a transfer up */
-    REPLICA_SNAPSHOT = 12, /* a snapshot of what is committed is durable, and the log that it covers is forgotten */
-    REPLICA_INSTALL = 13,  /* argument: the message that offered the snapshot which is durable here now */
+    REPLICA_ELECTION = 1,   /* the election timeout */
+    REPLICA_HEARTBEAT = 2,  /* the leader's heartbeat is due */
+    REPLICA_QUORUM = 3,     /* the leader heard from no quorum for an election timeout */
+    REPLICA_GIVE_UP = 4,    /* the leader's answer to reads does not come in time */
+    REPLICA_PROPOSE = 5,    /* a command is proposed */
+    REPLICA_WRITTEN = 6,    /* argument: so many writes become durable, as one */
+    REPLICA_READ = 7,       /* argument: the read that is asked for */
+    REPLICA_CRASH = 8,      /* crash and start; argument: see REPLICA_CRASH_OF */
+    REPLICA_DELIVER = 9,    /* argument: the message */
+    REPLICA_TRANSFER = 10,  /* argument: the node that the leader is asked to hand its office to */
+    REPLICA_ABANDON = 11,   /* the leader gives a transfer up */
+    REPLICA_SNAPSHOT = 12,  /* a snapshot of what is committed is durable, and the log that it covers is forgotten */
+    REPLICA_INSTALL = 13,   /* argument: the message that offered the snapshot which is durable here now */
+    REPLICA_CONFIGURE = 14, /* argument: the membership that the leader is asked for (roster.h) */
 };
 
 /* An event: its kind and argument in one word. */

@@ -25,6 +25,10 @@
     SCENARIO_BASE, .terms = 3, .timeouts = 3, .entries = 3, .crashes = 2, .writes = 2, .reads = 1, .heartbeats = 1,    \
                    .late = true, .depth = (steps)
 
+/* Changes of membership. Sets of bits by id: of n1 n2 n3 one is added, or one removed; n3 n4 take the place of n1 n2. */
+#define SCENARIO_SINGLE(count) .changes = (count), .rosters = {0x0e, 0x1e, 0x06}
+#define SCENARIO_JOINT(count) .changes = (count), .rosters = {0x06, 0x18}
+
 const struct scenario
     scenarios[] =
         {
@@ -233,6 +237,26 @@ const struct scenario
                         {SCENARIO_OF(5, SPACE_MESSAGES_MAX), .writes = 4, .crashes = 1, .terms = 1, .timeouts = 1},
                     },
             },
+            {
+                .name = "members",
+                .about = "servers added and removed one at a time, the leader among them",
+                .bounds =
+                    {
+                        {SCENARIO_OF(4, 1), .terms = 2, .timeouts = 2, SCENARIO_SINGLE(1)},
+                        {SCENARIO_OF(4, 2), .terms = 2, .timeouts = 2, SCENARIO_SINGLE(1)},
+                        {SCENARIO_OF(4, 3), .terms = 2, .timeouts = 2, SCENARIO_SINGLE(1)},
+                    },
+            },
+            {
+                .name = "joint-members",
+                .about = "servers exchanged through a joint configuration",
+                .bounds =
+                    {
+                        {SCENARIO_OF(4, 2), .terms = 2, .timeouts = 2, SCENARIO_JOINT(1)},
+                        {SCENARIO_OF(4, 3), .terms = 2, .timeouts = 2, .crashes = 1, SCENARIO_JOINT(1)},
+                        {SCENARIO_OF(4, 3), .terms = 2, .timeouts = 2, SCENARIO_JOINT(2)},
+                    },
+            },
             {.name = NULL},
 };
 
@@ -255,8 +279,9 @@ const char *scenario_wrong(const struct model_bounds *bounds) {
         return "there can be 1 to 5 nodes";
     if (bounds->terms < 1 || bounds->terms > MODEL_TERMS_MAX)
         return "there can be 1 to 7 terms, those that a scenario starts with included";
-    if (bounds->terms + bounds->entries > MODEL_LOG_MAX)
-        return "terms and entries together can be 12 at most, those that a scenario starts with included";
+    if (bounds->terms + bounds->entries + 2 * bounds->changes > MODEL_LOG_MAX)
+        return "terms, entries and twice the changes of membership can be 12 together at most, those that a scenario "
+               "starts with included";
     if (bounds->messages < 1 || bounds->messages > SPACE_MESSAGES_MAX)
         return "there can be 1 to 24 messages in flight";
     if (bounds->reads > MODEL_READS_MAX)

@@ -62,7 +62,7 @@ struct space_walk {
 
 /* ---- Creation ---------------------------------------------------------------------------------- */
 
-/* All renamings of ids 1..count, the identity first. */
+/* All renamings of ids 1..count, the identity first; it alone where memberships tell nodes apart. */
 static void space_permutations(struct space *space) {
     uint32_t count = space->bounds.nodes;
     uint8_t ids[MODEL_NODES_MAX] = {0};
@@ -71,6 +71,8 @@ static void space_permutations(struct space *space) {
     for (;;) {
         LASH_ASSERT(space->permutations < MODEL_PERMUTATIONS_MAX);
         memcpy(&space->to[space->permutations++ * (MODEL_NODES_MAX + 1) + 1], ids, count);
+        if (space->bounds.changes != 0)
+            return;
         uint32_t at = count - 1;
         while (at > 0 && ids[at - 1] > ids[at])
             at--;
@@ -170,7 +172,7 @@ bool space_start_message(struct space *space, const struct model_message *messag
 
 bool space_judge(struct space *space, const uint32_t *state, struct model_verdict *verdict) {
     struct model_ghost ghost;
-    struct judge_case judged = {.count = space->bounds.nodes};
+    struct judge_case judged = {.count = space->bounds.nodes, .bounds = &space->bounds};
     memcpy(&ghost, space_ghost(space, state), sizeof ghost);
     for (uint32_t i = 0; i < judged.count; i++)
         judged.nodes[i] = space_node(space, state, i);
@@ -361,6 +363,8 @@ static uint32_t space_ghost_after(struct space_walk *walk, uint32_t acting, uint
     struct model_ghost ghost;
     memcpy(&ghost, old, sizeof ghost);
     struct judge_case judged = {.count = space->bounds.nodes, .acting = acting, .restarted = kind == REPLICA_CRASH};
+    judged.bounds = &space->bounds;
+    judged.configured = kind == REPLICA_CONFIGURE;
     for (uint32_t i = 0; i < judged.count; i++)
         judged.nodes[i] = intern_get(space->nodes, walk->result[i]);
     judged.before = intern_get(space->nodes, walk->state[acting]);
@@ -372,6 +376,7 @@ static uint32_t space_ghost_after(struct space_walk *walk, uint32_t acting, uint
     ghost.heartbeats = (uint8_t)(ghost.heartbeats + (kind == REPLICA_HEARTBEAT));
     ghost.transfers = (uint8_t)(ghost.transfers + (kind == REPLICA_TRANSFER));
     ghost.snapshots = (uint8_t)(ghost.snapshots + (kind == REPLICA_SNAPSHOT));
+    ghost.changes = (uint8_t)(ghost.changes + (kind == REPLICA_CONFIGURE));
     if (kind == REPLICA_READ) {
         ghost.reads++;
         ghost.floors[ghost.reads] = ghost.committed_count;
@@ -452,7 +457,7 @@ static void space_take_local(struct space_walk *walk, uint32_t acting) {
     const struct space *space = walk->space;
     const struct model_node *node = space_node(space, walk->state, acting);
     const struct model_ghost *ghost = space_ghost(space, walk->state);
-    uint32_t events[16 + MODEL_WRITES_MAX + MODEL_NODES_MAX];
+    uint32_t events[16 + MODEL_WRITES_MAX + MODEL_NODES_MAX + MODEL_ROSTERS_MAX];
     uint32_t count = 0;
     if (ghost->timeouts < space->bounds.timeouts) {
         events[count++] = REPLICA_EVENT(REPLICA_ELECTION, 0);
@@ -468,6 +473,10 @@ static void space_take_local(struct space_walk *walk, uint32_t acting) {
         events[count++] = REPLICA_EVENT(REPLICA_TRANSFER, to);
     if (ghost->snapshots < space->bounds.snapshots)
         events[count++] = REPLICA_EVENT(REPLICA_SNAPSHOT, 0);
+    for (uint32_t to = 0; ghost->changes < space->bounds.changes && to < MODEL_ROSTERS_MAX; to++) {
+        if (space->bounds.rosters[to] != 0)
+            events[count++] = REPLICA_EVENT(REPLICA_CONFIGURE, to);
+    }
     if (node->transfer_to != 0)
         events[count++] = REPLICA_EVENT(REPLICA_ABANDON, 0);
     /* The next write alone, or all of them at once. What lies between is the next ones one by one. */

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * States and steps in words. An entry is written as index:term and what it is: c
- * for a command, n for a no-op, with the node that made it.
+ * for a command, n for a no-op, with the node that made it; of a configuration, which
+ * membership it is, and from which it comes when it is joint.
  */
 #include "check/transcript.h"
 
 #include <string.h>
+
+#include "check/roster.h"
 
 struct transcript {
     FILE *file;
@@ -22,6 +25,13 @@ static void transcript_entries(FILE *file, const model_entry *entries, uint32_t 
     (void)fprintf(file, "[");
     for (uint32_t i = 0; i < count; i++) {
         unsigned kind = MODEL_ENTRY_KIND(entries[i]);
+        if (kind == LASH_ENTRY_CONFIGURATION) {
+            (void)fprintf(file, "%s%u:%u-members-%u", i == 0 ? "" : " ", first + i, MODEL_ENTRY_TERM(entries[i]),
+                          ROSTER_TO(entries[i]));
+            if (ROSTER_FROM(entries[i]) != ROSTER_TO(entries[i]))
+                (void)fprintf(file, "-from-%u", ROSTER_FROM(entries[i]));
+            continue;
+        }
         (void)fprintf(file, "%s%u:%u%sn%u", i == 0 ? "" : " ", first + i, MODEL_ENTRY_TERM(entries[i]),
                       kind == LASH_ENTRY_NOOP ? "-no-op-" : "-command-", MODEL_ENTRY_MAKER(entries[i]));
     }
@@ -127,6 +137,14 @@ static void transcript_event(const struct transcript *transcript, const struct m
         break;
     case REPLICA_TRANSFER:
         (void)fprintf(file, "n%u is asked to hand its office to n%u\n", node->id, argument);
+        break;
+    case REPLICA_CONFIGURE:
+        (void)fprintf(file, "n%u is asked for the members", node->id);
+        for (unsigned id = 1; id <= MODEL_NODES_MAX; id++) {
+            if (space_bounds(transcript->space)->rosters[argument] >> id & 1)
+                (void)fprintf(file, " n%u", id);
+        }
+        (void)fprintf(file, "\n");
         break;
     case REPLICA_ABANDON:
         (void)fprintf(file, "n%u gives the transfer of its office up\n", node->id);

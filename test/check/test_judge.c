@@ -57,7 +57,9 @@ static void step_breaks(uint32_t node, bool restarted, const char *invariant) {
 }
 
 static bool cluster(uint32_t acting, bool restarted) {
+    static const struct model_bounds bounds = {.nodes = 3};
     struct judge_case judged = {.count = 3, .acting = acting, .before = &f.before[acting], .restarted = restarted};
+    judged.bounds = &bounds;
     for (uint32_t i = 0; i < 3; i++)
         judged.nodes[i] = &f.nodes[i];
     return judge_cluster(&judged, &f.ghost, &f.verdict);
