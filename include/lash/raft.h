@@ -259,7 +259,7 @@ struct lash_read_done {
     lash_index index; /* 0: refused; ask again, there is no leader or it changed */
 };
 
-#define LASH_RAFT_SENDS_MAX (2 * LASH_RAFT_MEMBERS_MAX + 2)
+#define LASH_RAFT_SENDS_MAX (3 * LASH_RAFT_MEMBERS_MAX + 2)
 
 /* What to do after a step, in this order: write, send, commit, release reads, arm the deadline. */
 struct lash_outputs {

@@ -155,6 +155,9 @@ void snapshot_installed(struct lash_raft *raft, const struct lash_event *event, 
         raft->applied = index;
     if (raft->durable_index < index)
         raft->durable_index = index;
+    /* D§4.2.2: it may have learnt just now that its own removal is committed. */
+    if (raft->role != LASH_FOLLOWER && !raft_stands(raft))
+        role_become_follower(raft, raft->term, 0, outputs);
     if (raft->role != LASH_FOLLOWER || raft->leader == 0)
         return;
     struct lash_message *reply = message_send(raft, LASH_MSG_APPEND_REPLY, raft->leader, outputs);

@@ -214,6 +214,32 @@ static void a_full_member_is_offered_one_once_it_has_room(void **state) {
     solo_stop(&solo);
 }
 
+/* P3: of one step a member may get the answer to its read, the next round and an offer. */
+static void all_members_of_the_largest_group_are_offered_one_at_once(void **state) {
+    (void)state;
+    struct solo solo;
+    solo_start(&solo, &(struct solo_start){.members = LASH_RAFT_MEMBERS_MAX,
+                                           .learners = LASH_RAFT_MEMBERS_MAX - 1,
+                                           .term = 1,
+                                           .log = SOLO_LOG(1, 1, 1),
+                                           .floor = 3});
+    solo_timeout(&solo);
+    solo_written(&solo);
+    assert_int_equal(solo_status(&solo).role, LASH_LEADER);
+    lash_term term = solo_status(&solo).term;
+    for (lash_id id = 2; id <= LASH_RAFT_MEMBERS_MAX; id++) {
+        solo_message(&solo, solo_refuse(id, term, 3, 0, 0));
+        solo_message(&solo, solo_read_request(id, term, id));
+    }
+    assert_int_equal(solo_sent_count(&solo, LASH_MSG_READ_REPLY), 0);
+    assert_int_equal(lash_raft_compact(solo.raft, 3), LASH_OK);
+    solo_written(&solo);
+    assert_int_equal(solo_sent_count(&solo, LASH_MSG_READ_REPLY), LASH_RAFT_MEMBERS_MAX - 1);
+    assert_int_equal(solo_sent_count(&solo, LASH_MSG_APPEND), LASH_RAFT_MEMBERS_MAX - 1);
+    assert_int_equal(offers(&solo), LASH_RAFT_MEMBERS_MAX - 1);
+    solo_stop(&solo);
+}
+
 static void what_ended_without_an_offer_means_nothing(void **state) {
     (void)state;
     struct solo solo;
@@ -553,6 +579,35 @@ static void a_candidate_steps_back(void **state) {
     solo_stop(&solo);
 }
 
+/* D§4.2.2: it stood only as long as its removal was not known to be committed; the snapshot says that it is. */
+static void a_candidate_learns_from_it_that_it_is_removed(void **state) {
+    (void)state;
+    struct solo solo;
+    struct lash_run runs[] = {{.first = 2, .term = 4, .count = 1, .kind = LASH_ENTRY_CONFIGURATION},
+                              {.first = 3, .term = 4, .count = 1}};
+    struct lash_configuration without = {.index = 2, .count = 2};
+    without.members[0] = (struct lash_member){.id = 2, .flags = LASH_MEMBER_VOTER};
+    without.members[1] = (struct lash_member){.id = 3, .flags = LASH_MEMBER_VOTER};
+    follow(&solo, 4, SOLO_LOG(1));
+    struct lash_message append = solo_append(&solo, 3, 4, 1, 1, 0, NULL);
+    append.append.runs = runs;
+    append.append.run_count = 2;
+    append.append.configurations = &without;
+    append.append.configuration_count = 1;
+    solo_message(&solo, append);
+    solo_written(&solo);
+    solo_timeout(&solo);
+    assert_int_equal(solo_status(&solo).role, LASH_PRE_CANDIDATE);
+    assert_int_equal(install(&solo, 3, 4), LASH_OK);
+    assert_int_equal(solo_status(&solo).commit, 3);
+    assert_int_equal(solo_status(&solo).role, LASH_FOLLOWER);
+    solo_message(&solo, solo_pre_vote_reply(2, 5, true));
+    solo_message(&solo, solo_pre_vote_reply(3, 5, true));
+    assert_int_equal(solo_status(&solo).role, LASH_FOLLOWER);
+    assert_int_equal(solo_status(&solo).term, 4);
+    solo_stop(&solo);
+}
+
 /* Figure 2: no answer speaks for a term that is not on disk. */
 static void the_acknowledgement_waits_for_the_term(void **state) {
     (void)state;
@@ -643,6 +698,7 @@ int main(void) {
         cmocka_unit_test(an_acknowledgement_of_an_older_snapshot_does_no_harm),
         cmocka_unit_test(a_member_that_does_not_answer_is_offered_nothing),
         cmocka_unit_test(a_full_member_is_offered_one_once_it_has_room),
+        cmocka_unit_test(all_members_of_the_largest_group_are_offered_one_at_once),
         cmocka_unit_test(what_ended_without_an_offer_means_nothing),
         cmocka_unit_test(a_new_leadership_knows_of_no_offers),
         cmocka_unit_test(who_lacks_what_it_covers_asks_for_it),
@@ -662,6 +718,7 @@ int main(void) {
         cmocka_unit_test(what_contradicts_the_committed_is_refused),
         cmocka_unit_test(a_leader_has_no_use_for_one),
         cmocka_unit_test(a_candidate_steps_back),
+        cmocka_unit_test(a_candidate_learns_from_it_that_it_is_removed),
         cmocka_unit_test(the_acknowledgement_waits_for_the_term),
         cmocka_unit_test(a_write_of_the_dropped_log_vouches_for_nothing),
         cmocka_unit_test(what_it_covers_counts_as_durable),
