@@ -115,7 +115,8 @@ int crash_main(int argc, const char **argv) {
         {"seconds", 't', POPT_ARG_INT, &arguments.seconds, 0, "end after so many seconds [when done]", "N"},
         POPT_AUTOHELP POPT_TABLEEND,
     };
-    poptContext context = poptGetContext("lash-sim crash", argc, argv, table, 0);
+    argv[0] = "lash-sim crash"; /* what --help begins with */
+    poptContext context = poptGetContext(argv[0], argc, argv, table, 0);
     if (!context)
         return 2;
     int rc = poptGetNextOpt(context);

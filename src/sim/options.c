@@ -15,6 +15,7 @@ bool options_read(const char *verb, int argc, const char **argv, const struct po
                   struct options *options) {
     char name[32];
     (void)snprintf(name, sizeof name, "lash-sim %s", verb);
+    argv[0] = name; /* what --help begins with */
     poptContext context = poptGetContext(name, argc, argv, allowed, 0);
     int rc;
     while ((rc = poptGetNextOpt(context)) > 0)
