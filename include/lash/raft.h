@@ -185,7 +185,8 @@ enum lash_event_type {
     LASH_EVENT_SNAPSHOT_ENDED =
         15, /* what began with a SNAPSHOT output for `snapshot_ended.id` is over: the snapshot got
                                      * there, or not, or there was none to send. Once for each such output of the
-                                     * present leadership; until then no other comes for that member */
+                                     * present leadership; until then no other comes for that member, unless it left
+                                     * meanwhile: what is under way to who has left is given up without a word */
 };
 
 struct lash_event {

@@ -67,10 +67,15 @@ static lash_index replication_limit(const struct lash_raft *raft, const struct l
 
 /* Whether what is committed stays as it is when `piece` is taken. */
 static bool replication_keeps_committed(const struct lash_raft *raft, const struct piece *piece) {
+    const struct terms *terms = raft_terms_of(raft);
+    lash_index compacted = terms->first_index - 1;
+    /* Of what was compacted the last term is known. */
+    if (piece->from <= compacted && piece->last >= compacted && piece->term != terms->prev_term)
+        return false;
     struct piece committed = *piece;
     if (committed.last > raft->commit)
         committed.last = raft->commit;
-    return committed.last < committed.from || replication_differs(raft_terms_of(raft), &committed) > committed.last;
+    return committed.last < committed.from || replication_differs(terms, &committed) > committed.last;
 }
 
 bool replication_append_valid(const struct lash_raft *raft, const struct lash_message *message) {

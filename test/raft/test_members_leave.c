@@ -254,6 +254,31 @@ static void who_takes_over_hears_a_leader_that_is_no_member_any_more(void **stat
     solo_stop(&solo);
 }
 
+/* D§4.2.2, §6.4, §6.2: a leader that is not a member any more needs the others for everything: reads, and its office. */
+static void a_leader_without_a_vote_counts_the_others_only(void **state) {
+    (void)state;
+    struct solo solo;
+    lead_three(&solo);
+    assert_int_equal(configure(&solo, MEMBERS(2, V, 3, V)), LASH_OK);
+    solo_written(&solo);
+    assert_int_equal(solo_read(&solo, 7), LASH_OK);
+    solo_message(&solo, solo_accept(2, 2, 2, 1));
+    assert_int_equal(solo.out.reads_done_count, 0);
+    solo_message(&solo, solo_accept(3, 2, 2, 1));
+    assert_int_equal(solo.out.reads_done_count, 1);
+    assert_int_equal(solo.out.reads_done[0].index, 2);
+    uint64_t heard = solo.now_ms;
+    for (int beat = 1; beat < 10; beat++) {
+        solo.now_ms = heard + 100 * (uint64_t)beat;
+        solo_message(&solo, solo_accept(2, 2, 2, 1));
+        assert_int_equal(solo_status(&solo).role, LASH_LEADER);
+    }
+    solo.now_ms = heard + 1000;
+    solo_tick(&solo);
+    assert_int_equal(solo_status(&solo).role, LASH_FOLLOWER);
+    solo_stop(&solo);
+}
+
 static void nobody_hands_over_to_who_is_leaving(void **state) {
     (void)state;
     struct solo solo;
@@ -378,6 +403,7 @@ int main(void) {
         cmocka_unit_test(a_leader_removes_itself_and_hands_over_once_that_is_committed),
         cmocka_unit_test(a_leader_that_is_removed_steps_down_even_if_nobody_takes_over),
         cmocka_unit_test(who_takes_over_hears_a_leader_that_is_no_member_any_more),
+        cmocka_unit_test(a_leader_without_a_vote_counts_the_others_only),
         cmocka_unit_test(nobody_hands_over_to_who_is_leaving),
         cmocka_unit_test(a_group_grows_and_shrinks_one_by_one),
         cmocka_unit_test(a_group_moves_to_other_machines_at_once),

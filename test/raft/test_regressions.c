@@ -188,6 +188,17 @@ static void the_term_of_a_compacted_index_is_not_read_as_zero(void **state) {
     assert_string_equal(solo_log(&solo), "3 6 6");
 }
 
+/* Found by random events: only who has lost its log can say so, and must not stop others by it (§5.4.3). */
+static void entries_that_contradict_what_was_compacted_are_ignored(void **state) {
+    (void)state;
+    begin((struct solo_start){.term = 5, .log = SOLO_LOG(2, 2, 2, 3), .floor = 3});
+    assert_int_equal(lash_raft_compact(solo.raft, 3), LASH_OK);
+    solo_message(&solo, solo_append(&solo, 2, 6, 1, 1, 3, SOLO_LOG(1, 1, 1, 1)));
+    assert_int_equal(solo.send_count, 0);
+    assert_string_equal(solo_log(&solo), "3");
+    assert_int_equal(solo_status(&solo).term, 5);
+}
+
 static void next_index_never_goes_to_zero_nor_below_match(void **state) {
     (void)state;
     begin((struct solo_start){.term = 1, .log = SOLO_LOG(1, 1)});
@@ -705,6 +716,7 @@ int main(void) {
         CASE(a_new_leadership_knows_nothing_of_what_the_last_one_knew),
         CASE(a_leaders_completion_after_it_lost_its_office_commits_nothing),
         CASE(the_term_of_a_compacted_index_is_not_read_as_zero),
+        CASE(entries_that_contradict_what_was_compacted_are_ignored),
         CASE(next_index_never_goes_to_zero_nor_below_match),
         CASE(a_hint_that_leads_nowhere_still_leads_back),
         CASE(bytes_in_flight_are_forgotten_with_the_connection),

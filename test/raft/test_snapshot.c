@@ -675,6 +675,39 @@ static void its_membership_counts_unless_the_log_goes_on(void **state) {
     solo_stop(&solo);
 }
 
+/* C4: a configuration of the log that goes does not outlive it, whether it came before or after the snapshot's. */
+static void its_membership_replaces_one_that_was_not_committed(void **state) {
+    (void)state;
+    struct solo solo;
+    struct lash_run run = {.first = 2, .term = 4, .count = 1, .kind = LASH_ENTRY_CONFIGURATION};
+    struct lash_configuration two = {.index = 2, .count = 2};
+    two.members[0] = (struct lash_member){.id = 1, .flags = LASH_MEMBER_VOTER};
+    two.members[1] = (struct lash_member){.id = 2, .flags = LASH_MEMBER_VOTER};
+    struct lash_configuration three = two;
+    three.members[three.count++] = (struct lash_member){.id = 4, .flags = LASH_MEMBER_VOTER};
+    for (lash_index index = 1; index < 4; index += 2) {
+        follow(&solo, 4, SOLO_LOG(1));
+        struct lash_message append = solo_append(&solo, 3, 4, 1, 1, 0, NULL);
+        append.append.runs = &run;
+        append.append.run_count = 1;
+        append.append.configurations = &two;
+        append.append.configuration_count = 1;
+        solo_message(&solo, append);
+        assert_int_equal(solo_status(&solo).configuration.index, 2);
+        three.index = index;
+        solo_message(&solo, offer(2, 5, 9, 5));
+        assert_int_equal(install_with(&solo, 9, 5, &three), LASH_OK);
+        assert_int_equal(solo_status(&solo).configuration.index, index);
+        assert_int_equal(solo_status(&solo).configuration.count, 3);
+        /* What was cut off with it does not come back when the log is cut again. */
+        solo_message(&solo, solo_append(&solo, 2, 5, 9, 5, 0, SOLO_LOG(5)));
+        solo_message(&solo, solo_append(&solo, 4, 6, 9, 5, 0, SOLO_LOG(6)));
+        assert_string_equal(solo_log(&solo), "6");
+        assert_int_equal(solo_status(&solo).configuration.index, index);
+        solo_stop(&solo);
+    }
+}
+
 /* A restart before it was installed: the log is what it was, and the leader's next entries do not fit it. */
 static void entries_behind_one_that_was_not_installed_are_refused(void **state) {
     (void)state;
@@ -723,6 +756,7 @@ int main(void) {
         cmocka_unit_test(a_write_of_the_dropped_log_vouches_for_nothing),
         cmocka_unit_test(what_it_covers_counts_as_durable),
         cmocka_unit_test(its_membership_counts_unless_the_log_goes_on),
+        cmocka_unit_test(its_membership_replaces_one_that_was_not_committed),
         cmocka_unit_test(entries_behind_one_that_was_not_installed_are_refused),
     };
     return cmocka_run_group_tests_name("snapshots", tests, NULL, NULL);
