@@ -260,6 +260,8 @@ struct lash_read_done {
     lash_index index; /* 0: refused; ask again, there is no leader or it changed */
 };
 
+/* An append, a read's answer and a snapshot's offer, or a heartbeat and one of these, for each member, of which none need be
+ * this node; an answer, and a transfer. */
 #define LASH_RAFT_SENDS_MAX (3 * LASH_RAFT_MEMBERS_MAX + 2)
 
 /* What to do after a step, in this order: write, send, commit, release reads, arm the deadline. */

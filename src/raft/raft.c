@@ -22,10 +22,6 @@
 
 _Static_assert(sizeof(struct lash_raft) % sizeof(uint64_t) == 0, "the block is made of words");
 _Static_assert(sizeof(struct lash_read_done) == 2 * sizeof(uint64_t), "reads released are words too");
-_Static_assert(LASH_RAFT_SENDS_MAX >= 3 * LASH_RAFT_MEMBERS_MAX + 2,
-               "an append, a read's answer and a snapshot's offer, or a heartbeat and one of these, for each member of "
-               "which none need "
-               "be this node, an answer, and a transfer");
 
 /* ---- Creation ---------------------------------------------------------------------------------- */
 
