@@ -2,11 +2,10 @@
 """What three lashd tell at /metrics and to `lashctl status`: that it is right, that it grows, and that it is etcd's."""
 import json
 import re
-import shutil
 import unittest
 
 import exposition
-from harness import ETCD, ROOT, Etcd, ProcessTest, etcdctl, lashctl, wait_for_leader, wait_until
+from harness import ROOT, Etcd, ProcessTest, etcdctl, lashctl, wait_for_leader, wait_until
 from replica import READY, wait_for_same_state  # found by way of harness
 
 PUTS = 100
@@ -187,7 +186,6 @@ class Metrics(ProcessTest):
         self.assertIn(self.leader.endpoint, done.stdout)
 
 
-@unittest.skipUnless(shutil.which(ETCD), "needs a real etcd")
 class Shared(ProcessTest):
     def test_what_etcd_tells_too_is_told_in_the_same_way(self):
         etcd, lash = self.enter(Etcd()), self.cluster(1)
