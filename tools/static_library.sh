@@ -5,15 +5,22 @@
 # hidden symbols become local, so that a program that links it statically sees
 # the public functions only, as it would with the shared one.
 #
-# usage: static_library.sh COMPILER OUTPUT DIRECTORY ARCHIVE...
+# usage: static_library.sh OUTPUT DIRECTORY COMPILER [WORD...] -- ARCHIVE...
+#
+# The compiler may be several words: "ccache cc", which meson takes by itself where it finds ccache.
 set -eu
-compiler=$1
-output=$2
-directory=$3
-shift 3
+output=$1
+directory=$2
+shift 2
+compiler=
+while [ "$1" != -- ]; do
+    compiler="$compiler $1"
+    shift
+done
+shift
 
 mkdir -p "$directory"
-"$compiler" -r -nostdlib -o "$directory/lash.o" -Wl,--whole-archive "$@" -Wl,--no-whole-archive
+$compiler -r -nostdlib -o "$directory/lash.o" -Wl,--whole-archive "$@" -Wl,--no-whole-archive
 objcopy --localize-hidden "$directory/lash.o"
 rm -f "$output"
 ar rcs "$output" "$directory/lash.o"
