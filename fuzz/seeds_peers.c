@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "fuzz.h"
 #include "lash/error.h"
+#include "node/roster.h"
 #include "node/wire.h"
 #include "seeds.h"
 #include "storage/frame.h"
@@ -122,8 +123,33 @@ static void seed_leader(void) {
     seed_write("replica", life.bytes, life.used);
 }
 
+/* A plain roster, one without addresses, and a joint one with learners and notes. */
+static void seed_rosters(void) {
+    static const struct lash_node_member members[] = {
+        {.id = 1, .flags = LASH_MEMBER_VOTER},
+        {.id = 2, .flags = LASH_MEMBER_VOTER, .disk = 0xd15c, .host = "127.0.0.1", .port = 2380},
+        {.id = 3,
+         .flags = LASH_MEMBER_VOTER | LASH_MEMBER_VOTER_OLD,
+         .host = "n3.example",
+         .port = 1,
+         .note = "n3",
+         .note_size = 2},
+        {.id = 4, .flags = LASH_MEMBER_VOTER_OLD | LASH_MEMBER_LEAVES, .priority = 3, .host = "::1", .port = 65535},
+        {.id = 5, .flags = LASH_MEMBER_PROMOTE, .host = "h", .port = 9, .note = "", .note_size = 1},
+    };
+    for (size_t count = 1; count <= sizeof members / sizeof *members; count++) {
+        struct roster *roster;
+        uint8_t data[ROSTER_BYTES_MAX];
+        LASH_ASSERT(roster_new(count * 7 - 7, members, count, &roster) == LASH_OK);
+        roster_encode(roster, data);
+        seed_write("roster", data, roster_size(roster));
+        roster_unref(roster);
+    }
+}
+
 void seed_peers(void) {
     seed_packets();
+    seed_rosters();
     for (size_t i = 0; i < HEADS; i++) {
         uint8_t data[WIRE_HEAD_MAX];
         seed_write("wire", data, wire_encode(&heads[i], data));

@@ -72,6 +72,21 @@ struct lash_peer {
     uint16_t port;
 };
 
+/* The longest note of a member, in bytes. */
+#define LASH_NODE_NOTE_MAX 1024
+
+/* A member of the membership in force, or wanted (D§4). */
+struct lash_node_member {
+    lash_id id;        /* stands for one log: whoever has lost its data comes back under a new one */
+    uint32_t flags;    /* enum lash_member_flags: VOTER; 0 or PROMOTE for a learner */
+    uint32_t priority; /* 0 */
+    uint64_t disk;     /* identity of its data directory; 0: not known yet. Filled in by the node */
+    const char *host;  /* name or address of its peer port; empty, with port 0, when it is not known */
+    uint16_t port;
+    const void *note; /* the program's own bytes about it; the same on every node */
+    size_t note_size; /* at most LASH_NODE_NOTE_MAX */
+};
+
 struct lash_status;
 
 enum lash_observation_kind {
