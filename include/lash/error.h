@@ -41,6 +41,7 @@ enum lash_error {
     LASH_FUTURE = -18,    /* it does not exist yet */
     LASH_EXISTS = -19,    /* it exists already */
     LASH_BEHIND = -20,    /* the member is yet to catch up with the log */
+    LASH_EXPIRED = -23,   /* the session has ended */
 };
 
 /* A short English phrase for an error, such as "disk full". Never NULL, static storage, any thread. */

@@ -28,11 +28,12 @@ static const char *const error_phrases[] = {
     [-LASH_FUTURE] = "not there yet",
     [-LASH_EXISTS] = "exists already",
     [-LASH_BEHIND] = "yet to catch up",
+    [-LASH_EXPIRED] = "session ended",
 };
 
 const char *lash_strerror(int error) {
     const int last = (int)(sizeof error_phrases / sizeof error_phrases[0]) - 1;
-    if (error > 0 || error < -last)
+    if (error > 0 || error < -last || !error_phrases[-error])
         return "unknown error";
     return error_phrases[-error];
 }
