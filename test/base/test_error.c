@@ -11,6 +11,7 @@
 
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/assert.h"
