@@ -64,6 +64,10 @@ static const struct wire_head heads[] = {
      .message = {.type = LASH_MSG_READ_REPLY, .term = TERM, .read_reply = {.context = 8, .index = 2}}},
     {.kind = WIRE_MESSAGE, .message = {.type = LASH_MSG_TIMEOUT_NOW, .term = TERM, .timeout_now = {.last_index = 2}}},
     {.kind = WIRE_MESSAGE, .message = {.type = LASH_MSG_APPEND_REPLY, .term = 1, .append_reply = {.full = true}}},
+    {.kind = WIRE_MESSAGE, .message = {.type = LASH_MSG_SNAPSHOT, .term = TERM, .snapshot = {9, 1}}},
+    {.kind = WIRE_SNAPSHOT_CHUNK, .chunk = {.index = 9, .term = 1, .bytes = 100, .offset = 10, .crc = 5}},
+    {.kind = WIRE_SNAPSHOT_ACK, .ack = {.index = 9, .term = 1, .offset = 10, .answer = WIRE_SNAPSHOT_GO_ON}},
+    {.kind = WIRE_SNAPSHOT_ACK, .ack = {.index = 9, .answer = WIRE_SNAPSHOT_ASK}},
     {.kind = WIRE_FORWARD, .forward = {.term = 1, .batch = 7}},
     {.kind = WIRE_FORWARD_REPLY, .forward_reply = {.batch = 7, .error = LASH_DROPPED}},
 };

@@ -312,7 +312,7 @@ int replica_receive(struct replica *replica, lash_id from, const uint8_t *head, 
         return receiver_message(replica, from, &decoded, tail, tail_size);
     if (decoded.kind == WIRE_FORWARD)
         return proposer_forwarded(replica, from, &decoded, tail, tail_size);
-    if (tail_size)
+    if (tail_size || decoded.kind != WIRE_FORWARD_REPLY)
         return LASH_CORRUPT;
     if (replica_active(replica))
         proposer_refused(replica, decoded.forward_reply.batch, decoded.forward_reply.error);

@@ -120,6 +120,17 @@ static void wire_get_timeout_now(struct reader *reader, uint16_t flags, struct l
     message->timeout_now.last_index = read_u64(reader);
 }
 
+static void wire_put_snapshot(struct writer *writer, const struct lash_message *message) {
+    write_u64(writer, message->snapshot.last_index);
+    write_u64(writer, message->snapshot.last_term);
+}
+
+static void wire_get_snapshot(struct reader *reader, uint16_t flags, struct lash_message *message) {
+    (void)flags;
+    message->snapshot.last_index = read_u64(reader);
+    message->snapshot.last_term = read_u64(reader);
+}
+
 static const struct wire_type wire_types[] = {
     [LASH_MSG_VOTE] = {3, wire_vote_flags, wire_put_vote, wire_get_vote},
     [LASH_MSG_VOTE_REPLY] = {3, wire_vote_reply_flags, wire_put_vote_reply, wire_get_vote_reply},
@@ -128,6 +139,7 @@ static const struct wire_type wire_types[] = {
     [LASH_MSG_READ] = {0, wire_no_flags, wire_put_read, wire_get_read},
     [LASH_MSG_READ_REPLY] = {0, wire_no_flags, wire_put_read_reply, wire_get_read_reply},
     [LASH_MSG_TIMEOUT_NOW] = {0, wire_no_flags, wire_put_timeout_now, wire_get_timeout_now},
+    [LASH_MSG_SNAPSHOT] = {0, wire_no_flags, wire_put_snapshot, wire_get_snapshot},
 };
 
 /* The row of a message type, or NULL when there is none. */
@@ -157,6 +169,33 @@ static int wire_get_message(struct reader *reader, struct lash_message *message)
     return 0;
 }
 
+/* ---- Kinds --------------------------------------------------------------------------------------- */
+
+static void wire_put_core(struct writer *writer, const struct wire_head *head) {
+    wire_put_message(writer, &head->message);
+}
+
+static int wire_get_core(struct reader *reader, struct wire_head *head) {
+    return wire_get_message(reader, &head->message);
+}
+
+static void wire_put_forward(struct writer *writer, const struct wire_head *head) {
+    write_u64(writer, head->forward.term);
+    write_u64(writer, head->forward.batch);
+}
+
+static int wire_get_forward(struct reader *reader, struct wire_head *head) {
+    head->forward.term = read_u64(reader);
+    head->forward.batch = read_u64(reader);
+    return 0;
+}
+
+static void wire_put_forward_reply(struct writer *writer, const struct wire_head *head) {
+    LASH_ASSERT(head->forward_reply.error < 0);
+    write_u64(writer, head->forward_reply.batch);
+    write_u32(writer, (uint32_t)-head->forward_reply.error);
+}
+
 static int wire_get_forward_reply(struct reader *reader, struct wire_head *head) {
     head->forward_reply.batch = read_u64(reader);
     uint32_t error = read_u32(reader);
@@ -166,20 +205,64 @@ static int wire_get_forward_reply(struct reader *reader, struct wire_head *head)
     return 0;
 }
 
+static void wire_put_chunk(struct writer *writer, const struct wire_head *head) {
+    write_u64(writer, head->chunk.index);
+    write_u64(writer, head->chunk.term);
+    write_u64(writer, head->chunk.bytes);
+    write_u64(writer, head->chunk.offset);
+    write_u32(writer, head->chunk.crc);
+}
+
+static int wire_get_chunk(struct reader *reader, struct wire_head *head) {
+    head->chunk.index = read_u64(reader);
+    head->chunk.term = read_u64(reader);
+    head->chunk.bytes = read_u64(reader);
+    head->chunk.offset = read_u64(reader);
+    head->chunk.crc = read_u32(reader);
+    bool sound = head->chunk.index != 0 && head->chunk.term != 0 && head->chunk.offset < head->chunk.bytes;
+    return sound ? 0 : LASH_CORRUPT;
+}
+
+static void wire_put_ack(struct writer *writer, const struct wire_head *head) {
+    write_u64(writer, head->ack.index);
+    write_u64(writer, head->ack.term);
+    write_u64(writer, head->ack.offset);
+    write_u32(writer, head->ack.answer);
+}
+
+static int wire_get_ack(struct reader *reader, struct wire_head *head) {
+    head->ack.index = read_u64(reader);
+    head->ack.term = read_u64(reader);
+    head->ack.offset = read_u64(reader);
+    head->ack.answer = read_u32(reader);
+    return head->ack.answer < WIRE_SNAPSHOT_ANSWERS ? 0 : LASH_CORRUPT;
+}
+
+struct wire_row {
+    void (*put)(struct writer *writer, const struct wire_head *head);
+    int (*get)(struct reader *reader, struct wire_head *head);
+};
+
+static const struct wire_row wire_rows[] = {
+    [WIRE_MESSAGE] = {wire_put_core, wire_get_core},
+    [WIRE_FORWARD] = {wire_put_forward, wire_get_forward},
+    [WIRE_FORWARD_REPLY] = {wire_put_forward_reply, wire_get_forward_reply},
+    [WIRE_SNAPSHOT_CHUNK] = {wire_put_chunk, wire_get_chunk},
+    [WIRE_SNAPSHOT_ACK] = {wire_put_ack, wire_get_ack},
+};
+
+/* The row of a kind, or NULL when there is none. */
+static const struct wire_row *wire_row_of(uint16_t kind) {
+    return kind < sizeof wire_rows / sizeof wire_rows[0] && wire_rows[kind].put ? &wire_rows[kind] : NULL;
+}
+
 size_t wire_encode(const struct wire_head *head, uint8_t data[WIRE_HEAD_MAX]) {
     struct writer writer = writer_make(data, WIRE_HEAD_MAX);
+    const struct wire_row *row = wire_row_of(head->kind);
+    LASH_ASSERT(row != NULL);
     write_u64(&writer, head->group);
     write_u32(&writer, WIRE_VERSION | (uint32_t)head->kind << 16); /* two u16 */
-    if (head->kind == WIRE_MESSAGE) {
-        wire_put_message(&writer, &head->message);
-    } else if (head->kind == WIRE_FORWARD) {
-        write_u64(&writer, head->forward.term);
-        write_u64(&writer, head->forward.batch);
-    } else {
-        LASH_ASSERT(head->kind == WIRE_FORWARD_REPLY && head->forward_reply.error < 0);
-        write_u64(&writer, head->forward_reply.batch);
-        write_u32(&writer, (uint32_t)-head->forward_reply.error);
-    }
+    row->put(&writer, head);
     LASH_ASSERT(!writer.failed);
     return (size_t)(writer.at - data);
 }
@@ -194,18 +277,8 @@ int wire_decode(const uint8_t *data, size_t size, struct wire_head *head) {
         return LASH_CORRUPT;
     if (version != WIRE_VERSION)
         return LASH_VERSION;
-
-    int error = 0;
-    if (head->kind == WIRE_MESSAGE) {
-        error = wire_get_message(&reader, &head->message);
-    } else if (head->kind == WIRE_FORWARD) {
-        head->forward.term = read_u64(&reader);
-        head->forward.batch = read_u64(&reader);
-    } else if (head->kind == WIRE_FORWARD_REPLY) {
-        error = wire_get_forward_reply(&reader, head);
-    } else {
-        error = LASH_CORRUPT;
-    }
+    const struct wire_row *row = wire_row_of(head->kind);
+    int error = row ? row->get(&reader, head) : LASH_CORRUPT;
     if (!error && (reader.failed || reader_left(&reader) != 0))
         error = LASH_CORRUPT;
     return error;

@@ -12,8 +12,13 @@
  *       READ          u64 context
  *       READ_REPLY    u64 context, u64 index
  *       TIMEOUT_NOW   u64 last index
+ *       SNAPSHOT      u64 last index, u64 last term
  *   FORWARD        u64 term, u64 batch; the tail holds one frame whose index and term are to be ignored
  *   FORWARD_REPLY  u64 batch, u32 error (negated)
+ *   SNAPSHOT_CHUNK u64 index, u64 term, u64 bytes, u64 offset, u32 checksum of the tail, which holds the bytes
+ *   SNAPSHOT_ACK   u64 index, u64 term, u64 offset, u32 answer
+ *
+ * The last two, and SNAPSHOT, go only to who announces WIRE_SNAPSHOTS: others would close the connection.
  */
 #ifndef LASH_NODE_WIRE_H
 #define LASH_NODE_WIRE_H
@@ -26,9 +31,27 @@
 enum { WIRE_VERSION = 1, WIRE_HEAD_MAX = 64 };
 
 enum wire_kind {
-    WIRE_MESSAGE = 1,       /* between cores */
-    WIRE_FORWARD = 2,       /* proposals, from the node that took them to the leader */
-    WIRE_FORWARD_REPLY = 3, /* they were refused: certainly not appended */
+    WIRE_MESSAGE = 1,        /* between cores */
+    WIRE_FORWARD = 2,        /* proposals, from the node that took them to the leader */
+    WIRE_FORWARD_REPLY = 3,  /* they were refused: certainly not appended */
+    WIRE_SNAPSHOT_CHUNK = 4, /* a piece of a snapshot's file */
+    WIRE_SNAPSHOT_ACK = 5,   /* how much of it is there, and what is wanted */
+};
+
+/* What a node announces to its peers when they connect. */
+#define WIRE_SNAPSHOTS ((uint64_t)1 << 0) /* it can be sent snapshots */
+
+/* The most bytes in one chunk. */
+#define WIRE_CHUNK_MAX ((size_t)1 << 20)
+
+/* The answers of a SNAPSHOT_ACK. */
+enum wire_snapshot_answer {
+    WIRE_SNAPSHOT_GO_ON = 0,   /* everything before `offset` is there: what follows is wanted */
+    WIRE_SNAPSHOT_DONE = 1,    /* it is installed */
+    WIRE_SNAPSHOT_REFUSED = 2, /* not now */
+    WIRE_SNAPSHOT_DAMAGED = 3, /* what came is not a whole snapshot: the sender had better look at its file */
+    WIRE_SNAPSHOT_ASK = 4,     /* to whom has sent none: any snapshot at `index` or behind is wanted */
+    WIRE_SNAPSHOT_ANSWERS = 5,
 };
 
 struct wire_head {
@@ -44,6 +67,19 @@ struct wire_head {
             uint64_t batch;
             int error;
         } forward_reply;
+        struct {
+            lash_index index; /* the snapshot's */
+            lash_term term;
+            uint64_t bytes;  /* of its file */
+            uint64_t offset; /* of the tail in it */
+            uint32_t crc;    /* of the tail */
+        } chunk;
+        struct {
+            lash_index index;
+            lash_term term;
+            uint64_t offset;
+            uint32_t answer; /* enum wire_snapshot_answer */
+        } ack;
     };
 };
 

@@ -13,6 +13,8 @@
 
 #include "node/wire.h"
 
+enum { HEADS_MAX = 24 };
+
 /* Encode, decode, and expect the same fields. */
 static size_t round_trip(const struct wire_head *head, uint8_t data[WIRE_HEAD_MAX]) {
     struct wire_head decoded;
@@ -34,7 +36,7 @@ static struct wire_head message_head(uint32_t type) {
 }
 
 /* One head of every sort, with large numbers in every field. */
-static size_t all_heads(struct wire_head heads[16]) {
+static size_t all_heads(struct wire_head heads[HEADS_MAX]) {
     size_t count = 0;
     struct wire_head head = message_head(LASH_MSG_VOTE);
     head.message.vote.last_index = UINT64_MAX;
@@ -85,12 +87,30 @@ static size_t all_heads(struct wire_head heads[16]) {
     head.forward_reply.batch = 6;
     head.forward_reply.error = LASH_NOT_LEADER;
     heads[count++] = head;
+    head = message_head(LASH_MSG_SNAPSHOT);
+    head.message.snapshot.last_index = UINT64_MAX - 5;
+    head.message.snapshot.last_term = 9;
+    heads[count++] = head;
+    memset(&head, 0, sizeof head);
+    head.kind = WIRE_SNAPSHOT_CHUNK;
+    head.chunk.index = UINT64_MAX - 6;
+    head.chunk.term = 8;
+    head.chunk.bytes = UINT64_MAX;
+    head.chunk.offset = UINT64_MAX - 1;
+    head.chunk.crc = 0xfedcba98U;
+    heads[count++] = head;
+    memset(&head, 0, sizeof head);
+    head.kind = WIRE_SNAPSHOT_ACK;
+    head.ack.index = 1;
+    head.ack.offset = UINT64_MAX - 2;
+    head.ack.answer = WIRE_SNAPSHOT_ASK;
+    heads[count++] = head;
     return count;
 }
 
 static void every_head_comes_back_as_it_was(void **state) {
     (void)state;
-    struct wire_head heads[16];
+    struct wire_head heads[HEADS_MAX];
     uint8_t data[WIRE_HEAD_MAX];
     size_t count = all_heads(heads);
     for (size_t i = 0; i < count; i++)
@@ -99,7 +119,7 @@ static void every_head_comes_back_as_it_was(void **state) {
 
 static void every_truncation_and_every_longer_head_is_refused(void **state) {
     (void)state;
-    struct wire_head heads[16];
+    struct wire_head heads[HEADS_MAX];
     size_t count = all_heads(heads);
     for (size_t i = 0; i < count; i++) {
         uint8_t data[WIRE_HEAD_MAX + 1] = {0};
@@ -113,7 +133,7 @@ static void every_truncation_and_every_longer_head_is_refused(void **state) {
 
 static void no_flipped_bit_reads_past_the_end_or_makes_a_head_that_cannot_be_encoded(void **state) {
     (void)state;
-    struct wire_head heads[16];
+    struct wire_head heads[HEADS_MAX];
     size_t count = all_heads(heads);
     size_t taken = 0;
     for (size_t i = 0; i < count; i++) {
