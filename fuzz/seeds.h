@@ -12,7 +12,7 @@
 void seed_write(const char *target, const void *data, size_t size);
 void seed_write_behind(const char *target, const uint8_t *head, size_t head_size, const void *data, size_t size);
 
-void seed_storage(void);  /* frame, log, snapshot, keys */
+void seed_storage(void);  /* frame, log, snapshot, keys, image */
 void seed_peers(void);    /* packet, roster, wire, replica */
 void seed_requests(void); /* grpc, command, http */
 

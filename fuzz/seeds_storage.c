@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Valid frames, logs, snapshots and keys; see seeds.h.
+ * Valid frames, logs, snapshots, keys and images; see seeds.h.
  */
 #include <string.h>
 
@@ -11,6 +11,7 @@
 #include "sim/memfs.h"
 #include "storage/log.h"
 #include "storage/snapshot.h"
+#include "store/image.h"
 
 enum { SECTOR = 512, ENTRY_BYTES = 40, STRANGER_AT = 2 * SECTOR };
 /* in an input of `log`: the choice, and a byte of the second append's first payload's checksum */
@@ -181,6 +182,45 @@ static void seed_keys(void) {
     seed_write("keys", chunks, sizeof chunks);
 }
 
+/* What an image's writer has put together. */
+struct seed_image {
+    uint8_t bytes[1024];
+    size_t size;
+};
+
+static int seed_image_write(void *context, const void *data, size_t size) {
+    struct seed_image *image = context;
+    LASH_ASSERT(size <= sizeof image->bytes - image->size);
+    memcpy(image->bytes + image->size, data, size);
+    image->size += size;
+    return LASH_OK;
+}
+
+static void seed_images(void) {
+    static const uint8_t choices[] = {0, 1, 3};
+    static const uint8_t name[] = "key";
+    const struct store_bytes key = {name, 3}, value = {name, 2};
+    const struct record records[] = {
+        {.revision = {2, 0}, .create_revision = 2, .version = 1, .key = key, .value = value},
+        {.revision = {3, 0}, .previous = {2, 0}, .create_revision = 2, .version = 2, .lease = 5, .key = key},
+        {.revision = {3, 1}, .previous = {3, 0}, .tombstone = true, .key = key},
+    };
+    static struct image_writer writer;
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
+        struct seed_image image = {.size = 0};
+        const struct store_sink sink = {seed_image_write, &image};
+        const struct image_state state = {
+            .applied = 9, .revision = 3, .compacted = (int64_t)i - 1, .removing = i == 2, .scan = {1, 0}};
+        LASH_ASSERT(image_begin(&writer, &sink, &state) == LASH_OK);
+        for (size_t j = 0; j <= i; j++)
+            LASH_ASSERT(image_record(&writer, &records[j]) == LASH_OK);
+        LASH_ASSERT(i == 0 || image_member(&writer, key) == LASH_OK);
+        LASH_ASSERT(image_end(&writer) == LASH_OK);
+        image.size += 40 * i; /* padding */
+        seed_write_behind("image", &choices[i], 1, image.bytes, image.size);
+    }
+}
+
 void seed_storage(void) {
     seed_frames();
     seed_logs();
@@ -188,4 +228,5 @@ void seed_storage(void) {
     seed_reset();
     seed_snapshots();
     seed_keys();
+    seed_images();
 }

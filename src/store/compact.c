@@ -21,10 +21,6 @@ enum {
 };
 _Static_assert(COMPACT_STEP >= 2, "the removal must be faster than what adds to it");
 
-static bool revision_equal(struct revision a, struct revision b) {
-    return a.main == b.main && a.sub == b.sub;
-}
-
 /* Remove a revision that is not its key's newest. */
 static int compact_remove_old(struct view *view, uint64_t id, struct revision revision) {
     int rc = history_remove(view, id, revision);
@@ -37,7 +33,7 @@ static int compact_remove_tombstone(struct view *view, const struct record *reco
     int rc = index_first(&view->index, record->key, (struct store_bytes){0}, &entry);
     if (rc)
         return rc == LASH_NOT_FOUND ? LASH_CORRUPT : rc;
-    if (!revision_equal(entry.revision, record->revision))
+    if (revision_compare(entry.revision, record->revision) != 0)
         return compact_remove_old(view, record->id, record->revision);
     /* The walk's copy of the key: the record's own lies in the database, where a write may move it. */
     rc = index_remove(&view->index, index_key(&view->index));

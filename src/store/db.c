@@ -5,6 +5,7 @@
 #include "store/db.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #include "base/assert.h"
@@ -161,4 +162,11 @@ int db_count(MDB_txn *txn, MDB_dbi table, uint64_t *count) {
 uint64_t db_size_max(const struct db *db) {
     MDB_envinfo info;
     return mdb_env_info(db->env, &info) == 0 ? info.me_mapsize : 0;
+}
+
+uint64_t db_extent(const struct db *db) {
+    MDB_envinfo info;
+    MDB_stat stat;
+    bool known = mdb_env_info(db->env, &info) == 0 && mdb_env_stat(db->env, &stat) == 0;
+    return known ? (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize : 0;
 }

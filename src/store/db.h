@@ -41,8 +41,9 @@ int db_error(int error);
 /* Bytes of the file, and bytes of it that hold data, as `txn` sees them. Errors: as db_error. */
 int db_sizes(const struct db *db, MDB_txn *txn, uint64_t *size, uint64_t *size_in_use);
 
-/* What the file may grow to. */
+/* What the file may grow to, and what of it is in use or was. */
 uint64_t db_size_max(const struct db *db);
+uint64_t db_extent(const struct db *db);
 
 /* Entries of one table. Errors: as db_error. */
 int db_count(MDB_txn *txn, MDB_dbi table, uint64_t *count);

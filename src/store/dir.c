@@ -74,7 +74,7 @@ static int dir_delete(const char *dir, const char *name, bool *existed) {
 /* Whether what the kernel holds of a database that was not closed gets to the disk. When it could not write some of it
  * before, it has dropped that, and says so now. */
 static int dir_sync_database(const char *dir, bool *lost) {
-    char *path = marker_path(dir, "store.mdb");
+    char *path = marker_path(dir, DIR_DATABASE);
     if (!path)
         return LASH_NOMEM;
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -95,15 +95,22 @@ static int dir_settle(const char *dir) {
         rc = dir_sync_database(dir, &lost);
     if (rc || state == MARKER_CLEAN || (state == MARKER_SAME && !lost))
         return rc;
-    rc = dir_delete(dir, "store.mdb", &existed);
+    rc = dir_delete(dir, DIR_DATABASE, &existed);
     if (rc == 0)
-        rc = dir_delete(dir, "store.mdb-lock", &existed);
+        rc = dir_delete(dir, DIR_DATABASE "-lock", &existed);
     if (rc == 0 && existed)
         log_warn("store: the database cannot be trusted, and is rebuilt from the log", F_STR("dir", dir),
                  F_STR("why", lost                      ? "some of it could not be written to the disk"
                               : state == MARKER_MISSING ? "nothing says how it was closed"
                                                         : "the machine was restarted without a clean close"));
     return rc;
+}
+
+int dir_delete_restored(const char *dir) {
+    bool existed = false;
+    int rc = dir_delete(dir, DIR_RESTORED, &existed);
+    int lock = dir_delete(dir, DIR_RESTORED "-lock", &existed);
+    return rc ? rc : lock;
 }
 
 static const char *dir_advice(int error) {
@@ -124,6 +131,8 @@ int dir_open(const char *dir, int *lock) {
         rc = dir_lock(dir, lock);
     if (rc == 0) {
         rc = dir_settle(dir);
+        if (rc == 0)
+            rc = dir_delete_restored(dir);
         /* Even if it says so already: whoever wrote that may not have lived to sync it. */
         if (rc == 0)
             rc = marker_write(dir, false);

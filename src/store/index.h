@@ -20,15 +20,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "store/store.h"
+#include "store/revision.h"
 
 enum { INDEX_CHUNK = 502 };
-
-/* The place of one change in the order of all. */
-struct revision {
-    int64_t main; /* the revision that clients see */
-    uint32_t sub; /* counts the changes of one request */
-};
 
 /* What the index holds about a key. */
 struct index_entry {

@@ -105,7 +105,7 @@ static int marker_write_file(const char *path, const char *text) {
     return rc;
 }
 
-static int marker_sync_dir(const char *dir) {
+int marker_sync_dir(const char *dir) {
     int file = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (file < 0)
         return marker_error();

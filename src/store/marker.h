@@ -30,6 +30,9 @@ int marker_write(const char *dir, bool clean);
 /* Take the marker away, so that nothing vouches for the database any more. Errors: LASH_IO, LASH_NOMEM. */
 int marker_remove(const char *dir);
 
+/* Make the names in `dir` durable. Errors: as marker_write. */
+int marker_sync_dir(const char *dir);
+
 /* `dir`/`name`, mem_free'd by the caller; NULL when memory ran out. */
 char *marker_path(const char *dir, const char *name);
 

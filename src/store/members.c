@@ -62,3 +62,18 @@ int members_list(struct view *view, struct store_arena *arena, const struct stor
     *members = list;
     return rc;
 }
+
+int members_each(struct view *view, int (*take)(void *context, struct store_bytes command), void *context) {
+    MDB_cursor *cursor;
+    int rc = db_error(mdb_cursor_open(view->txn, view->db->members, &cursor));
+    if (rc)
+        return rc;
+    MDB_val key, value;
+    while ((rc = db_error(mdb_cursor_get(cursor, &key, &value, MDB_NEXT))) == 0) {
+        rc = take(context, (struct store_bytes){.data = value.mv_data, .size = value.mv_size});
+        if (rc)
+            break;
+    }
+    mdb_cursor_close(cursor);
+    return rc == LASH_NOT_FOUND ? LASH_OK : rc;
+}

@@ -15,4 +15,7 @@ int members_put(struct view *view, const struct store_member *member);
 /* All members that have said something, by their ids, copied into `arena`. Errors: as members_put. */
 int members_list(struct view *view, struct store_arena *arena, const struct store_member **members, size_t *count);
 
+/* Hand each one's command to `take`, by their ids, until it returns an error. Errors: those of `take`, and as members_put. */
+int members_each(struct view *view, int (*take)(void *context, struct store_bytes command), void *context);
+
 #endif

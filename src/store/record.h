@@ -11,18 +11,7 @@
 
 #include "store/view.h"
 
-/* One revision of a key. Its bytes lie in the database: until the next write in a writing view, else until the view ends. */
-struct record {
-    struct revision revision;
-    bool tombstone;
-    uint64_t id;              /* the key's, see index.h */
-    struct revision previous; /* the key's revision before; main 0: none. It may have been removed since. */
-    int64_t create_revision;
-    int64_t version;
-    int64_t lease;
-    struct store_bytes key;
-    struct store_bytes value;
-};
+/* A record's bytes lie in the database here: until the next write in a writing view, else until the view ends. */
 
 /* The record's fields as a client sees them; the bytes stay where they are. */
 struct store_kv record_kv(const struct record *record);

@@ -6,7 +6,6 @@
 
 #include "base/assert.h"
 #include "base/buf.h"
-#include "base/crc32c.h"
 #include "base/logger.h"
 #include "store/arena.h"
 #include "store/compact.h"
@@ -18,25 +17,22 @@
 #include "store/record.h"
 
 static const uint64_t map_bytes_default = UINT64_C(64) << 30;
+static const uint64_t growth_max_default = UINT64_C(256) << 20;
 
 enum { STORE_COMMIT_BOUND_NS = 1000000, STORE_COMMIT_BUCKETS = 14 }; /* 1 ms, up to 8.2 s: as etcd's */
 
 /* ---- Opening and closing ------------------------------------------------------------------------ */
 
-static int store_open_db(struct store *store, uint64_t map_bytes, lash_index *applied) {
-    char *path = marker_path(store->dir, "store.mdb");
-    if (!path)
-        return LASH_NOMEM;
-    int rc = db_open(&store->db, path, map_bytes);
-    mem_free(path);
+static int store_open_db(struct store *store, lash_index *applied) {
+    int rc = handle_open(store, DIR_DATABASE, &store->file);
     if (rc)
         return rc;
     struct view view;
-    rc = view_begin(&view, &store->db, false);
+    rc = view_begin(&view, &store->file->db, false);
     if (rc) {
         log_error("store: cannot read the database; without it, it is rebuilt from the log", F_STR("dir", store->dir),
                   F_ERR(rc));
-        db_close(&store->db);
+        handle_release(store, store->file);
         return rc;
     }
     *applied = view.state.applied;
@@ -46,25 +42,45 @@ static int store_open_db(struct store *store, uint64_t map_bytes, lash_index *ap
     return LASH_OK;
 }
 
+static void store_free(struct store *store) {
+    reserve_close(&store->reserve);
+    pthread_mutex_destroy(&store->lock);
+    mem_free(store->dir);
+    mem_free(store);
+}
+
+/* A store with nothing open yet; NULL when memory ran out. */
+static struct store *store_new(const struct store_options *options) {
+    struct store *store = mem_calloc(1, sizeof *store);
+    char *dir = store ? mem_strdup(options->dir) : NULL;
+    if (!dir) {
+        mem_free(store);
+        return NULL;
+    }
+    store->dir = dir;
+    store->map_bytes = options->map_bytes ? options->map_bytes : map_bytes_default;
+    store->growth_max = options->growth_max ? options->growth_max : growth_max_default;
+    store->now_ns = options->now_ns;
+    int failed = pthread_mutex_init(&store->lock, NULL);
+    LASH_ASSERT(failed == 0); /* it takes nothing that could be lacking */
+    metric_histogram(&store->commit, STORE_COMMIT_BOUND_NS, STORE_COMMIT_BUCKETS);
+    return store;
+}
+
 int store_open(const struct store_options *options, struct store **store, lash_index *applied) {
-    struct store *opened = mem_calloc(1, sizeof *opened);
+    struct store *opened = store_new(options);
     if (!opened)
         return LASH_NOMEM;
-    opened->dir = mem_strdup(options->dir);
-    opened->now_ns = options->now_ns;
-    metric_histogram(&opened->commit, STORE_COMMIT_BOUND_NS, STORE_COMMIT_BUCKETS);
-    int rc = opened->dir ? dir_open(opened->dir, &opened->lock) : LASH_NOMEM;
+    int rc = dir_open(opened->dir, &opened->dir_lock);
     if (rc == 0) {
         rc = reserve_open(&opened->reserve, opened->dir, options->reserve_bytes);
         if (rc == 0)
-            rc = store_open_db(opened, options->map_bytes ? options->map_bytes : map_bytes_default, applied);
+            rc = store_open_db(opened, applied);
         if (rc)
-            dir_close(opened->lock);
+            dir_close(opened->dir_lock);
     }
     if (rc) {
-        reserve_close(&opened->reserve);
-        mem_free(opened->dir);
-        mem_free(opened);
+        store_free(opened);
         return rc;
     }
     *store = opened;
@@ -74,8 +90,12 @@ int store_open(const struct store_options *options, struct store **store, lash_i
 void store_close(struct store *store) {
     if (!store)
         return;
-    int rc = db_sync(&store->db);
-    db_close(&store->db);
+    LASH_ASSERT(store->file->users == 1);
+    int rc = db_sync(&store->file->db);
+    handle_release(store, store->file);
+    /* The name of a restored database must be on the disk before the marker vouches for it. */
+    if (rc == 0 && store->replaced)
+        rc = marker_sync_dir(store->dir);
     /* After a sync that failed the kernel may hold for clean what the disk does not. */
     int marked = rc ? marker_remove(store->dir) : marker_write(store->dir, true);
     if (rc)
@@ -84,10 +104,8 @@ void store_close(struct store *store) {
     else if (marked)
         log_error("store: not closed cleanly; after a restart of the machine it is rebuilt from the log",
                   F_STR("dir", store->dir), F_ERR(marked));
-    dir_close(store->lock);
-    reserve_close(&store->reserve);
-    mem_free(store->dir);
-    mem_free(store);
+    dir_close(store->dir_lock);
+    store_free(store);
 }
 
 /* ---- Applying ----------------------------------------------------------------------------------- */
@@ -134,7 +152,7 @@ static int store_commit(struct store *store, struct view *view) {
 
 static int store_apply_batch(struct store *store, const struct lash_command *commands, size_t count, lash_index last) {
     struct view view;
-    int rc = view_begin(&view, &store->db, true);
+    int rc = view_begin(&view, &store->file->db, true);
     if (rc == 0) {
         LASH_ASSERT(last >= view.state.applied);
         for (size_t i = 0; i < count && rc == 0; i++) {
@@ -184,7 +202,7 @@ static int store_look(struct store *store, struct store_result *result, struct v
     result->arena = arena_new();
     if (!result->arena)
         return LASH_NOMEM;
-    int rc = view_begin(view, &store->db, false);
+    int rc = handle_look(store, view);
     if (rc)
         return rc;
     result->revision = view->state.revision;
@@ -198,7 +216,7 @@ static int store_read_view(struct store *store, const struct store_op *op, struc
     if (rc)
         return rc;
     rc = execute_run(&view, op, result->arena, &result->error, &result->op);
-    view_abort(&view);
+    handle_leave(store, &view);
     return rc;
 }
 
@@ -223,7 +241,7 @@ static int store_members_view(struct store *store, struct store_result *result, 
     if (rc)
         return rc;
     rc = members_list(&view, result->arena, members, count);
-    view_abort(&view);
+    handle_leave(store, &view);
     return rc;
 }
 
@@ -244,16 +262,16 @@ void store_members(struct store *store, struct store_result *result, const struc
 void store_stats(struct store *store, struct store_stats *stats) {
     *stats = (struct store_stats){0};
     struct view view;
-    int rc = view_begin(&view, &store->db, false);
+    int rc = handle_look(store, &view);
     if (rc == 0) {
         stats->revision = view.state.revision;
         stats->compact_revision = view.state.compacted;
         stats->applied = view.state.applied;
-        rc = db_sizes(&store->db, view.txn, &stats->size, &stats->size_in_use);
+        rc = db_sizes(view.db, view.txn, &stats->size, &stats->size_in_use);
         if (rc == 0)
-            rc = db_count(view.txn, store->db.keys, &stats->index_entries);
-        stats->size_max = db_size_max(&store->db);
-        view_abort(&view);
+            rc = db_count(view.txn, view.db->keys, &stats->index_entries);
+        stats->size_max = db_size_max(view.db);
+        handle_leave(store, &view);
     }
     if (rc)
         log_error("store: cannot tell its size", F_STR("dir", store->dir), F_ERR(rc));
@@ -265,42 +283,18 @@ void store_commits(const struct store *store, struct lash_histogram *commits) {
 
 /* ---- The hash ----------------------------------------------------------------------------------- */
 
-/* FNV-1a, one word at a time. */
-static uint64_t store_hash_word(uint64_t hash, uint64_t word) {
-    for (int i = 0; i < 8; i++)
-        hash = (hash ^ (uint8_t)(word >> (8 * i))) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
-static uint64_t store_hash_record(uint64_t hash, const struct record *record) {
-    const uint64_t words[] = {
-        (uint64_t)record->revision.main,
-        record->revision.sub,
-        record->tombstone,
-        (uint64_t)record->create_revision,
-        (uint64_t)record->version,
-        (uint64_t)record->lease,
-        record->key.size,
-        crc32c(crc32c(0, record->key.data, record->key.size), record->value.data, record->value.size),
-    };
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        hash = store_hash_word(hash, words[i]);
-    return hash;
-}
-
 int store_hash(struct store *store, uint64_t *hash) {
     struct view view;
-    int rc = view_begin(&view, &store->db, false);
+    int rc = handle_look(store, &view);
     if (rc)
         return rc;
-    *hash = store_hash_word(UINT64_C(0xcbf29ce484222325), (uint64_t)view.state.revision);
-    *hash = store_hash_word(*hash, (uint64_t)view.state.compacted);
+    *hash = revision_hash(view.state.revision, view.state.compacted);
     struct record record;
     struct revision next = {0};
     while ((rc = record_seek(&view, next, &record)) == 0) {
-        *hash = store_hash_record(*hash, &record);
+        *hash = revision_hash_record(*hash, &record);
         next = (struct revision){.main = record.revision.main, .sub = record.revision.sub + 1};
     }
-    view_abort(&view);
+    handle_leave(store, &view);
     return rc == LASH_NOT_FOUND ? LASH_OK : rc;
 }

@@ -207,9 +207,11 @@ void store_result_free(struct store_result *result);
 struct store;
 
 struct store_options {
-    const char *dir;          /* created if missing */
-    uint64_t map_bytes;       /* [64 GiB] address space for LMDB; the file grows as needed */
-    uint64_t reserve_bytes;   /* [0] held back on the disk, for what is committed when it fills up */
+    const char *dir;        /* created if missing */
+    uint64_t map_bytes;     /* [64 GiB] address space for LMDB; the file grows as needed */
+    uint64_t reserve_bytes; /* [0] held back on the disk, for what is committed when it fills up */
+    uint64_t
+        growth_max; /* [256 MiB, or the database's size if that is more] what it may grow by while a snapshot is read */
     uint64_t (*now_ns)(void); /* monotonic, only to measure by; NULL: nothing is timed */
 };
 
@@ -255,6 +257,40 @@ void store_commits(const struct store *store, struct lash_histogram *commits);
 /* A hash of every revision that is held, the same on all replicas that applied the same commands. Reads everything: for tests
  * and for comparing replicas. Any thread. Errors: LASH_NOMEM, LASH_IO, LASH_CORRUPT, LASH_BUSY (too many readers). */
 int store_hash(struct store *store, uint64_t *hash);
+
+/* ---- Snapshots ---------------------------------------------------------------------------------- */
+
+/* Where the bytes of an image go, and where they come from. write returns 0 or an error; read sets *got to less than
+ * `size` as it likes, and to 0 only at the end. */
+struct store_sink {
+    int (*write)(void *context, const void *data, size_t size);
+    void *context;
+};
+struct store_source {
+    int (*read)(void *context, void *data, size_t size, size_t *got);
+    void *context;
+};
+
+struct store_snapshot;
+
+/* Hold on to the state of this moment; cheap. Until its end it keeps the database from using pages again, so it is not to be kept for long.
+ * Any thread; the snapshot belongs to one thread at a time. Errors: LASH_NOMEM, LASH_IO, LASH_CORRUPT, LASH_BUSY (too many readers). */
+int store_snapshot_begin(struct store *store, struct store_snapshot **snapshot);
+
+/* What it holds: everything up to this index, and this revision. */
+lash_index store_snapshot_index(const struct store_snapshot *snapshot);
+int64_t store_snapshot_revision(const struct store_snapshot *snapshot);
+
+/* Write the image (docs/store-image.md) while commands go on being applied. Errors: those of the sink, LASH_NOMEM, LASH_IO,
+ * LASH_CORRUPT, LASH_BUSY (given up, as the database grew too far meanwhile; see growth_max). */
+int store_snapshot_write(struct store_snapshot *snapshot, const struct store_sink *sink);
+
+/* Let go of it. NULL is allowed. */
+void store_snapshot_end(struct store_snapshot *snapshot);
+
+/* Replace the whole state by the image that `source` yields, as applied up to `index`, at once: readers that are under way
+ * go on with the old state. On the apply thread. On an error nothing has changed. Errors: those of the source, LASH_CORRUPT, LASH_VERSION, LASH_NOMEM, LASH_IO, LASH_FULL; each with a log line. */
+int store_restore(struct store *store, const struct store_source *source, lash_index index);
 
 /* ---- Commands ------------------------------------------------------------------------------------ */
 

@@ -111,7 +111,7 @@ static size_t audit_count(struct view *view, MDB_dbi dbi) {
 
 void audit(struct harness *harness) {
     struct view view;
-    assert_int_equal(view_begin(&view, &harness->store->db, false), LASH_OK);
+    assert_int_equal(view_begin(&view, &harness->store->file->db, false), LASH_OK);
     struct audit_names names = audit_names(&view);
     assert_int_equal(names.links, names.spaces);
     assert_true(names.link_sum == names.space_sum);
@@ -124,7 +124,7 @@ void audit(struct harness *harness) {
 
 size_t audit_records(struct harness *harness) {
     struct view view;
-    assert_int_equal(view_begin(&view, &harness->store->db, false), LASH_OK);
+    assert_int_equal(view_begin(&view, &harness->store->file->db, false), LASH_OK);
     size_t count = audit_count(&view, view.db->revisions);
     view_abort(&view);
     return count;

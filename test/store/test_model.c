@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "generate.h"
+#include "images.h"
 #include "model.h"
 
 enum { STEPS = 1500, BATCH_MAX = 8, COMPARE_READS = 4 };
@@ -69,6 +70,15 @@ static void run_reopen(struct run *run) {
     assert_int_equal(run->harness.applied, applied);
 }
 
+/* Go on with what a snapshot holds, as a replica that was sent it does. */
+static void run_restore(struct run *run) {
+    struct image_bytes bytes;
+    image_bytes_init(&bytes);
+    assert_int_equal(image_save(&run->harness, &bytes), LASH_OK);
+    assert_int_equal(image_load(&run->harness, &bytes, run->harness.next - 1), LASH_OK);
+    image_bytes_free(&bytes);
+}
+
 /* Remove all that is compacted: exactly what the model would keep must be left. */
 static void run_settle(struct run *run) {
     struct store_arena *arena = arena_new();
@@ -101,6 +111,8 @@ static void run_seed(uint64_t seed) {
             run_settle(&run);
         else if (event < 5)
             audit(&run.harness);
+        else if (event < 9)
+            run_restore(&run);
     }
     run_settle(&run);
     harness_close(&run.harness);

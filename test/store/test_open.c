@@ -107,7 +107,7 @@ static void a_store_whose_last_sync_failed_is_rebuilt(void **state) {
     struct harness *harness = *state;
     harness_apply(harness, put("a", "1"));
     int file, ends[2];
-    assert_int_equal(mdb_env_get_fd(harness->store->db.env, &file), 0);
+    assert_int_equal(mdb_env_get_fd(harness->store->file->db.env, &file), 0);
     assert_int_equal(pipe(ends), 0);
     assert_int_equal(dup2(ends[1], file), file); /* which cannot be synced */
     harness_close(harness);
@@ -382,7 +382,7 @@ static void damaged_records_are_reported_and_end_no_process(void **state) {
     for (size_t i = 0; i < TXN_COUNT(tables); i++) {
         harness_apply(harness, put("a", "1"));
         struct view view;
-        assert_int_equal(view_begin(&view, &harness->store->db, true), LASH_OK);
+        assert_int_equal(view_begin(&view, &harness->store->file->db, true), LASH_OK);
         MDB_dbi dbi = i == 0 ? view.db->keys : i == 1 ? view.db->revisions : view.db->meta;
         MDB_cursor *cursor;
         MDB_val name, value = {.mv_size = 3, .mv_data = (char[]){"bad"}};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reads from several threads while batches are applied: each sees one whole state.
+ * Reads from several threads while batches are applied, and while snapshots are restored:
+ * each sees one whole state.
  */
 #include "harness.h"
 
@@ -8,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "images.h"
 #include "lash/log.h"
 
 enum { READERS = 3, WRITES = 1500, KEYS = 4 };
@@ -61,6 +63,13 @@ static void readers_see_whole_states_that_never_go_back(void **state) {
         assert_int_equal(harness_apply(harness, txn(NULL, 0, ops, KEYS, NULL, 0)), STORE_OK);
         if (i % 50 == 49)
             assert_int_equal(harness_apply(harness, compact(harness->got.revision)), STORE_OK);
+        if (i % 100 == 99) {
+            struct image_bytes bytes;
+            image_bytes_init(&bytes);
+            assert_int_equal(image_save(harness, &bytes), LASH_OK);
+            assert_int_equal(image_load(harness, &bytes, harness->next - 1), LASH_OK);
+            image_bytes_free(&bytes);
+        }
     }
     atomic_store(&reading.stop, true);
     for (size_t i = 0; i < READERS; i++)
