@@ -50,7 +50,8 @@ static void check_hello(const uint8_t *bytes, size_t size) {
     LASH_ASSERT(version == 0 || (version >= PACKET_VERSION_MIN && version <= PACKET_VERSION_MAX));
     packet_hello_encode(&hello, encoded);
     LASH_ASSERT(packet_hello_decode(encoded, sizeof encoded, &again) == LASH_OK);
-    LASH_ASSERT(again.version_min == hello.version_min && again.version_max == hello.version_max);
+    LASH_ASSERT(again.version_min == hello.version_min && again.version_max == hello.version_max &&
+                again.lane == hello.lane);
     LASH_ASSERT(again.cluster_id == hello.cluster_id && again.from == hello.from && again.to == hello.to);
     LASH_ASSERT(again.features == hello.features);
 }

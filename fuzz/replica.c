@@ -47,9 +47,10 @@ static void arm(void *context, uint64_t deadline_ms) {
     (void)deadline_ms; /* a turn follows every step */
 }
 
-static int send_nowhere(void *context, lash_id peer, const void *head, size_t head_size, struct buf *const *tails,
-                        size_t count) {
+static int send_nowhere(void *context, lash_id peer, enum transport_lane lane, const void *head, size_t head_size,
+                        struct buf *const *tails, size_t count) {
     (void)context;
+    LASH_ASSERT(lane < TRANSPORT_LANES);
     struct wire_head decoded;
     LASH_ASSERT(peer == 2 || peer == 3);
     LASH_ASSERT(wire_decode(head, head_size, &decoded) == LASH_OK);

@@ -30,7 +30,7 @@ enum {
 
 static void seed_packets(void) {
     uint8_t head[] = {CHOICE_HELLO, 3}, hello[PACKET_HELLO_SIZE], reply[PACKET_REPLY_SIZE], stream[512] = {0};
-    packet_hello_encode(&(struct packet_hello){1, 1, 0xc1, 2, 1, 0}, hello);
+    packet_hello_encode(&(struct packet_hello){1, 1, 0xc1, 2, 1, 0, 0}, hello);
     seed_write_behind("packet", head, sizeof head, hello, sizeof hello);
     head[0] = CHOICE_REPLY;
     packet_reply_encode(&(struct packet_reply){PACKET_ACCEPTED, 1, 1, 1, 2, 0xc1, 0}, reply);

@@ -82,10 +82,10 @@ static void node_arm(void *context, uint64_t deadline_ms) {
     uv_timer_start(&node->timer, node_timer, deadline_ms > now_ms ? deadline_ms - now_ms : 0, 0);
 }
 
-static int node_send(void *context, lash_id peer, const void *head, size_t head_size, struct buf *const *tails,
-                     size_t count) {
+static int node_send(void *context, lash_id peer, enum transport_lane lane, const void *head, size_t head_size,
+                     struct buf *const *tails, size_t count) {
     struct lash_node *node = context;
-    return transport_send(node->transport, peer, head, head_size, tails, count);
+    return transport_send(node->transport, peer, lane, head, head_size, tails, count);
 }
 
 static void node_submit(void *context, enum replica_executor executor, struct job *job) {

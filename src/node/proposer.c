@@ -129,7 +129,7 @@ static int proposer_forward(struct replica *replica) {
     head.forward.batch = replica_number(replica);
     uint8_t data[WIRE_HEAD_MAX];
     size_t size = wire_encode(&head, data);
-    error = replica->env->send(replica->env->context, replica->status.leader, data, size, &frame, 1);
+    error = replica->env->send(replica->env->context, replica->status.leader, TRANSPORT_ENTRIES, data, size, &frame, 1);
     buf_unref(frame);
     if (!error)
         proposer_sent(replica, count, term, head.forward.batch);
@@ -198,7 +198,8 @@ static void proposer_refuse(struct replica *replica, lash_id from, uint64_t batc
     head.forward_reply.error = error;
     uint8_t data[WIRE_HEAD_MAX];
     size_t size = wire_encode(&head, data);
-    (void)replica->env->send(replica->env->context, from, data, size, NULL, 0); /* else the sender's wait times out */
+    (void)replica->env->send(replica->env->context, from, TRANSPORT_CONTROL, data, size, NULL,
+                             0); /* else the sender's wait times out */
 }
 
 int proposer_forwarded(struct replica *replica, lash_id from, const struct wire_head *head, const uint8_t *tail,

@@ -20,6 +20,7 @@
 #include "node/job.h"
 #include "node/request.h"
 #include "storage/log.h"
+#include "transport/lane.h"
 
 struct replica;
 
@@ -36,9 +37,10 @@ struct replica_env {
     uint64_t (*now_ns)(void *context);
     /* Call replica_turn at `deadline_ms` or soon after; replaces the deadline before. UINT64_MAX: none. */
     void (*arm)(void *context, uint64_t deadline_ms);
-    /* Queue a packet for `peer`: a copy of the head, references to the tails. Errors: then it was certainly not sent. */
-    int (*send)(void *context, lash_id peer, const void *head, size_t head_size, struct buf *const *tails,
-                size_t count);
+    /* Queue a packet for `peer`: a copy of the head, references to the tails. Order is kept within a lane only. Errors: then
+     * it was certainly not sent. */
+    int (*send)(void *context, lash_id peer, enum transport_lane lane, const void *head, size_t head_size,
+                struct buf *const *tails, size_t count);
     /* Run `job` on an executor. */
     void (*submit)(void *context, enum replica_executor executor, struct job *job);
     /* Role, term or leader changed. May be NULL. */

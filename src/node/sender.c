@@ -78,7 +78,8 @@ static int sender_transmit(struct replica *replica, const struct lash_message *m
     struct wire_head head = {.group = replica->options.group, .kind = WIRE_MESSAGE, .message = *message};
     uint8_t data[WIRE_HEAD_MAX];
     size_t size = wire_encode(&head, data);
-    return replica->env->send(replica->env->context, message->to, data, size, found ? found->frames : NULL,
+    enum transport_lane lane = message->type == LASH_MSG_APPEND ? TRANSPORT_ENTRIES : TRANSPORT_CONTROL;
+    return replica->env->send(replica->env->context, message->to, lane, data, size, found ? found->frames : NULL,
                               found ? found->count : 0);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The simulated network. From each node to each other there is a connection, which
- * keeps the order of what is sent over it until it breaks; then what is on its way
+ * The simulated network. From each node to each other there are lanes, each of which
+ * keeps the order of what is sent in it until they break; then what is on its way
  * is lost, the sender notices after some time, and connects again. A profile may
  * also lose, double and reorder the core's own messages, which the protocol is made
  * to bear. Proposals on their way to the leader are never doubled: the transport
@@ -16,7 +16,7 @@
 #include "sim/memory.h"
 #include "sim/world.h"
 
-enum { NETWORK_PACKETS_MAX = 512 /* that wait on one way; then the sender is refused */ };
+enum { NETWORK_PACKETS_MAX = 512 /* that wait in one lane; then the sender is refused */ };
 
 struct world_link *network_link(struct world *world, size_t from, size_t to) {
     return &world->links[from * WORLD_NODES_MAX + to];
@@ -32,12 +32,20 @@ static void network_forget(struct world *world, struct world_packet *packet) {
 }
 
 static void network_clear(struct world *world, struct world_link *link) {
-    struct list *at;
-    while ((at = list_pop(&link->packets)))
-        network_forget(world, list_entry(at, struct world_packet, link));
-    link->count = 0;
+    for (size_t i = 0; i < TRANSPORT_LANES; i++) {
+        struct list *at;
+        while ((at = list_pop(&link->lanes[i].packets)))
+            network_forget(world, list_entry(at, struct world_packet, link));
+        link->lanes[i].count = 0;
+        link->lanes[i].last_us = 0;
+    }
     link->generation++;
-    link->last_us = 0;
+}
+
+void network_init(struct world *world) {
+    for (size_t i = 0; i < WORLD_LINKS; i++)
+        for (size_t lane = 0; lane < TRANSPORT_LANES; lane++)
+            list_init(&world->links[i].lanes[lane].packets);
 }
 
 void network_free(struct world *world) {
@@ -67,30 +75,31 @@ static struct world_packet *network_packet(struct world *world, const void *head
 }
 
 /* Put a packet on its way. */
-static void network_push(struct world *world, size_t from, size_t to, struct world_packet *packet) {
-    struct world_link *link = network_link(world, from, to);
+static void network_push(struct world *world, struct world_link *link, size_t number, struct world_packet *packet) {
+    struct world_lane *lane = &link->lanes[number];
+    size_t position = (size_t)(link - world->links);
     const struct profile *profile = &world->profile;
     uint64_t us = profile->packet_us + world_draw(world, DOMAIN_NETWORK, profile->packet_span_us);
     if (fault_of_packet(world, FAULT_DELAY))
         us += world_draw(world, DOMAIN_NETWORK, profile->heartbeat_ms * 20000);
-    if (world->now_us + us < link->last_us)
-        us = link->last_us - world->now_us;
-    link->last_us = world->now_us + us;
-    packet->from = from + 1;
+    if (world->now_us + us < lane->last_us)
+        us = lane->last_us - world->now_us;
+    lane->last_us = world->now_us + us;
+    packet->from = position / WORLD_NODES_MAX + 1;
     packet->flipped = packet->tail_count && fault_of_packet(world, FAULT_FLIP);
-    list_push(&link->packets, &packet->link);
-    link->count++;
-    world_plan(world, us, EVENT_DELIVER, (uint64_t)(link - world->links), link->generation);
+    list_push(&lane->packets, &packet->link);
+    lane->count++;
+    world_plan(world, us, EVENT_DELIVER, number * WORLD_LINKS + position, link->generation);
 }
 
 /* The last packet, a message of the core's, comes before the one before it. */
-static void network_overtake(struct world_link *link) {
-    struct list *last = link->packets.prev;
+static void network_overtake(struct world_lane *lane) {
+    struct list *last = lane->packets.prev;
     struct list *before = last->prev;
-    if (before == &link->packets)
+    if (before == &lane->packets)
         return;
     list_remove(before);
-    list_push(&link->packets, before);
+    list_push(&lane->packets, before);
 }
 
 /* What the judge makes of it; whether it is a message of the core's. */
@@ -108,18 +117,19 @@ static bool network_judge(struct world_node *node, lash_id peer, const void *hea
     return true;
 }
 
-int network_send(void *context, lash_id peer, const void *head, size_t head_size, struct buf *const *tails,
-                 size_t count) {
+int network_send(void *context, lash_id peer, enum transport_lane lane, const void *head, size_t head_size,
+                 struct buf *const *tails, size_t count) {
     struct world_node *node = context;
     struct world *world = node->world;
     LASH_ASSERT(peer >= 1 && peer <= world->count);
     struct world_link *link = network_link(world, node->id - 1, peer - 1);
+    size_t number = world->profile.lanes ? lane : 0;
     if (node->send_error)
         return node->send_error;
     if (!link->open)
         return LASH_NOT_FOUND;
     bool message = network_judge(node, peer, head, head_size);
-    if (link->count >= NETWORK_PACKETS_MAX || fault_of_packet(world, FAULT_REFUSE))
+    if (link->lanes[number].count >= NETWORK_PACKETS_MAX || fault_of_packet(world, FAULT_REFUSE))
         return LASH_BUSY;
     node->packets_sent++;
     world->tally.packets++;
@@ -127,11 +137,11 @@ int network_send(void *context, lash_id peer, const void *head, size_t head_size
         trace_packet(world, link->broken ? "loses" : "sends", node->id, peer, head, head_size, tails, count);
     if (link->broken || fault_of_packet(world, FAULT_DROP))
         return 0;
-    network_push(world, node->id - 1, peer - 1, network_packet(world, head, head_size, tails, count));
+    network_push(world, link, number, network_packet(world, head, head_size, tails, count));
     if (message && fault_of_packet(world, FAULT_REORDER))
-        network_overtake(link);
+        network_overtake(&link->lanes[number]);
     if (message && fault_of_packet(world, FAULT_DUPLICATE))
-        network_push(world, node->id - 1, peer - 1, network_packet(world, head, head_size, tails, count));
+        network_push(world, link, number, network_packet(world, head, head_size, tails, count));
     return 0;
 }
 
@@ -175,8 +185,10 @@ static void network_hand(struct world *world, size_t position, struct world_pack
 }
 
 void network_deliver(struct world *world, const struct event *event) {
-    struct world_link *link = &world->links[event->subject];
-    if (event->argument != link->generation || list_empty(&link->packets))
+    size_t position = event->subject % WORLD_LINKS;
+    struct world_link *link = &world->links[position];
+    struct world_lane *lane = &link->lanes[event->subject / WORLD_LINKS];
+    if (event->argument != link->generation || list_empty(&lane->packets))
         return;
     if (link->blocked_us > world->now_us) {
         struct event later = *event;
@@ -184,14 +196,14 @@ void network_deliver(struct world *world, const struct event *event) {
         queue_push(&world->queue, later);
         return;
     }
-    struct world_packet *packet = list_entry(list_pop(&link->packets), struct world_packet, link);
-    link->count--;
+    struct world_packet *packet = list_entry(list_pop(&lane->packets), struct world_packet, link);
+    lane->count--;
     bool flipped = packet->flipped;
-    network_hand(world, event->subject % WORLD_NODES_MAX, packet);
+    network_hand(world, position % WORLD_NODES_MAX, packet);
     network_forget(world, packet);
     /* Bytes that cannot be right end their connection. */
     if (flipped)
-        network_break(world, event->subject / WORLD_NODES_MAX, event->subject % WORLD_NODES_MAX);
+        network_break(world, position / WORLD_NODES_MAX, position % WORLD_NODES_MAX);
 }
 
 /* ---- Connections ------------------------------------------------------------------------------------- */

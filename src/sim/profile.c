@@ -58,6 +58,7 @@ void profile_quiet(struct profile *profile) {
                                 .disk_span_us = 1000,
                                 .apply_us = 10,
                                 .apply_span_us = 500,
+                                .lanes = true,
                                 .lasting_us = 1};
 }
 
@@ -112,6 +113,7 @@ bool profile_draw(const char *name, uint64_t seed, struct profile *profile) {
     memset(profile, 0, sizeof *profile);
     profile_machines(profile, &random);
     profile->store = store;
+    profile->lanes = random_mix(seed ^ 0x6c616e6573) % 4 != 0;
     if (node || swarm || store)
         profile_faults(profile, random, swarm ? 3 : 6);
     return true;

@@ -66,8 +66,9 @@ struct profile {
     uint32_t read_percent;       /* of a client's requests */
     uint32_t data_max;           /* of a command's bytes beyond its header */
     uint64_t every[FAULT_KINDS]; /* mean time between two of a kind in us, or how many of a million packets; 0: never */
-    bool store;                  /* the state machine is lashd's store */
-    uint64_t lasting_us;         /* faults last up to so long */
+    bool lanes;          /* of a peer's packets, else all are in one: a build without lanes is among the nodes */
+    bool store;          /* the state machine is lashd's store */
+    uint64_t lasting_us; /* faults last up to so long */
 };
 
 /* The profile of that name for this seed; false when there is none of that name. */

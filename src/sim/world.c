@@ -508,8 +508,7 @@ struct world *world_new(const struct world_options *options) {
         world->random[i] = random_mix(options->seed * DOMAIN_FAULTS + i + 1);
     for (unsigned kind = 0; kind < FAULT_KINDS; kind++)
         world->random[DOMAIN_FAULTS + kind] = fault_stream(random_mix(options->seed), kind);
-    for (size_t i = 0; i < WORLD_LINKS; i++)
-        list_init(&world->links[i].packets);
+    network_init(world);
     for (size_t i = 0; i < world->count; i++)
         world_add_node(world, i);
     for (size_t i = 0; i < world->count - options->puppets; i++)

@@ -36,7 +36,7 @@ enum world_domain {
 };
 
 enum world_event {
-    EVENT_DELIVER, /* a link's next packet arrives */
+    EVENT_DELIVER, /* the next packet of a link's lane arrives: its subject is lane * WORLD_LINKS + link */
     EVENT_TIMER,   /* a node's deadline is reached */
     EVENT_TURN,    /* a node's loop goes round */
     EVENT_WORK,    /* a node's executor runs its next job */
@@ -64,16 +64,20 @@ struct world_packet {
     uint8_t head[64];
 };
 
-/* One way from one node to another: a connection of which this is the sending end. */
+struct world_lane {
+    uint32_t count;      /* of packets */
+    uint64_t last_us;    /* when the last packet arrives */
+    struct list packets; /* in order */
+};
+
+/* One way from one node to another: connections of which this is the sending end. */
 struct world_link {
     bool open;           /* the sender may send */
     bool broken;         /* what is sent is lost; the sender is yet to notice */
     bool waiting;        /* an EVENT_CONNECT is planned */
     uint32_t generation; /* of the connection */
-    uint32_t count;      /* of packets */
-    uint64_t last_us;    /* when the last packet arrives */
     uint64_t blocked_us; /* nothing arrives before */
-    struct list packets; /* in order */
+    struct world_lane lanes[TRANSPORT_LANES];
 };
 
 /* A batch that is being written: the log is what is durable with this in its place from `kept` on, or without. */
@@ -323,9 +327,10 @@ int machine_room(void *context);
 
 /* ---- Network (network.c) ----------------------------------------------------------------------------- */
 
+void network_init(struct world *world);
 struct world_link *network_link(struct world *world, size_t from, size_t to);
-int network_send(void *context, lash_id peer, const void *head, size_t head_size, struct buf *const *tails,
-                 size_t count);
+int network_send(void *context, lash_id peer, enum transport_lane lane, const void *head, size_t head_size,
+                 struct buf *const *tails, size_t count);
 void network_deliver(struct world *world, const struct event *event);
 void network_notice(struct world *world, const struct event *event);
 void network_connect_event(struct world *world, const struct event *event);

@@ -17,6 +17,7 @@ struct incoming {
     struct list node; /* on transport->handshakes until it has a peer */
     struct transport *transport;
     struct peer *peer; /* NULL until it has shaken hands, and again when it closes */
+    enum transport_lane lane;
     bool closing;
     uint64_t deadline_ms; /* for the handshake */
     size_t hello_filled;
@@ -47,8 +48,9 @@ void incoming_close(struct incoming *incoming) {
     incoming->closing = true;
     incoming_leave_handshakes(incoming);
     if (incoming->peer) {
-        LASH_ASSERT(incoming->peer->incoming == incoming);
-        incoming->peer->incoming = NULL;
+        struct route *route = &incoming->peer->routes[incoming->lane];
+        LASH_ASSERT(route->incoming == incoming);
+        route->incoming = NULL;
         incoming->peer = NULL;
     }
     uv_close((uv_handle_t *)&incoming->tcp, incoming_on_close);
@@ -115,12 +117,18 @@ static void incoming_admit(struct incoming *incoming, const struct packet_hello 
         return;
     }
     incoming_leave_handshakes(incoming);
-    if (peer->incoming)
-        incoming_close(peer->incoming);
-    peer->incoming = incoming;
+    struct route *route = &peer->routes[hello->lane];
+    /* A new control lane begins everything anew: what comes over other lanes until it is dialled there as well is stale. */
+    if (hello->lane == TRANSPORT_CONTROL)
+        peer_close_incoming(peer);
+    else if (route->incoming)
+        incoming_close(route->incoming);
+    route->incoming = incoming;
     incoming->peer = peer;
-    log_debug("accepted a peer's connection", F_HEX("peer", peer->id), F_STR("address", incoming->address));
-    dial_nudge(peer);
+    incoming->lane = route->lane;
+    log_debug("accepted a peer's connection", F_HEX("peer", peer->id), F_STR("address", incoming->address),
+              F_U64("lane", hello->lane));
+    dial_nudge(route);
 }
 
 static void incoming_greeted(struct incoming *incoming, size_t size) {
@@ -135,6 +143,12 @@ static void incoming_greeted(struct incoming *incoming, size_t size) {
     struct packet_hello hello;
     if (packet_hello_decode(incoming->hello, incoming->hello_filled, &hello) != LASH_OK) {
         incoming_handshake_failed(incoming, "damaged handshake");
+        return;
+    }
+    if (!(hello.features & PACKET_FEATURE_LANES))
+        hello.lane = TRANSPORT_CONTROL;
+    if (hello.lane >= TRANSPORT_LANES) {
+        incoming_handshake_failed(incoming, "of a lane that does not exist");
         return;
     }
     uint16_t status = incoming_judge(incoming->transport, &hello);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the transport's files share. transport.c holds the whole together,
- * listener.c listens, incoming.c is a connection that was accepted, dial.c keeps
- * a connection to a peer up, and outgoing.c is that connection with its queue;
- * probe.c measures round trips.
+ * listener.c listens, incoming.c is a connection that was accepted, peer.c puts the
+ * lanes to a peer together, dial.c keeps one of them up, and outgoing.c is its
+ * connection with its queue; probe.c measures round trips.
  *
  * Lifetimes: everything that libuv knows of is counted in transport->handles and freed by its last libuv callback.
  * A connection that is closing has no peer any more, and its callbacks do nothing but let go.
@@ -59,26 +59,25 @@ struct transport {
     uv_buf_t iov[TRANSPORT_IOV_MAX]; /* scratch of outgoing_flush */
 };
 
-enum peer_state {
-    PEER_WAITING,    /* for the next try */
-    PEER_RESOLVING,  /* its name */
-    PEER_CONNECTING, /* `outgoing` is */
-    PEER_GREETING,   /* hello is sent, the reply is awaited */
-    PEER_READY,      /* packets can be sent */
+enum route_state {
+    ROUTE_IDLE,       /* not dialled */
+    ROUTE_WAITING,    /* for the next try */
+    ROUTE_RESOLVING,  /* the peer's name */
+    ROUTE_CONNECTING, /* `outgoing` is */
+    ROUTE_GREETING,   /* hello is sent, the reply is awaited */
+    ROUTE_READY,      /* packets can be sent */
 };
 
-struct peer {
-    struct list node; /* on transport->peers, or on none once removed */
-    struct transport *transport;
-    uint64_t id;
-    char *host;
-    uint16_t port;
-    bool removed;     /* waits for its last libuv callback */
-    size_t handles;   /* its timer, and a name being resolved */
+/* One lane between this node and a peer. The control lane's state is never IDLE while it has its peer; the others' is as long as
+ * the control lane is not READY with the feature LANES. */
+struct route {
+    struct peer *peer;
+    enum transport_lane lane;
     uv_timer_t timer; /* by state: until the next try, or how long the present step may take */
     uv_getaddrinfo_t resolve;
     bool resolving; /* `resolve` is under way, which a change of state does not end */
-    enum peer_state state;
+    bool wanted;    /* snapshot lane: something is to be sent, so it is to be dialled */
+    enum route_state state;
     uint64_t backoff_ms; /* the next wait */
     uint64_t ready_ms;   /* when READY began */
     struct sockaddr_storage addresses[TRANSPORT_ADDRESSES_MAX];
@@ -87,6 +86,18 @@ struct peer {
     bool refused;              /* so far, every address of this try refused the connection */
     struct outgoing *outgoing; /* in states CONNECTING to READY */
     struct incoming *incoming; /* the newest that shook hands, or NULL */
+};
+
+struct peer {
+    struct list node; /* on transport->peers, or on none once removed */
+    struct transport *transport;
+    uint64_t id;
+    char *host;
+    uint16_t port;
+    bool removed;   /* waits for its last libuv callback */
+    bool connected; /* as the user knows it */
+    size_t handles; /* timers, and a name being resolved */
+    struct route routes[TRANSPORT_LANES];
 
     struct lash_peer_metrics metrics; /* but for what transport_peers looks up */
     struct metric_histogram round_trip;
@@ -97,13 +108,23 @@ struct peer {
 /* transport.c */
 void transport_handle_opened(struct transport *transport);
 void transport_handle_closed(struct transport *transport); /* the transport may be gone after */
-void transport_peer_handle_opened(struct peer *peer);
-void transport_peer_handle_closed(struct peer *peer); /* the peer may be gone after, and the transport */
 struct peer *transport_find(const struct transport *transport, uint64_t id);
 uint64_t transport_random(struct transport *transport, uint64_t below); /* 0 .. below - 1 */
 bool transport_notice(struct transport *transport, uint32_t kind, uint64_t peer);
 void transport_watch(struct transport *transport); /* look after handshakes and writes until none is under way */
 void transport_dirty(struct transport *transport, struct list *node); /* to be flushed in this loop turn */
+
+/* peer.c */
+void peer_handle_opened(struct peer *peer);
+void peer_handle_closed(struct peer *peer);   /* the peer may be gone after, and the transport */
+bool peer_has_lanes(const struct peer *peer); /* its control lane is ready, and there can be others */
+struct route *peer_route(struct peer *peer, enum transport_lane lane); /* that packets of the lane take; NULL: none */
+bool peer_is_heard(const struct peer *peer);                           /* there is a connection from it */
+void peer_close_incoming(struct peer *peer);
+void peer_route_ready(struct route *route);
+void peer_route_lost(struct route *route,
+                     bool was_ready); /* its connection ended, or could not be made. May call the user */
+void peer_drop(struct peer *peer);
 
 /* probe.c */
 void probe_start(struct transport *transport);
@@ -122,16 +143,17 @@ void incoming_close_handshakes(struct transport *transport); /* all that have no
 bool incoming_expire(struct transport *transport);           /* close late handshakes; whether others are under way */
 
 /* dial.c */
-void dial_start(struct peer *peer); /* drop what there is, and dial anew from the loop */
-void dial_stop(struct peer *peer);
-void dial_nudge(struct peer *peer); /* the peer is alive: do not wait out the back-off */
-void dial_connected(struct peer *peer, int status);
-void dial_ready(struct peer *peer, const struct packet_reply *reply);
-void dial_failed(struct peer *peer, const char *reason);
-void dial_refused(struct peer *peer, const struct packet_reply *reply);
+void dial_start(struct route *route); /* drop what there is, and dial anew from the loop */
+void dial_stop(struct route *route);
+void dial_want(struct route *route);  /* the snapshot lane: dial unless that is under way */
+void dial_nudge(struct route *route); /* the peer is alive: do not wait out the back-off */
+void dial_connected(struct route *route, int status);
+void dial_ready(struct route *route, const struct packet_reply *reply);
+void dial_failed(struct route *route, const char *reason);
+void dial_refused(struct route *route, const struct packet_reply *reply);
 
 /* outgoing.c */
-struct outgoing *outgoing_connect(struct peer *peer, const struct sockaddr_storage *address, int *error);
+struct outgoing *outgoing_connect(struct route *route, const struct sockaddr_storage *address, int *error);
 void outgoing_close(struct outgoing *outgoing);
 const char *outgoing_address(const struct outgoing *outgoing);
 uint64_t outgoing_features(const struct outgoing *outgoing);
@@ -140,6 +162,6 @@ bool outgoing_is_writing(const struct outgoing *outgoing);
 bool outgoing_is_stalled(struct outgoing *outgoing);
 int outgoing_send(struct outgoing *outgoing, enum packet_kind kind, const void *head, size_t head_size,
                   struct buf *const *tails, size_t count);
-void outgoing_queue(const struct outgoing *outgoing, uint64_t *packets, uint64_t *bytes);
+void outgoing_queue(const struct outgoing *outgoing, uint64_t *packets, uint64_t *bytes); /* adds to them */
 
 #endif

@@ -28,10 +28,10 @@ struct outgoing {
     uv_connect_t connect;
     uv_write_t write;
     struct transport *transport;
-    struct peer *peer; /* NULL when it closes */
-    struct list dirty; /* on transport->dirty when the queue is to be written */
-    struct list queue; /* struct outgoing_packet, oldest first */
-    size_t written;    /* bytes of the oldest packet that have left */
+    struct route *route; /* NULL when it closes */
+    struct list dirty;   /* on transport->dirty when the queue is to be written */
+    struct list queue;   /* struct outgoing_packet, oldest first */
+    size_t written;      /* bytes of the oldest packet that have left */
     uint64_t queued_bytes;
     uint32_t queued_packets;
     size_t writing;            /* bytes that uv_write is busy with; 0: it is idle */
@@ -109,14 +109,14 @@ int outgoing_send(struct outgoing *outgoing, enum packet_kind kind, const void *
 }
 
 void outgoing_queue(const struct outgoing *outgoing, uint64_t *packets, uint64_t *bytes) {
-    *packets = outgoing->queued_packets;
-    *bytes = outgoing->queued_bytes;
+    *packets += outgoing->queued_packets;
+    *bytes += outgoing->queued_bytes;
 }
 
 /* `size` bytes from the queue's front have left. */
 static void outgoing_consume(struct outgoing *outgoing, size_t size) {
     struct transport_counters *counters = &outgoing->transport->counters;
-    struct lash_peer_metrics *metrics = &outgoing->peer->metrics;
+    struct lash_peer_metrics *metrics = &outgoing->route->peer->metrics;
     counters->bytes_sent += size;
     metrics->bytes_sent += size;
     outgoing->written += size;
@@ -177,10 +177,10 @@ static struct outgoing_gather outgoing_gather(const struct outgoing *outgoing) {
 
 static void outgoing_on_write(uv_write_t *request, int status) {
     struct outgoing *outgoing = request->data;
-    if (!outgoing->peer)
+    if (!outgoing->route)
         return;
     if (status < 0) {
-        dial_failed(outgoing->peer, uv_strerror(status));
+        dial_failed(outgoing->route, uv_strerror(status));
         return;
     }
     size_t size = outgoing->writing;
@@ -206,7 +206,7 @@ static int outgoing_write_later(struct outgoing *outgoing) {
 
 void outgoing_flush(struct list *dirty_node) {
     struct outgoing *outgoing = list_entry(dirty_node, struct outgoing, dirty);
-    LASH_ASSERT(outgoing->peer && outgoing->peer->state == PEER_READY);
+    LASH_ASSERT(outgoing->route && outgoing->route->state == ROUTE_READY);
     LASH_ASSERT(outgoing->writing == 0);
     while (!list_empty(&outgoing->queue)) {
         const struct outgoing_gather gather = outgoing_gather(outgoing);
@@ -217,7 +217,7 @@ void outgoing_flush(struct list *dirty_node) {
             continue;
         int error = written >= 0 || written == UV_EAGAIN ? outgoing_write_later(outgoing) : written;
         if (error)
-            dial_failed(outgoing->peer, uv_strerror(error));
+            dial_failed(outgoing->route, uv_strerror(error));
         return;
     }
 }
@@ -252,9 +252,9 @@ static void outgoing_on_close(uv_handle_t *handle) {
 }
 
 void outgoing_close(struct outgoing *outgoing) {
-    LASH_ASSERT(outgoing->peer && outgoing->peer->outgoing == outgoing);
-    outgoing->peer->outgoing = NULL;
-    outgoing->peer = NULL;
+    LASH_ASSERT(outgoing->route && outgoing->route->outgoing == outgoing);
+    outgoing->route->outgoing = NULL;
+    outgoing->route = NULL;
     list_remove(&outgoing->dirty);
     uv_close((uv_handle_t *)&outgoing->tcp, outgoing_on_close);
 }
@@ -268,16 +268,17 @@ uint64_t outgoing_features(const struct outgoing *outgoing) {
 }
 
 static void outgoing_judge(struct outgoing *outgoing) {
-    struct peer *peer = outgoing->peer;
+    struct route *route = outgoing->route;
     struct packet_reply *reply = &outgoing->reply;
     if (packet_reply_decode(outgoing->reply_bytes, outgoing->reply_filled, reply) != LASH_OK)
-        dial_failed(peer, "its answer is not the peer protocol's");
+        dial_failed(route, "its answer is not the peer protocol's");
     else if (reply->status != PACKET_ACCEPTED)
-        dial_refused(peer, reply);
-    else if (reply->node_id != peer->id || reply->version < PACKET_VERSION_MIN || reply->version > PACKET_VERSION_MAX)
-        dial_failed(peer, "its answer contradicts what was asked");
+        dial_refused(route, reply);
+    else if (reply->node_id != route->peer->id || reply->version < PACKET_VERSION_MIN ||
+             reply->version > PACKET_VERSION_MAX)
+        dial_failed(route, "its answer contradicts what was asked");
     else
-        dial_ready(peer, reply);
+        dial_ready(route, reply);
 }
 
 static void outgoing_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
@@ -291,12 +292,12 @@ static void outgoing_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *b
 static void outgoing_on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer) {
     (void)buffer;
     struct outgoing *outgoing = stream->data;
-    if (!outgoing->peer || size == 0)
+    if (!outgoing->route || size == 0)
         return;
     if (size < 0) {
-        dial_failed(outgoing->peer, size == UV_EOF ? "the peer closed it" : uv_strerror((int)size));
-    } else if (outgoing->peer->state == PEER_READY) {
-        dial_failed(outgoing->peer, "the peer sent bytes where none may come");
+        dial_failed(outgoing->route, size == UV_EOF ? "the peer closed it" : uv_strerror((int)size));
+    } else if (outgoing->route->state == ROUTE_READY) {
+        dial_failed(outgoing->route, "the peer sent bytes where none may come");
     } else {
         outgoing->reply_filled += (size_t)size;
         if (outgoing->reply_filled == PACKET_REPLY_SIZE)
@@ -312,8 +313,9 @@ static int outgoing_greet(struct outgoing *outgoing) {
         .version_max = PACKET_VERSION_MAX,
         .cluster_id = options->cluster_id,
         .from = options->node_id,
-        .to = outgoing->peer->id,
+        .to = outgoing->route->peer->id,
         .features = options->features,
+        .lane = (uint16_t)outgoing->route->lane,
     };
     uint8_t bytes[PACKET_HELLO_SIZE];
     packet_hello_encode(&hello, bytes);
@@ -326,18 +328,18 @@ static int outgoing_greet(struct outgoing *outgoing) {
 
 static void outgoing_on_connect(uv_connect_t *request, int status) {
     struct outgoing *outgoing = request->data;
-    if (!outgoing->peer)
+    if (!outgoing->route)
         return;
     if (status == 0) {
         address_tune(&outgoing->tcp, outgoing->transport->options.stall_ms);
         status = outgoing_greet(outgoing);
     }
-    dial_connected(outgoing->peer, status);
+    dial_connected(outgoing->route, status);
 }
 
 /* Begin to connect: dial_connected is called when that is done. NULL with a libuv error in *error on failure. */
-struct outgoing *outgoing_connect(struct peer *peer, const struct sockaddr_storage *address, int *error) {
-    struct transport *transport = peer->transport;
+struct outgoing *outgoing_connect(struct route *route, const struct sockaddr_storage *address, int *error) {
+    struct transport *transport = route->peer->transport;
     struct outgoing *outgoing = mem_calloc(1, sizeof *outgoing);
     if (!outgoing) {
         *error = UV_ENOMEM;
@@ -357,6 +359,6 @@ struct outgoing *outgoing_connect(struct peer *peer, const struct sockaddr_stora
         uv_close((uv_handle_t *)&outgoing->tcp, outgoing_on_close);
         return NULL;
     }
-    outgoing->peer = peer;
+    outgoing->route = route;
     return outgoing;
 }

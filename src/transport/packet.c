@@ -48,6 +48,7 @@ void packet_hello_encode(const struct packet_hello *hello, uint8_t bytes[PACKET_
     write_u64(&writer, hello->from);
     write_u64(&writer, hello->to);
     write_u64(&writer, hello->features);
+    write_u16(&writer, hello->lane);
     packet_seal(&writer, bytes, PACKET_HELLO_SIZE);
 }
 
@@ -62,6 +63,7 @@ int packet_hello_decode(const uint8_t *bytes, size_t size, struct packet_hello *
     hello->from = read_u64(&reader);
     hello->to = read_u64(&reader);
     hello->features = read_u64(&reader);
+    hello->lane = read_u16(&reader);
     LASH_ASSERT(!reader.failed);
     return hello->version_min == 0 || hello->version_min > hello->version_max ? LASH_CORRUPT : LASH_OK;
 }

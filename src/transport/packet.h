@@ -11,15 +11,16 @@
  *   16 u64 from node          10 u16 version max          16 u64 size of the tail
  *   24 u64 to node            12 u32 reserved             24 u32 CRC32C of the head
  *   32 u64 features           16 u64 answering node       28 u32 CRC32C of bytes 0..27
- *   40 reserved               24 u64 its cluster id
- *   60 u32 CRC32C of 0..59    32 u64 features of both
- *                             40 u32 reserved
+ *   40 u16 lane               24 u64 its cluster id
+ *   42 reserved               32 u64 features of both
+ *   60 u32 CRC32C of 0..59    40 u32 reserved
  *                             44 u32 CRC32C of 0..43
  *
  * Head and tail follow a packet's header, each filled up with zero bytes to a multiple of 8, so that in a buffer the
  * tail is aligned. The kind is 0, or that of a probe, whose head is a number of 8 bytes, and which goes only to those whose
  * handshake says that they answer it, with the same number. Reserved bytes of the handshake are sent as 0 and ignored on arrival: the layout of the handshake
- * never changes, whatever the versions.
+ * never changes, whatever the versions. The lane is 0 (control) unless the answer to an earlier hello named the feature LANES: who
+ * does not know lanes sends and sees a reserved 0 there.
  */
 #ifndef LASH_TRANSPORT_PACKET_H
 #define LASH_TRANSPORT_PACKET_H
@@ -45,6 +46,7 @@ struct packet_hello {
     uint64_t from;
     uint64_t to;
     uint64_t features;
+    uint16_t lane; /* enum transport_lane, or a newer one */
 };
 
 /* An acceptor's verdict. Numbers are stable. */
@@ -73,8 +75,10 @@ enum packet_kind {
     PACKET_PROBE_REPLY = 2,
 };
 
-/* The bit of the handshake's features by which a node says that it answers probes. The others are the transport's user's. */
-#define PACKET_FEATURE_PROBES ((uint64_t)1 << 63)
+/* Bits of the handshake's features. The others are the transport's user's. */
+#define PACKET_FEATURE_PROBES ((uint64_t)1 << 63) /* answers probes */
+#define PACKET_FEATURE_LANES ((uint64_t)1 << 62)  /* takes a connection for each lane */
+#define PACKET_FEATURES (PACKET_FEATURE_PROBES | PACKET_FEATURE_LANES)
 
 #define PACKET_PROBE_SIZE 8
 

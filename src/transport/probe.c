@@ -13,7 +13,7 @@
 static int probe_send(struct peer *peer, enum packet_kind kind, uint64_t number) {
     uint8_t head[PACKET_PROBE_SIZE];
     le64_put(head, number);
-    return outgoing_send(peer->outgoing, kind, head, sizeof head, NULL, 0);
+    return outgoing_send(peer->routes[TRANSPORT_CONTROL].outgoing, kind, head, sizeof head, NULL, 0);
 }
 
 static void probe_peer(struct peer *peer) {
@@ -21,7 +21,8 @@ static void probe_peer(struct peer *peer) {
     uint64_t now_ns = uv_hrtime();
     if (peer->probe && (now_ns - peer->probe_sent_ns) / 1000000 >= transport->options.stall_ms)
         peer->probe = 0;
-    if (peer->state != PEER_READY || peer->probe || !(outgoing_features(peer->outgoing) & PACKET_FEATURE_PROBES))
+    const struct route *control = &peer->routes[TRANSPORT_CONTROL];
+    if (control->state != ROUTE_READY || peer->probe || !(outgoing_features(control->outgoing) & PACKET_FEATURE_PROBES))
         return;
     uint64_t number = transport->probe_next;
     if (probe_send(peer, PACKET_PROBE, number) != LASH_OK)
@@ -48,7 +49,7 @@ void probe_received(struct peer *peer, const struct transport_packet *packet) {
     LASH_ASSERT(packet->head_size == PACKET_PROBE_SIZE && packet->tail_size == 0);
     uint64_t number = le64_get(packet->head);
     if (packet->kind == PACKET_PROBE) {
-        if (peer->state == PEER_READY)
+        if (peer->routes[TRANSPORT_CONTROL].state == ROUTE_READY)
             (void)probe_send(peer, PACKET_PROBE_REPLY, number);
         return;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The transport as a whole: options, peers, what happens once per turn of the
- * loop, and the end.
+ * The transport as a whole: options, what happens once per turn of the loop, and
+ * the end.
  */
 #include <errno.h>
 #include <string.h>
@@ -14,9 +14,6 @@
 #define TRANSPORT_WATCH_FRACTION 4
 /* and at least this often. */
 #define TRANSPORT_WATCH_MS_MAX 250
-
-/* The first bound of the histogram of round trips. */
-#define TRANSPORT_ROUND_TRIP_NS 100000
 
 /* ---- Lifetimes ---------------------------------------------------------------------------------- */
 
@@ -39,22 +36,6 @@ void transport_handle_closed(struct transport *transport) {
 
 static void transport_on_close(uv_handle_t *handle) {
     transport_handle_closed(handle->data);
-}
-
-void transport_peer_handle_opened(struct peer *peer) {
-    peer->handles++;
-    transport_handle_opened(peer->transport);
-}
-
-void transport_peer_handle_closed(struct peer *peer) {
-    struct transport *transport = peer->transport;
-    LASH_ASSERT(peer->handles > 0);
-    if (--peer->handles == 0) {
-        LASH_ASSERT(peer->removed && !peer->outgoing && !peer->incoming);
-        mem_free(peer->host);
-        mem_free(peer);
-    }
-    transport_handle_closed(transport);
 }
 
 /* ---- Small services for the other files --------------------------------------------------------- */
@@ -87,12 +68,15 @@ static bool transport_expire_writes(struct transport *transport) {
     bool writing = false;
     for (struct list *at = transport->peers.next; at != &transport->peers; at = at->next) {
         struct peer *peer = list_entry(at, struct peer, node);
-        if (!peer->outgoing || !outgoing_is_writing(peer->outgoing))
-            continue;
-        writing = true;
-        if (outgoing_is_stalled(peer->outgoing)) {
-            dial_failed(peer, "the peer takes no data");
-            return true;
+        for (size_t i = 0; i < TRANSPORT_LANES; i++) {
+            struct route *route = &peer->routes[i];
+            if (!route->outgoing || !outgoing_is_writing(route->outgoing))
+                continue;
+            writing = true;
+            if (outgoing_is_stalled(route->outgoing)) {
+                dial_failed(route, "the peer takes no data");
+                return true;
+            }
         }
     }
     return writing;
@@ -138,121 +122,8 @@ void transport_dirty(struct transport *transport, struct list *node) {
     (void)uv_idle_start(&transport->idle, transport_on_idle);
 }
 
-/* ---- Peers -------------------------------------------------------------------------------------- */
-
-static void transport_on_peer_timer_close(uv_handle_t *handle) {
-    transport_peer_handle_closed(handle->data);
-}
-
-/* Takes `host`. */
-static int transport_new_peer(struct transport *transport, uint64_t id, char *host, uint16_t port) {
-    struct peer *peer = mem_calloc(1, sizeof *peer);
-    if (!peer) {
-        mem_free(host);
-        return LASH_NOMEM;
-    }
-    peer->transport = transport;
-    peer->id = id;
-    peer->host = host;
-    peer->port = port;
-    peer->metrics.id = id;
-    metric_histogram(&peer->round_trip, TRANSPORT_ROUND_TRIP_NS, LASH_HISTOGRAM_BUCKETS_MAX);
-    int error = uv_timer_init(transport->options.loop, &peer->timer);
-    LASH_ASSERT(error == 0);
-    peer->timer.data = peer;
-    transport_peer_handle_opened(peer);
-    list_push(&transport->peers, &peer->node);
-    dial_start(peer);
-    return LASH_OK;
-}
-
-/* Takes `host`. */
-static void transport_move_peer(struct peer *peer, char *host, uint16_t port) {
-    struct transport *transport = peer->transport;
-    bool was_ready = peer->state == PEER_READY;
-    mem_free(peer->host);
-    peer->host = host;
-    peer->port = port;
-    dial_start(peer);
-    if (!was_ready)
-        return;
-    transport->counters.disconnects++;
-    peer->metrics.disconnects++;
-    if (transport->options.disconnected)
-        transport->options.disconnected(transport->options.context, peer->id);
-}
-
-int transport_add_peer(struct transport *transport, uint64_t peer, const char *host, uint16_t port) {
-    if (peer == 0 || peer == transport->options.node_id || !host || !*host || port == 0)
-        return LASH_INVALID;
-    if (transport->closing)
-        return LASH_CLOSED;
-    struct peer *known = transport_find(transport, peer);
-    if (known && known->port == port && strcmp(known->host, host) == 0)
-        return LASH_OK;
-    char *copy = mem_strdup(host);
-    if (!copy)
-        return LASH_NOMEM;
-    if (!known)
-        return transport_new_peer(transport, peer, copy, port);
-    transport_move_peer(known, copy, port);
-    return LASH_OK;
-}
-
-static void transport_drop_peer(struct peer *peer) {
-    LASH_ASSERT(!peer->removed);
-    list_remove(&peer->node);
-    dial_stop(peer);
-    if (peer->incoming)
-        incoming_close(peer->incoming);
-    peer->removed = true;
-    uv_close((uv_handle_t *)&peer->timer, transport_on_peer_timer_close);
-}
-
-void transport_remove_peer(struct transport *transport, uint64_t peer) {
-    struct peer *known = transport_find(transport, peer);
-    if (known)
-        transport_drop_peer(known);
-}
-
-int transport_send(struct transport *transport, uint64_t peer, const void *head, size_t head_size,
-                   struct buf *const *tails, size_t count) {
-    struct peer *known = transport_find(transport, peer);
-    if (!known)
-        return LASH_NOT_FOUND;
-    int error = LASH_NOT_FOUND;
-    if (known->state == PEER_READY)
-        error = outgoing_send(known->outgoing, PACKET_MESSAGE, head, head_size, tails, count);
-    known->metrics.send_failures += error != 0;
-    return error;
-}
-
-bool transport_is_connected(const struct transport *transport, uint64_t peer) {
-    const struct peer *known = transport_find(transport, peer);
-    return known && known->state == PEER_READY;
-}
-
-uint64_t transport_features(const struct transport *transport, uint64_t peer) {
-    const struct peer *known = transport_find(transport, peer);
-    return known && known->state == PEER_READY ? outgoing_features(known->outgoing) & ~PACKET_FEATURE_PROBES : 0;
-}
-
 void transport_counters(const struct transport *transport, struct transport_counters *counters) {
     *counters = transport->counters;
-}
-
-size_t transport_peers(const struct transport *transport, struct lash_peer_metrics *peers, size_t max) {
-    size_t count = 0;
-    for (struct list *at = transport->peers.next; at != &transport->peers && count < max; at = at->next) {
-        const struct peer *peer = list_entry(at, struct peer, node);
-        struct lash_peer_metrics *to = &peers[count++];
-        *to = peer->metrics;
-        to->connected = peer->state == PEER_READY;
-        if (peer->outgoing)
-            outgoing_queue(peer->outgoing, &to->queued_packets, &to->queued_bytes);
-        metric_copy(&peer->round_trip, &to->round_trip);
-    }
-    return count;
 }
 
 /* ---- Opening and closing ------------------------------------------------------------------------ */
@@ -265,7 +136,7 @@ static void transport_set_options(struct transport *transport, const struct tran
     struct transport_options *options = &transport->options;
     *options = *given;
     options->listen_host = NULL;
-    options->features = given->features | PACKET_FEATURE_PROBES;
+    options->features = given->features | PACKET_FEATURES;
     options->packet_bytes_max = transport_default(given->packet_bytes_max, (uint64_t)320 << 20);
     options->queue_bytes_max = transport_default(given->queue_bytes_max, (uint64_t)64 << 20);
     options->queue_packets_max = (uint32_t)transport_default(given->queue_packets_max, 4096);
@@ -352,7 +223,7 @@ void transport_close(struct transport *transport, void (*closed)(void *context),
     listener_close(transport);
     incoming_close_handshakes(transport);
     while (!list_empty(&transport->peers))
-        transport_drop_peer(list_entry(transport->peers.next, struct peer, node));
+        peer_drop(list_entry(transport->peers.next, struct peer, node));
     uv_close((uv_handle_t *)&transport->prepare, transport_on_close);
     uv_close((uv_handle_t *)&transport->idle, transport_on_close);
     uv_close((uv_handle_t *)&transport->watch, transport_on_close);

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Messages between members over TCP. Every node dials each of its peers and
- * sends on the connection that it dialled; it receives on those that it accepted.
+ * sends on the connections that it dialled; it receives on those that it accepted.
+ *
+ * Packets travel in lanes, each a connection of its own, so that what is small and urgent never waits behind what is large:
+ * a heartbeat behind entries, entries behind a snapshot. Order is kept within a lane, not between lanes. With a peer whose
+ * handshake does not name the feature all lanes are one connection. The control lane is dialled first and carries the
+ * others: with it they all end, while an end of one of them is its own.
  *
  * A handshake comes first on every connection: cluster id, node ids, protocol range, features. Then packets:
  * a fixed 32-byte little-endian header (magic "LPKT", kind, head size, tail size, CRC32C of the head, CRC32C of the
@@ -23,6 +28,7 @@
 #include "base/buf.h"
 #include "lash/error.h"
 #include "lash/metrics.h"
+#include "transport/lane.h"
 
 struct transport;
 
@@ -42,12 +48,12 @@ struct transport_options {
     uv_loop_t *loop;
     uint64_t cluster_id;
     uint64_t node_id;
-    uint64_t features; /* bits that this node has; both sides' are intersected. The highest is the transport's own */
+    uint64_t features; /* bits that this node has; both sides' are intersected. The two highest are the transport's */
     const char *listen_host;
     uint16_t listen_port;       /* 0: any free port, see transport_port */
     uint64_t packet_bytes_max;  /* [320 MiB] header and all; a longer packet closes the connection */
-    uint64_t queue_bytes_max;   /* [64 MiB] per peer; a longer packet is taken only by an empty queue */
-    uint32_t queue_packets_max; /* [4096] per peer */
+    uint64_t queue_bytes_max;   /* [64 MiB] per lane and peer; a longer packet is taken only by an empty queue */
+    uint32_t queue_packets_max; /* [4096] per lane and peer */
     uint64_t reconnect_ms_min;  /* [20] back-off doubles from here, with jitter, */
     uint64_t reconnect_ms_max;  /* [1000] to here */
     uint64_t handshake_ms;      /* [3000] a connection that has not shaken hands by then is closed */
@@ -58,8 +64,12 @@ struct transport_options {
     /* A packet came. Returns 0, or LASH_CORRUPT or LASH_VERSION when its contents cannot come from a right peer: then its
      * connection is closed like one that sent no packet at all. */
     int (*received)(void *context, const struct transport_packet *packet);
-    void (*connected)(void *context, uint64_t peer);    /* the outgoing connection is ready */
-    void (*disconnected)(void *context, uint64_t peer); /* it broke; what was queued is gone */
+    void (*connected)(void *context, uint64_t peer);    /* the lanes for control and entries are ready */
+    void (*disconnected)(void *context, uint64_t peer); /* one of them broke; what was queued there is gone */
+    /* The snapshot lane to a peer that has lanes: what transport_send refused with LASH_BUSY can be sent; or it could not be
+     * dialled, or broke, and what was queued is gone. It is dialled again when there is something to send. */
+    void (*lane_ready)(void *context, uint64_t peer);
+    void (*lane_lost)(void *context, uint64_t peer);
     /* Nobody listens where the peer did, and no connection from it is left: its process has ended. At each try again. */
     void (*down)(void *context, uint64_t peer);
 };
@@ -80,12 +90,13 @@ int transport_add_peer(struct transport *transport, uint64_t peer, const char *h
 void transport_remove_peer(struct transport *transport, uint64_t peer);
 
 /* Queue a packet: a copy of `head` and references to `count` tail buffers, whole, in order. Packets queued in one loop
- * turn leave in one vectored write. Errors (nothing queued): LASH_BUSY (queue at its bound), LASH_NOT_FOUND (no such
- * peer, or not connected), LASH_NOMEM, LASH_TOO_LARGE (packet_bytes_max). */
-int transport_send(struct transport *transport, uint64_t peer, const void *head, size_t head_size,
-                   struct buf *const *tails, size_t count);
+ * turn leave in one vectored write per lane. Errors (nothing queued): LASH_BUSY (queue at its bound, or the snapshot lane is
+ * now being dialled), LASH_NOT_FOUND (no such peer, or that lane not connected), LASH_NOMEM, LASH_TOO_LARGE
+ * (packet_bytes_max). */
+int transport_send(struct transport *transport, uint64_t peer, enum transport_lane lane, const void *head,
+                   size_t head_size, struct buf *const *tails, size_t count);
 
-/* Whether the outgoing connection to `peer` is ready. */
+/* Whether the lanes to `peer` for control and entries are ready. */
 bool transport_is_connected(const struct transport *transport, uint64_t peer);
 
 /* The features that both this node and `peer` have; 0 while not connected. */
@@ -97,8 +108,8 @@ struct transport_counters {
     uint64_t packets_received;
     uint64_t bytes_sent; /* packets with headers, without handshakes */
     uint64_t bytes_received;
-    uint64_t connects;    /* outgoing connections that became ready */
-    uint64_t disconnects; /* and broke */
+    uint64_t connects;    /* peers that became connected */
+    uint64_t disconnects; /* and were not any more */
     uint64_t refused;     /* handshakes that failed: refused by us or by a peer, garbage from a dialler, or late */
     uint64_t bad_packets; /* which closed their connection */
 };

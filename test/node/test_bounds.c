@@ -144,12 +144,12 @@ static bool forward_refused(struct world *world, size_t leader, size_t from, uin
     head.forward.batch = batch;
     uint8_t bytes[WIRE_HEAD_MAX];
     size_t size = wire_encode(&head, bytes);
-    const struct world_link *link = network_link(world, leader, from);
-    const struct list *last = link->packets.prev;
+    const struct world_lane *lane = &network_link(world, leader, from)->lanes[TRANSPORT_CONTROL];
+    const struct list *last = lane->packets.prev;
     assert_int_equal(replica_receive(replica, from + 1, bytes, size, frame->data, frame->size), 0);
     buf_unref(frame);
-    const struct world_packet *packet = list_entry(link->packets.prev, struct world_packet, link);
-    if (link->packets.prev == last || wire_decode(packet->head, packet->head_size, &head) ||
+    const struct world_packet *packet = list_entry(lane->packets.prev, struct world_packet, link);
+    if (lane->packets.prev == last || wire_decode(packet->head, packet->head_size, &head) ||
         head.kind != WIRE_FORWARD_REPLY)
         return false;
     assert_int_equal(head.forward_reply.batch, batch);

@@ -209,8 +209,8 @@ static void what_is_committed_of_a_frame_is_applied_once_and_no_more_than_that(v
 
 /* The sequence of the one command in the last packet from one node to another. */
 static uint64_t forwarded_sequence(struct world *world, size_t from, size_t to) {
-    const struct world_packet *packet =
-        list_entry(network_link(world, from, to)->packets.prev, struct world_packet, link);
+    const struct world_lane *lane = &network_link(world, from, to)->lanes[TRANSPORT_ENTRIES];
+    const struct world_packet *packet = list_entry(lane->packets.prev, struct world_packet, link);
     struct wire_head head;
     struct frame frame;
     struct frame_entry entry;

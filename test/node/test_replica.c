@@ -202,11 +202,13 @@ static void redirect(struct world *world, size_t from, size_t to, size_t third) 
     struct world_link *link = network_link(world, from, to);
     struct world_link *other = network_link(world, from, third);
     struct list *at;
-    while ((at = list_pop(&link->packets))) {
-        link->count--;
-        list_push(&other->packets, at);
-        other->count++;
-        world_plan(world, 1, EVENT_DELIVER, (uint64_t)(other - world->links), other->generation);
+    for (size_t lane = 0; lane < TRANSPORT_LANES; lane++) {
+        while ((at = list_pop(&link->lanes[lane].packets))) {
+            link->lanes[lane].count--;
+            list_push(&other->lanes[lane].packets, at);
+            other->lanes[lane].count++;
+            world_plan(world, 1, EVENT_DELIVER, lane * WORLD_LINKS + (size_t)(other - world->links), other->generation);
+        }
     }
 }
 

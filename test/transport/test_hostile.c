@@ -230,7 +230,7 @@ static void newer_peer_with_an_overlap_is_accepted(void **state) {
     const struct packet_reply reply = raw_read_reply(&scene->world, fd);
     assert_int_equal(reply.status, PACKET_ACCEPTED);
     assert_int_equal(reply.version, PACKET_VERSION_MAX);
-    assert_true(reply.features == PACKET_FEATURE_PROBES);
+    assert_true(reply.features == PACKET_FEATURES);
     assert_int_equal(close(fd), 0);
     scene_check(scene);
 }

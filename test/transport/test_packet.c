@@ -24,6 +24,7 @@ static const struct packet_hello example_hello = {
     .from = 0x8e9e05c52164694d,
     .to = 2,
     .features = 0xf0f0,
+    .lane = 1,
 };
 
 static const struct packet_reply example_reply = {
@@ -51,6 +52,7 @@ static void hello_survives_the_wire(void **state) {
     assert_int_equal(hello.version_max, 3);
     assert_true(hello.cluster_id == example_hello.cluster_id && hello.from == example_hello.from);
     assert_true(hello.to == example_hello.to && hello.features == example_hello.features);
+    assert_int_equal(hello.lane, 1);
 }
 
 /* The layout is a promise to other versions: the very bytes. */
@@ -60,7 +62,7 @@ static void hello_has_the_documented_layout(void **state) {
     packet_hello_encode(&example_hello, bytes);
     assert_memory_equal(bytes, "LASH\x01\x00\x03\x00\x88\x77\x66\x55\x44\x33\x22\x11\x4d\x69\x64\x21\xc5\x05\x9e\x8e",
                         24);
-    assert_memory_equal(bytes + 24, "\x02\0\0\0\0\0\0\0\xf0\xf0\0\0\0\0\0\0", 16);
+    assert_memory_equal(bytes + 24, "\x02\0\0\0\0\0\0\0\xf0\xf0\0\0\0\0\0\0\x01\0\0", 19);
     assert_int_equal(le32_get(bytes + 60), crc32c(0, bytes, 60));
 }
 
@@ -96,7 +98,7 @@ static void reserved_bytes_of_a_newer_handshake_are_ignored(void **state) {
     uint8_t bytes[PACKET_HELLO_SIZE];
     struct packet_hello hello;
     packet_hello_encode(&example_hello, bytes);
-    memset(bytes + 40, 0xff, 20);
+    memset(bytes + 42, 0xff, 18);
     seal(bytes, sizeof bytes);
     assert_int_equal(packet_hello_decode(bytes, sizeof bytes, &hello), LASH_OK);
     assert_true(hello.features == example_hello.features);

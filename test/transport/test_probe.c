@@ -115,16 +115,7 @@ static int be_dialled(struct scene *scene, uint64_t features) {
     assert_int_equal(close(listener), 0);
     struct packet_hello hello = raw_read_hello(&scene->world, fd);
     assert_true(hello.features & PACKET_FEATURE_PROBES);
-    const struct packet_reply reply = {.status = PACKET_ACCEPTED,
-                                       .version = PACKET_VERSION_MAX,
-                                       .version_min = PACKET_VERSION_MIN,
-                                       .version_max = PACKET_VERSION_MAX,
-                                       .node_id = 2,
-                                       .cluster_id = WORLD_CLUSTER,
-                                       .features = features};
-    uint8_t bytes[PACKET_REPLY_SIZE];
-    packet_reply_encode(&reply, bytes);
-    raw_write(fd, bytes, sizeof bytes);
+    raw_write_reply_with(fd, 2, PACKET_ACCEPTED, features);
     return fd;
 }
 
@@ -193,7 +184,7 @@ static void a_probe_whose_answer_is_lost_is_followed_by_another(void **state) {
 
 static void peers_that_do_not_answer_probes_get_none(void **state) {
     struct scene *scene = *state;
-    int fd = be_dialled(scene, 0x7fffffffffffffff);
+    int fd = be_dialled(scene, ~PACKET_FEATURES);
     world_run_for(&scene->world, 20); /* ten times as long as a probe waits */
     assert_true(peer_of(&scene->prober).connected);
     assert_int_equal(peer_of(&scene->prober).bytes_sent, 0);

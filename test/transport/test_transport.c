@@ -79,7 +79,7 @@ static void two_nodes_exchange_packets(void **state) {
     pair->b.keep = true;
     node_join(&pair->a, &pair->b);
     struct buf *tails[2] = {filled_buf(13, 1), filled_buf(1000, 2)};
-    assert_int_equal(transport_send(pair->a.transport, 2, "a head", 6, tails, 2), LASH_OK);
+    assert_int_equal(transport_send(pair->a.transport, 2, TRANSPORT_CONTROL, "a head", 6, tails, 2), LASH_OK);
     struct wait wait = {&pair->b, 1};
     world_run_until(&pair->world, has_received, &wait);
     const struct transport_packet *packet = &pair->b.last;
@@ -111,8 +111,8 @@ static void an_empty_packet_arrives(void **state) {
     struct pair *pair = *state;
     node_join(&pair->a, &pair->b);
     struct buf *empty = filled_buf(0, 0);
-    assert_int_equal(transport_send(pair->a.transport, 2, NULL, 0, NULL, 0), LASH_OK);
-    assert_int_equal(transport_send(pair->a.transport, 2, NULL, 0, &empty, 1), LASH_OK);
+    assert_int_equal(transport_send(pair->a.transport, 2, TRANSPORT_CONTROL, NULL, 0, NULL, 0), LASH_OK);
+    assert_int_equal(transport_send(pair->a.transport, 2, TRANSPORT_CONTROL, NULL, 0, &empty, 1), LASH_OK);
     buf_unref(empty);
     struct wait wait = {&pair->b, 2};
     world_run_until(&pair->world, has_received, &wait);
@@ -180,7 +180,7 @@ static void a_packet_of_3000_tails_arrives_whole(void **state) {
     struct buf *tails[3000];
     for (size_t i = 0; i < 3000; i++)
         tails[i] = piece;
-    assert_int_equal(transport_send(pair->a.transport, 2, "h", 1, tails, 3000), LASH_OK);
+    assert_int_equal(transport_send(pair->a.transport, 2, TRANSPORT_CONTROL, "h", 1, tails, 3000), LASH_OK);
     struct wait wait = {&pair->b, 1};
     world_run_until(&pair->world, has_received, &wait);
     assert_int_equal(pair->b.last.tail_size, 21000);
@@ -204,7 +204,7 @@ static void send_once_connected(uv_prepare_t *prepare) {
     struct node *node = prepare->data;
     if (uv_is_active((const uv_handle_t *)&node->world->pace) || !transport_is_connected(node->transport, 2))
         return;
-    assert_int_equal(transport_send(node->transport, 2, "late", 4, NULL, 0), LASH_OK);
+    assert_int_equal(transport_send(node->transport, 2, TRANSPORT_CONTROL, "late", 4, NULL, 0), LASH_OK);
     (void)uv_prepare_stop(prepare);
 }
 
@@ -545,9 +545,9 @@ static void close_while_writing_lets_go_of_what_was_queued(void **state) {
     struct pair *pair = *state;
     node_join(&pair->a, &pair->b);
     struct buf *tail = filled_buf((size_t)20 << 20, 3);
-    assert_int_equal(transport_send(pair->a.transport, 2, "x", 1, &tail, 1), LASH_OK);
+    assert_int_equal(transport_send(pair->a.transport, 2, TRANSPORT_CONTROL, "x", 1, &tail, 1), LASH_OK);
     (void)uv_run(&pair->world.loop, UV_RUN_NOWAIT);
-    assert_int_equal(transport_send(pair->a.transport, 2, "y", 1, &tail, 1), LASH_OK);
+    assert_int_equal(transport_send(pair->a.transport, 2, TRANSPORT_CONTROL, "y", 1, &tail, 1), LASH_OK);
     assert_int_equal(tail->references, 3);
     node_close(&pair->a);
     assert_int_equal(tail->references, 1);

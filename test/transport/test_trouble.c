@@ -249,7 +249,7 @@ static bool has_delivered(void *argument) {
     if (!transport_is_connected(delivery->from->transport, peer)) {
         delivery->sent = false;
     } else if (!delivery->sent) {
-        int error = transport_send(delivery->from->transport, peer, "head", 4, &delivery->tail, 1);
+        int error = transport_send(delivery->from->transport, peer, TRANSPORT_CONTROL, "head", 4, &delivery->tail, 1);
         assert_true(error == LASH_OK || error == LASH_NOMEM);
         delivery->sent = error == LASH_OK;
     }
@@ -332,7 +332,7 @@ static void sending_without_memory_queues_nothing(void **state) {
     node_join(&a, &b);
     struct buf *tail = filled_buf(100, 1);
     mem_fail_after(1);
-    assert_int_equal(transport_send(a.transport, 2, "h", 1, &tail, 1), LASH_NOMEM);
+    assert_int_equal(transport_send(a.transport, 2, TRANSPORT_CONTROL, "h", 1, &tail, 1), LASH_NOMEM);
     assert_int_equal(tail->references, 1);
     buf_unref(tail);
     node_exchange(&a, &b);

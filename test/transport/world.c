@@ -107,6 +107,18 @@ static void node_on_down(void *context, uint64_t peer) {
     node->down[peer]++;
 }
 
+static void node_on_lane_ready(void *context, uint64_t peer) {
+    struct node *node = context;
+    assert_true(peer < WORLD_PEERS_MAX);
+    node->lane_ready[peer]++;
+}
+
+static void node_on_lane_lost(void *context, uint64_t peer) {
+    struct node *node = context;
+    assert_true(peer < WORLD_PEERS_MAX);
+    node->lane_lost[peer]++;
+}
+
 static void node_on_disconnected(void *context, uint64_t peer) {
     struct node *node = context;
     assert_false(transport_is_connected(node->transport, peer));
@@ -137,6 +149,8 @@ struct transport_options node_options(struct node *node, struct world *world, ui
         .connected = node_on_connected,
         .disconnected = node_on_disconnected,
         .down = node_on_down,
+        .lane_ready = node_on_lane_ready,
+        .lane_lost = node_on_lane_lost,
     };
 }
 
@@ -205,7 +219,7 @@ int node_send_number(struct node *node, uint64_t peer, uint64_t number, size_t t
     uint8_t head[8];
     le64_put(head, number);
     struct buf *tail = filled_buf(tail_size, (uint8_t)number);
-    int error = transport_send(node->transport, peer, head, sizeof head, &tail, 1);
+    int error = transport_send(node->transport, peer, TRANSPORT_CONTROL, head, sizeof head, &tail, 1);
     buf_unref(tail);
     return error;
 }
@@ -230,8 +244,8 @@ void node_exchange(struct node *a, struct node *b) {
     world_run_until(a->world, node_pair_connected, &pair);
     pair.a_received = a->received_from[b->id];
     pair.b_received = b->received_from[a->id];
-    assert_int_equal(transport_send(a->transport, b->id, "ping", 4, NULL, 0), LASH_OK);
-    assert_int_equal(transport_send(b->transport, a->id, "pong", 4, NULL, 0), LASH_OK);
+    assert_int_equal(transport_send(a->transport, b->id, TRANSPORT_CONTROL, "ping", 4, NULL, 0), LASH_OK);
+    assert_int_equal(transport_send(b->transport, a->id, TRANSPORT_CONTROL, "pong", 4, NULL, 0), LASH_OK);
     world_run_until(a->world, node_pair_exchanged, &pair);
 }
 
@@ -346,16 +360,21 @@ struct packet_hello raw_read_hello(struct world *world, int fd) {
     return hello;
 }
 
-void raw_write_reply(int fd, uint64_t node_id, uint16_t status) {
+void raw_write_reply_with(int fd, uint64_t node_id, uint16_t status, uint64_t features) {
     const struct packet_reply reply = {.status = status,
                                        .version = status == PACKET_ACCEPTED ? PACKET_VERSION_MAX : 0,
                                        .version_min = PACKET_VERSION_MIN,
                                        .version_max = PACKET_VERSION_MAX,
                                        .node_id = node_id,
-                                       .cluster_id = WORLD_CLUSTER};
+                                       .cluster_id = WORLD_CLUSTER,
+                                       .features = features};
     uint8_t bytes[PACKET_REPLY_SIZE];
     packet_reply_encode(&reply, bytes);
     raw_write(fd, bytes, sizeof bytes);
+}
+
+void raw_write_reply(int fd, uint64_t node_id, uint16_t status) {
+    raw_write_reply_with(fd, node_id, status, 0);
 }
 
 int raw_join(struct node *node, uint64_t from) {
@@ -376,6 +395,7 @@ size_t raw_packet(uint8_t *bytes, size_t capacity, const void *head, uint32_t he
     memset(bytes, 0, size);
     packet_header_encode(head, head_size, tail_size, bytes);
     memcpy(bytes + PACKET_HEADER_SIZE, head, head_size);
-    memcpy(bytes + PACKET_HEADER_SIZE + packet_align(head_size), tail, tail_size);
+    if (tail_size)
+        memcpy(bytes + PACKET_HEADER_SIZE + packet_align(head_size), tail, tail_size);
     return size;
 }

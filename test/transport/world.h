@@ -42,6 +42,8 @@ struct node {
     uint64_t connected[WORLD_PEERS_MAX];    /* calls, by peer id */
     uint64_t disconnected[WORLD_PEERS_MAX]; /* likewise */
     uint64_t down[WORLD_PEERS_MAX];         /* likewise */
+    uint64_t lane_ready[WORLD_PEERS_MAX];   /* likewise */
+    uint64_t lane_lost[WORLD_PEERS_MAX];    /* likewise */
     uint64_t received;                      /* packets */
     uint64_t received_from[WORLD_PEERS_MAX];
     uint64_t next_number; /* the number that the next numbered packet must have */
@@ -91,6 +93,7 @@ void raw_write_hello(int fd, const struct packet_hello *hello);
 struct packet_reply raw_read_reply(struct world *world, int fd);
 struct packet_hello raw_read_hello(struct world *world, int fd);
 void raw_write_reply(int fd, uint64_t node_id, uint16_t status);
+void raw_write_reply_with(int fd, uint64_t node_id, uint16_t status, uint64_t features);
 /* A connection from `from` to `node` that has shaken hands. */
 int raw_join(struct node *node, uint64_t from);
 /* Encode a whole packet; returns its size. */
