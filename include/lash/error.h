@@ -42,6 +42,7 @@ enum lash_error {
     LASH_EXISTS = -19,    /* it exists already */
     LASH_BEHIND = -20,    /* the member is yet to catch up with the log */
     LASH_EXPIRED = -23,   /* the session has ended */
+    LASH_DAMAGED = -24,   /* bytes on disk are not what was written; they are fetched from other replicas */
 };
 
 /* A short English phrase for an error, such as "disk full". Never NULL, static storage, any thread. */

@@ -25,6 +25,7 @@ static void release(struct log *log) {
     }
     if (log->lock_file >= 0)
         log->vfs->close(log->vfs->context, log->lock_file);
+    log_recover_end(log);
     log_index_free(&log->index);
     pthread_mutex_destroy(&log->mutex);
     mem_free(log->segments);
@@ -54,6 +55,7 @@ static struct log *make(const struct log_options *options) {
     log->node_id = options->node_id;
     log->group = options->group;
     log->salt = options->salt;
+    log->repair = options->repair;
     log->identity_size = (uint32_t)options->identity_size;
     log_index_init(&log->index, LOG_CACHE_BYTES);
     pthread_mutex_init(&log->mutex, NULL);
@@ -116,14 +118,14 @@ static int take_lock(struct log *log) {
     return rc;
 }
 
-static int describe(struct log *log, uint64_t torn_bytes, struct log_recovered *recovered) {
+int log_describe(const struct log *log, struct log_recovered *recovered) {
     *recovered = (struct log_recovered){
         .term = log->term,
         .vote = log->vote,
         .first_index = log->index.first_index,
         .prev_term = log->index.prev_term,
         .last_index = log_index_last(&log->index),
-        .torn_bytes = torn_bytes,
+        .torn_bytes = log->torn_bytes,
     };
     return log_index_runs(&log->index, &recovered->runs, &recovered->run_count);
 }
@@ -139,22 +141,21 @@ int log_open(const struct log_options *options, struct log **log, struct log_rec
         log_error("cannot open the log", F_ERR(LASH_NOMEM), F_STR("dir", options->dir));
         return LASH_NOMEM;
     }
-    uint64_t torn_bytes = 0;
     int rc = make_directories(made, made->dir);
     if (!rc)
         rc = take_lock(made);
     if (!rc)
-        rc = log_recover(made, &torn_bytes);
+        rc = log_recover(made);
     if (!rc)
-        rc = describe(made, torn_bytes, recovered);
-    if (rc) {
+        rc = log_describe(made, recovered);
+    if (rc && rc != LASH_DAMAGED) {
         if (rc == LASH_NOMEM)
             log_error("cannot open the log", F_ERR(rc), F_STR("dir", made->dir));
         release(made);
         return rc;
     }
     *log = made;
-    return LASH_OK;
+    return rc;
 }
 
 void log_recovered_free(struct log_recovered *recovered) {
@@ -166,7 +167,8 @@ void log_recovered_free(struct log_recovered *recovered) {
 void log_close(struct log *log) {
     if (!log)
         return;
-    if (!log_sync(log) && !log_mark(log))
+    bool whole = !log->recovery && log_index_damaged(&log->index) == log->index.count;
+    if (whole && !log_sync(log) && !log_mark(log))
         log_sync(log);
     release(log);
 }
@@ -378,9 +380,8 @@ int log_install(struct log *log, lash_index index, lash_term term, struct log_re
         rc = reset(log, index, term);
     if (rc || !recovered)
         return rc;
-    uint64_t torn_bytes = recovered->torn_bytes;
     log_recovered_free(recovered);
-    return describe(log, torn_bytes, recovered);
+    return log_describe(log, recovered);
 }
 
 uint64_t log_size(struct log *log) {

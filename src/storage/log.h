@@ -42,6 +42,9 @@ struct log_options {
      * addresses there); must be equal when it exists, else LASH_MISMATCH. May be empty. */
     const void *identity;
     size_t identity_size;
+    /* Where what was durable is damaged and can be made whole again, do so, with the help of log_repair where frames of other
+     * replicas are needed; else such damage is LASH_CORRUPT like any other. */
+    bool repair;
 };
 
 /* What recovery found. Freed by log_recovered_free. */
@@ -54,6 +57,15 @@ struct log_recovered {
     struct lash_run *runs;
     size_t run_count;
     uint64_t torn_bytes; /* cut off the tail; 0 after a clean stop */
+};
+
+/* What a damaged log needs next: the frame with the entry at `index`, as it was written. */
+struct log_damage {
+    lash_index index;
+    uint64_t size;   /* of the frame in bytes; 0: that is not known, nor is its checksum */
+    uint32_t crc;    /* CRC32C over the frame */
+    uint64_t number; /* of the segment that is damaged, */
+    uint64_t offset; /* and where in its file */
 };
 
 /* One thing to append; several make one write. */
@@ -70,6 +82,25 @@ struct log_item {
  * LASH_BUSY, LASH_CORRUPT, LASH_MISMATCH, LASH_VERSION, LASH_FULL. Each failure writes one log line that says what,
  * where (file, offset) and what to do. */
 int log_open(const struct log_options *options, struct log **log, struct log_recovered *recovered);
+
+/* ---- A damaged log. With the option `repair`, log_open may answer LASH_DAMAGED: then *log is the caller's, *recovered is
+ * not filled in, and the log is good only for log_damaged, log_repair, log_find and log_close, of which one at a time may
+ * be called, until log_repair answers LASH_OK. docs/log-format.md says what can be repaired. ---------------------------- */
+
+/* What it needs next; false when the log is whole. */
+bool log_damaged(const struct log *log, struct log_damage *damage);
+
+/* Put `frame` where one is missing, if it is the very one that was written there: its bytes must have the checksum that was
+ * written with them, or give the record of which the next one tells the checksum. Syncs, and goes on with the
+ * recovery. LASH_OK: the log is whole, and as if log_open had just opened it. Errors: LASH_MISMATCH (it is another;
+ * nothing was changed), LASH_DAMAGED (it was put there, and something else is missing), those of log_open (the log can only be
+ * closed; after LASH_IO the process must stop as after log_sync). */
+int log_repair(struct log *log, const struct buf *frame, struct log_recovered *recovered);
+
+/* Find the frame with the entry at damage->index that another replica has asked for, in a log that is whole or not. The caller
+ * gets a reference. Any thread may call it on a log that is whole. Errors: LASH_NOT_FOUND, LASH_NOMEM, LASH_IO, LASH_CORRUPT. */
+int log_find(struct log *log, const struct log_damage *damage, struct buf **frame);
+
 void log_recovered_free(struct log_recovered *recovered);
 
 /* Write `count` items in order with as few writes as possible; not durable before log_sync. On an error nothing of it

@@ -124,6 +124,7 @@ struct log_span log_span_of(const struct record *record, const struct frame *fra
         .segment = segment,
         .offset = record->position + RECORD_HEADER_SIZE - segment->first_position,
         .size = (uint32_t)record->size,
+        .crc = record->payload_crc,
         .frame = buf,
     };
 }

@@ -146,6 +146,13 @@ void log_index_reset(struct log_index *index, lash_index first_index, lash_term 
     index->base_last_term = prev_term;
 }
 
+size_t log_index_damaged(const struct log_index *index) {
+    size_t found = 0;
+    while (found < index->count && !index->spans[found].damaged)
+        found++;
+    return found;
+}
+
 bool log_index_complete(const struct log_index *index) {
     if (!index->count)
         return index->base_last + 1 == index->first_index;

@@ -26,6 +26,8 @@ struct log_span {
     struct log_segment *segment;
     uint64_t offset;   /* of the frame in the segment's file */
     uint32_t size;     /* of the frame in bytes */
+    uint32_t crc;      /* CRC32C over the frame */
+    bool damaged;      /* what lies there is not the frame: it is to be repaired before anything else happens */
     struct buf *frame; /* the frame, while it is in the cache */
 };
 
@@ -67,6 +69,9 @@ void log_index_trim(struct log_index *index, lash_index first_index, lash_term p
 
 /* Forget everything: the log is empty and begins at `first_index`. */
 void log_index_reset(struct log_index *index, lash_index first_index, lash_term prev_term);
+
+/* The first span whose frame is damaged; index->count when none is. */
+size_t log_index_damaged(const struct log_index *index);
 
 /* Whether every entry from first_index on is known. */
 bool log_index_complete(const struct log_index *index);

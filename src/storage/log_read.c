@@ -76,8 +76,7 @@ static int read_whole(const struct log *log, const struct log_span *span, struct
     return same ? LASH_OK : LASH_CORRUPT;
 }
 
-/* The span's frame as it lies on disk. */
-static int read_frame(const struct log *log, const struct log_span *span, struct buf **frame) {
+int log_read_frame(const struct log *log, const struct log_span *span, struct buf **frame) {
     struct buf *buf = buf_new(span->size);
     if (!buf)
         return LASH_NOMEM;
@@ -127,7 +126,7 @@ static int read_span(const struct log *log, const struct log_span *span, struct 
     if (span->frame)
         *frame = buf_ref(span->frame);
     else
-        rc = read_frame(log, span, frame);
+        rc = log_read_frame(log, span, frame);
     if (!rc && span->skip + span->count < span->total)
         rc = cut_frame(log, span, frame);
     if (rc) {

@@ -65,13 +65,12 @@ static int window_fill(struct log_reader *reader, uint64_t offset) {
     return LASH_OK;
 }
 
-/* `size` bytes at `offset`. Errors: LASH_NOT_FOUND (beyond the file), LASH_IO, LASH_NOMEM. */
-static int window_at(struct log_reader *reader, uint64_t offset, size_t size, const uint8_t **bytes) {
+int log_reader_bytes(struct log_reader *reader, uint64_t offset, uint64_t size, const uint8_t **bytes) {
     if (offset > reader->file_size || reader->file_size - offset < size)
         return LASH_NOT_FOUND;
     bool inside = offset >= reader->start && offset + size <= reader->start + reader->used;
     if (!inside) {
-        int rc = window_grow(reader, size);
+        int rc = window_grow(reader, (size_t)size);
         if (!rc)
             rc = window_fill(reader, offset);
         if (rc)
@@ -103,7 +102,7 @@ static int no_record(int rc, const char **why) {
 int log_reader_record(struct log_reader *reader, uint64_t offset, uint64_t position, struct record *record,
                       const uint8_t **payload, const char **why) {
     const uint8_t *bytes;
-    int rc = window_at(reader, offset, RECORD_HEADER_SIZE, &bytes);
+    int rc = log_reader_bytes(reader, offset, RECORD_HEADER_SIZE, &bytes);
     if (!rc)
         rc = record_decode(bytes, offset ? reader->salt : 0, record);
     bool whole = !rc || rc == LASH_VERSION;
@@ -113,7 +112,7 @@ int log_reader_record(struct log_reader *reader, uint64_t offset, uint64_t posit
     }
     if (rc)
         return no_record(rc, why);
-    rc = window_at(reader, offset, (size_t)(RECORD_HEADER_SIZE + record->size), &bytes);
+    rc = log_reader_bytes(reader, offset, RECORD_HEADER_SIZE + record->size, &bytes);
     if (rc)
         return no_record(rc, why);
     *payload = bytes + RECORD_HEADER_SIZE;
@@ -124,19 +123,29 @@ int log_reader_record(struct log_reader *reader, uint64_t offset, uint64_t posit
     return LASH_OK;
 }
 
-int log_reader_claims(struct log_reader *reader, uint64_t offset, uint64_t first_position, struct log_claims *claims) {
-    LASH_ASSERT(offset % 8 == 0);
-    *claims = (struct log_claims){.end = offset};
-    for (; offset + RECORD_HEADER_SIZE <= reader->file_size; offset += 8) {
+/* Advance *offset to the next record that is in its own place. Errors: LASH_NOT_FOUND, LASH_IO, LASH_NOMEM. */
+static int seek_record(struct log_reader *reader, uint64_t *offset, uint64_t first_position, struct record *record) {
+    LASH_ASSERT(*offset % 8 == 0);
+    for (; *offset + RECORD_HEADER_SIZE <= reader->file_size; *offset += 8) {
         const uint8_t *bytes;
-        int rc = window_at(reader, offset, RECORD_HEADER_SIZE, &bytes);
-        if (rc == LASH_NOT_FOUND)
-            break;
+        int rc = log_reader_bytes(reader, *offset, RECORD_HEADER_SIZE, &bytes);
         if (rc)
             return rc;
-        struct record record;
-        if (record_decode(bytes, reader->salt, &record) || record.position != first_position + offset)
-            continue;
+        if (record_decode(bytes, reader->salt, record) == LASH_OK && record->position == first_position + *offset)
+            return LASH_OK;
+    }
+    return LASH_NOT_FOUND;
+}
+
+int log_reader_next(struct log_reader *reader, uint64_t offset, uint64_t first_position, struct record *record) {
+    return seek_record(reader, &offset, first_position, record);
+}
+
+int log_reader_claims(struct log_reader *reader, uint64_t offset, uint64_t first_position, struct log_claims *claims) {
+    *claims = (struct log_claims){.end = offset};
+    struct record record;
+    int rc;
+    while (!(rc = seek_record(reader, &offset, first_position, &record))) {
         uint64_t end = record_end(&record) - first_position;
         if (end > reader->file_size)
             end = reader->file_size;
@@ -146,6 +155,7 @@ int log_reader_claims(struct log_reader *reader, uint64_t offset, uint64_t first
             claims->durable = record.durable;
             claims->offset = offset;
         }
+        offset += 8;
     }
-    return LASH_OK;
+    return rc == LASH_NOT_FOUND ? LASH_OK : rc;
 }

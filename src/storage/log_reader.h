@@ -27,6 +27,9 @@ void log_reader_init(struct log_reader *reader, const struct vfs *vfs);
 void log_reader_turn(struct log_reader *reader, int file, uint64_t file_size);
 void log_reader_free(struct log_reader *reader);
 
+/* `size` bytes at `offset`, valid until the next call. Errors: LASH_NOT_FOUND (beyond the file), LASH_IO, LASH_NOMEM. */
+int log_reader_bytes(struct log_reader *reader, uint64_t offset, uint64_t size, const uint8_t **bytes);
+
 /* For a segment's first record, which itself says where it is. */
 #define RECORD_ANYWHERE UINT64_MAX
 
@@ -34,6 +37,10 @@ void log_reader_free(struct log_reader *reader);
  * says in words what is wrong. Errors: LASH_CORRUPT (no valid record here), LASH_VERSION, LASH_IO, LASH_NOMEM. */
 int log_reader_record(struct log_reader *reader, uint64_t offset, uint64_t position, struct record *record,
                       const uint8_t **payload, const char **why);
+
+/* The first record from `offset` on whose header is whole, in its own place, in a file whose first byte has
+ * `first_position`. Errors: LASH_NOT_FOUND, LASH_IO, LASH_NOMEM. */
+int log_reader_next(struct log_reader *reader, uint64_t offset, uint64_t first_position, struct record *record);
 
 /* What lies behind a place where no valid record is. */
 struct log_claims {

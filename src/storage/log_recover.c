@@ -25,6 +25,11 @@
  *  J  an append without its last record            as G, H or I: only a whole append counts
  *  K  a valid record that contradicts those before LASH_CORRUPT: no crash can cause it
  *  L  entries from the first index on are missing  LASH_CORRUPT: the first segments were taken away
+ *  M  as G or H, but the record's place, length    LASH_DAMAGED: a frame of another replica can be put there again
+ *     and checksums are known or follow from what  (log_repair.c), if log_options ask for that; if nothing of it counts
+ *     is around it                                 any more it is passed over
+ *  N  as D, G or H, but what was written follows   put right, if log_options ask for that
+ *     from what is left of it (log_salvage.c)
  *
  * Why I loses nothing: an append is acknowledged only after a sync covers it, a sync writes all of it, and later
  * writes go to other sectors. So a crash can leave invalid only what no sync covered. Why nothing that was cut off comes
@@ -37,38 +42,7 @@
 
 #include "base/assert.h"
 #include "base/logger.h"
-#include "storage/log_reader.h"
-#include "storage/log_state.h"
-
-/* A record of an append whose end has not been seen yet. */
-struct staged {
-    struct record record;
-    struct frame frame; /* of a frame record */
-};
-
-/* A segment's first record. */
-struct head {
-    struct record record;
-    struct record_segment state; /* `identity` is gone */
-};
-
-struct recovery {
-    struct log *log;
-    struct log_reader reader;
-    uint64_t *sequences; /* of the segments found, in order */
-    size_t sequence_count;
-    uint64_t *recycled; /* of the recycled files found */
-    size_t recycled_count;
-    bool new_found;  /* a segment was being made */
-    bool list_nomem; /* memory ran out while listing */
-    struct head *heads;
-    struct staged *staged;
-    size_t staged_count;
-    size_t staged_capacity;
-    uint64_t position; /* of the record looked at */
-    uint32_t chain;    /* checksum of the one before */
-    uint64_t torn_bytes;
-};
+#include "storage/log_recovery.h"
 
 /* ---- Saying what is wrong ----------------------------------------------------------------------- */
 
@@ -87,7 +61,7 @@ static const char *what_to_do(int rc) {
 }
 
 /* Report, and pass on `rc`. `sequence` 0: not about one segment. Memory that ran out is reported by log_open. */
-static int fail(const struct log *log, int rc, uint64_t sequence, uint64_t offset, const char *why) {
+int recovery_fail(const struct log *log, int rc, uint64_t sequence, uint64_t offset, const char *why) {
     char name[LOG_NAME_SIZE] = "";
     if (sequence)
         log_segment_name(name, sequence);
@@ -98,7 +72,7 @@ static int fail(const struct log *log, int rc, uint64_t sequence, uint64_t offse
 }
 
 static int fail_system(const struct log *log, uint64_t sequence, int result) {
-    return fail(log, log_error_of(result), sequence, 0, strerror(-result));
+    return recovery_fail(log, log_error_of(result), sequence, 0, strerror(-result));
 }
 
 /* ---- Files -------------------------------------------------------------------------------------- */
@@ -147,7 +121,8 @@ static int list_files(struct recovery *recovery) {
         qsort(recovery->sequences, recovery->sequence_count, sizeof *recovery->sequences, compare);
     for (size_t i = 1; i < recovery->sequence_count; i++)
         if (recovery->sequences[i] != recovery->sequences[i - 1] + 1)
-            return fail(log, LASH_CORRUPT, recovery->sequences[i - 1] + 1, 0, "this segment is missing"); /* C */
+            return recovery_fail(log, LASH_CORRUPT, recovery->sequences[i - 1] + 1, 0,
+                                 "this segment is missing"); /* C */
     return LASH_OK;
 }
 
@@ -221,24 +196,26 @@ static int read_head(struct recovery *recovery, struct log_segment *segment, str
     const char *why;
     log_reader_turn(&recovery->reader, segment->file, segment->size);
     int rc = log_reader_record(&recovery->reader, 0, RECORD_ANYWHERE, &head->record, &payload, &why);
+    if (rc == LASH_CORRUPT && log->repair && salvage_head(recovery, segment) == LASH_OK) /* N */
+        rc = log_reader_record(&recovery->reader, 0, RECORD_ANYWHERE, &head->record, &payload, &why);
     if (rc)
-        return fail(log, rc, segment->sequence, 0, why); /* D, F */
+        return recovery_fail(log, rc, segment->sequence, 0, why); /* D, F */
     const struct record *record = &head->record;
     bool whole = record->type == RECORD_SEGMENT && record->flags == RECORD_END && record->a == segment->sequence;
     if (whole && segment->sequence == 1)
         whole = record->position == 0 && record->prev_crc == 0;
     if (!whole || record->position % RECORD_SECTOR || record->durable != record->position)
-        return fail(log, LASH_CORRUPT, segment->sequence, 0, "the first record is not this segment's"); /* D */
+        return recovery_fail(log, LASH_CORRUPT, segment->sequence, 0, "the first record is not this segment's"); /* D */
     if (record->b > segment->size)
-        return fail(log, LASH_CORRUPT, segment->sequence, segment->size,
-                    "the file is shorter than it was made"); /* D */
+        return recovery_fail(log, LASH_CORRUPT, segment->sequence, segment->size,
+                             "the file is shorter than it was made"); /* D */
     if (record_segment_decode(payload, record->size, &head->state))
-        return fail(log, LASH_CORRUPT, segment->sequence, 0, "the first record makes no sense"); /* D */
+        return recovery_fail(log, LASH_CORRUPT, segment->sequence, 0, "the first record makes no sense"); /* D */
     why = mismatch(log, &head->state);
     if (why)
-        return fail(log, LASH_MISMATCH, segment->sequence, 0, why); /* E */
+        return recovery_fail(log, LASH_MISMATCH, segment->sequence, 0, why); /* E */
     if (segment != log->segments[0] && head->state.salt != log->salt)
-        return fail(log, LASH_CORRUPT, segment->sequence, 0, "the segment is not of this log"); /* K */
+        return recovery_fail(log, LASH_CORRUPT, segment->sequence, 0, "the segment is not of this log"); /* K */
     log->salt = recovery->reader.salt = head->state.salt;
     segment->first_position = record->position;
     return LASH_OK;
@@ -249,13 +226,13 @@ static int settle(struct log *log, const struct log_segment *segment) {
     int rc = log_sync_file(log, segment->file);
     int result = rc || !log->vfs->drop_cache ? 0 : log->vfs->drop_cache(log->vfs->context, segment->file);
     if (result < 0)
-        rc = fail(log, log_error_of(result), segment->sequence, 0, "what the cache holds may not be on disk");
+        rc = recovery_fail(log, log_error_of(result), segment->sequence, 0, "what the cache holds may not be on disk");
     return rc;
 }
 
 static int use_segment(struct log *log, struct log_segment *segment) {
     int rc = log_segment_use(log, segment);
-    return rc ? fail(log, rc, segment->sequence, 0, "the file cannot be opened") : LASH_OK;
+    return rc ? recovery_fail(log, rc, segment->sequence, 0, "the file cannot be opened") : LASH_OK;
 }
 
 static int read_heads(struct recovery *recovery) {
@@ -326,6 +303,7 @@ static const char *apply_frame(struct log *log, const struct staged *staged, str
     if (log_index_term(&log->index, first - 1, &before) && before > frame->term)
         return "an entry's term below the one before";
     struct log_span span = log_span_of(&staged->record, frame, segment, NULL);
+    span.damaged = staged->damaged;
     log_index_push(&log->index, &span);
     return NULL;
 }
@@ -362,8 +340,8 @@ static int apply_append(struct recovery *recovery, struct log_segment *segment) 
     for (size_t i = 0; i < recovery->staged_count; i++) {
         const char *why = apply(log, &recovery->staged[i], segment);
         if (why) /* K */
-            return fail(log, LASH_CORRUPT, segment->sequence,
-                        recovery->staged[i].record.position - segment->first_position, why);
+            return recovery_fail(log, LASH_CORRUPT, segment->sequence,
+                                 recovery->staged[i].record.position - segment->first_position, why);
     }
     recovery->staged_count = 0;
     log->position = recovery->position;
@@ -373,28 +351,39 @@ static int apply_append(struct recovery *recovery, struct log_segment *segment) 
     return LASH_OK;
 }
 
-static int stage(struct recovery *recovery, const struct record *record, const uint8_t *payload, const char **why) {
-    if (recovery->staged_count == recovery->staged_capacity) {
-        size_t capacity = recovery->staged_capacity ? 2 * recovery->staged_capacity : 16;
-        struct staged *staged = mem_realloc(recovery->staged, capacity * sizeof *staged);
-        if (!staged)
-            return LASH_NOMEM;
-        recovery->staged = staged;
-        recovery->staged_capacity = capacity;
-    }
-    struct staged *staged = &recovery->staged[recovery->staged_count];
-    *staged = (struct staged){.record = *record};
-    if (record->type == RECORD_FRAME) {
-        size_t used = 0;
-        int rc = frame_check(payload, (size_t)record->size, &staged->frame, &used);
-        if (!rc && (used != record->size || staged->frame.group != recovery->log->group))
-            rc = LASH_CORRUPT;
-        *why = "a damaged frame in a valid record";
-        if (rc)
-            return rc;
-    }
-    recovery->staged_count++;
+static int stage_reserve(struct recovery *recovery) {
+    if (recovery->staged_count < recovery->staged_capacity)
+        return LASH_OK;
+    size_t capacity = recovery->staged_capacity ? 2 * recovery->staged_capacity : 16;
+    struct staged *staged = mem_realloc(recovery->staged, capacity * sizeof *staged);
+    if (!staged)
+        return LASH_NOMEM;
+    recovery->staged = staged;
+    recovery->staged_capacity = capacity;
     return LASH_OK;
+}
+
+int recovery_take(struct recovery *recovery, struct log_segment *segment, const struct staged *staged) {
+    int rc = stage_reserve(recovery);
+    if (rc)
+        return rc;
+    recovery->staged[recovery->staged_count++] = *staged;
+    recovery->position = record_end(&staged->record);
+    recovery->chain = staged->record.crc;
+    return staged->record.flags & RECORD_END ? apply_append(recovery, segment) : LASH_OK;
+}
+
+/* A frame record's payload must be one frame of this group. */
+static int check_payload(const struct recovery *recovery, const uint8_t *payload, struct staged *staged,
+                         const char **why) {
+    if (staged->record.type != RECORD_FRAME)
+        return LASH_OK;
+    size_t used = 0;
+    int rc = frame_check(payload, (size_t)staged->record.size, &staged->frame, &used);
+    if (!rc && (used != staged->record.size || staged->frame.group != recovery->log->group))
+        rc = LASH_CORRUPT;
+    *why = "a damaged frame in a valid record";
+    return rc;
 }
 
 /* Read on from recovery->position until `bound`, or until no valid record follows. *valid tells which. */
@@ -402,11 +391,11 @@ static int replay_records(struct recovery *recovery, struct log_segment *segment
                           bool *valid) {
     *valid = true;
     while (recovery->position < bound) {
-        struct record record;
+        struct staged staged = {.damaged = false};
         const uint8_t *payload;
         uint64_t offset = recovery->position - segment->first_position;
-        int rc = log_reader_record(&recovery->reader, offset, recovery->position, &record, &payload, why);
-        if ((!rc || rc == LASH_VERSION) && record.prev_crc != recovery->chain) {
+        int rc = log_reader_record(&recovery->reader, offset, recovery->position, &staged.record, &payload, why);
+        if ((!rc || rc == LASH_VERSION) && staged.record.prev_crc != recovery->chain) {
             rc = LASH_CORRUPT;
             *why = "the record does not follow the one before";
         }
@@ -415,40 +404,53 @@ static int replay_records(struct recovery *recovery, struct log_segment *segment
             return LASH_OK;
         }
         if (!rc)
-            rc = stage(recovery, &record, payload, why);
+            rc = check_payload(recovery, payload, &staged, why);
         if (rc)
-            return fail(recovery->log, rc, segment->sequence, offset, *why); /* F, K */
-        recovery->position = record_end(&record);
-        recovery->chain = record.crc;
-        if (record.flags & RECORD_END)
-            rc = apply_append(recovery, segment);
+            return recovery_fail(recovery->log, rc, segment->sequence, offset, *why); /* F, K */
+        rc = recovery_take(recovery, segment, &staged);
         if (rc)
             return rc;
     }
     return LASH_OK;
 }
 
-/* The last segment ends here, one way or another: rows H and I. */
-static int end_of_log(struct recovery *recovery, struct log_segment *segment, const char *why) {
+/* Whether a record behind the place where the last segment's valid ones end claims that something there was durable. */
+static int find_claims(struct recovery *recovery, const struct log_segment *segment, struct log_claims *claims) {
+    const struct log *log = recovery->log;
+    uint64_t cut = log->position - segment->first_position;
+    int rc = log_reader_claims(&recovery->reader, cut, segment->first_position, claims);
+    if (rc)
+        return recovery_fail(log, rc, segment->sequence, cut, "it cannot be read");
+    if (claims->durable > recovery->durable)
+        recovery->durable = claims->durable;
+    return LASH_OK;
+}
+
+/* The last segment ends here with a torn tail, or just ends: row I. */
+static int end_of_log(struct recovery *recovery, struct log_segment *segment, uint64_t end) {
     struct log *log = recovery->log;
     uint64_t cut = log->position - segment->first_position;
-    struct log_claims claims;
-    int rc = log_reader_claims(&recovery->reader, cut, segment->first_position, &claims);
-    if (rc)
-        return fail(log, rc, segment->sequence, cut, "it cannot be read");
-    if (claims.durable > log->position) /* H */
-        return fail(log, LASH_CORRUPT, segment->sequence, recovery->position - segment->first_position, why);
-    recovery->torn_bytes = claims.end - cut; /* I */
-    if (!recovery->torn_bytes)
+    log->torn_bytes = end - cut;
+    if (!log->torn_bytes)
         return LASH_OK;
-    rc = log_write_zeros(log->vfs, segment->file, cut, claims.end);
+    int rc = log_write_zeros(log->vfs, segment->file, cut, end);
     if (rc)
-        return fail(log, rc, segment->sequence, cut, "the torn tail cannot be cut off");
+        return recovery_fail(log, rc, segment->sequence, cut, "the torn tail cannot be cut off");
     char name[LOG_NAME_SIZE];
     log_segment_name(name, segment->sequence);
     log_warn("cut off a torn tail of the log, which was never acknowledged", F_STR("dir", log->dir),
-             F_STR("file", name), F_U64("offset", cut), F_U64("bytes", recovery->torn_bytes));
+             F_STR("file", name), F_U64("offset", cut), F_U64("bytes", log->torn_bytes));
     return log_sync_file(log, segment->file);
+}
+
+/* No valid record follows in the last segment: rows H and I. *over says whether the log ends here. */
+static int end_or_damage(struct recovery *recovery, struct log_segment *segment, const char *why, bool *over) {
+    struct log_claims claims = {.durable = 0};
+    int rc = recovery->durable > recovery->log->position ? LASH_OK : find_claims(recovery, segment, &claims);
+    *over = !rc && recovery->durable <= recovery->log->position;
+    if (rc)
+        return rc;
+    return *over ? end_of_log(recovery, segment, claims.end) : salvage_record(recovery, segment, why);
 }
 
 static bool same_state(const struct log *log, const struct record_segment *state) {
@@ -470,7 +472,8 @@ static int begin_segment(struct recovery *recovery, size_t i) {
         log->index.base_last = state->last_index;
         log->index.base_last_term = state->last_term;
     } else if (head->record.prev_crc != recovery->chain || !same_state(log, state)) { /* K */
-        return fail(log, LASH_CORRUPT, log->segments[i]->sequence, 0, "the segment does not follow the one before");
+        return recovery_fail(log, LASH_CORRUPT, log->segments[i]->sequence, 0,
+                             "the segment does not follow the one before");
     }
     log->claimed = head->record.durable;
     log->chain = recovery->chain = head->record.crc;
@@ -478,65 +481,124 @@ static int begin_segment(struct recovery *recovery, size_t i) {
     return LASH_OK;
 }
 
+/* A segment that is not the last: everything in it was durable when the next one began. */
+static int replay_full(struct recovery *recovery, struct log_segment *segment, uint64_t bound) {
+    const struct log *log = recovery->log;
+    const char *why = "the next segment begins elsewhere";
+    bool valid = false;
+    int rc = LASH_OK;
+    while (!rc && !valid) {
+        rc = replay_records(recovery, segment, bound, &why, &valid);
+        if (!rc && !valid)
+            rc = salvage_record(recovery, segment, why); /* G */
+    }
+    if (!rc && log->position != bound) /* G */
+        rc = recovery_fail(log, LASH_CORRUPT, segment->sequence, recovery->position - segment->first_position, why);
+    return rc;
+}
+
+static int replay_last(struct recovery *recovery, struct log_segment *segment) {
+    const char *why = NULL;
+    bool over = false;
+    int rc = LASH_OK;
+    while (!rc && !over) {
+        bool valid;
+        rc = replay_records(recovery, segment, UINT64_MAX, &why, &valid);
+        if (!rc)
+            rc = end_or_damage(recovery, segment, why, &over);
+    }
+    return rc;
+}
+
 static int replay_segment(struct recovery *recovery, size_t i) {
     struct log *log = recovery->log;
     struct log_segment *segment = log->segments[i];
-    bool last = i + 1 == log->segment_count;
-    uint64_t bound = last ? UINT64_MAX : log->segments[i + 1]->first_position;
-    int rc = begin_segment(recovery, i);
-    if (rc)
-        return rc;
+    if (!recovery->begun) {
+        int rc = use_segment(log, segment);
+        if (!rc)
+            rc = begin_segment(recovery, i);
+        if (rc)
+            return rc;
+        recovery->begun = true;
+    }
     log_reader_turn(&recovery->reader, segment->file, segment->size);
-    const char *why = "the next segment begins elsewhere";
-    bool valid;
-    rc = replay_records(recovery, segment, bound, &why, &valid);
-    if (rc)
-        return rc;
-    if (last)
-        return end_of_log(recovery, segment, why);
-    if (!valid || log->position != bound) /* G */
-        return fail(log, LASH_CORRUPT, segment->sequence, recovery->position - segment->first_position, why);
-    return LASH_OK;
+    if (i + 1 == log->segment_count)
+        return replay_last(recovery, segment); /* the writer is its user */
+    int rc = replay_full(recovery, segment, log->segments[i + 1]->first_position);
+    if (!rc)
+        log_segment_leave(log, segment);
+    return rc;
 }
 
+/* Go on from where recovery begins, or has stopped for damage. */
 static int replay(struct recovery *recovery) {
     struct log *log = recovery->log;
-    int rc = read_heads(recovery);
-    for (size_t i = 0; !rc && i < log->segment_count; i++) {
-        rc = use_segment(log, log->segments[i]);
-        if (!rc)
-            rc = replay_segment(recovery, i);
-        if (!rc && i + 1 < log->segment_count) /* the writer is the last one's user */
-            log_segment_leave(log, log->segments[i]);
+    int rc = LASH_OK;
+    while (!rc && recovery->segment < log->segment_count) {
+        rc = replay_segment(recovery, recovery->segment);
+        if (!rc) {
+            recovery->segment++;
+            recovery->begun = false;
+        }
     }
     if (rc)
         return rc;
     if (!log_index_complete(&log->index)) /* L */
-        return fail(log, LASH_CORRUPT, log->segments[0]->sequence - 1, 0,
-                    "this segment, or one before it, is missing: entries that count are gone");
+        return recovery_fail(log, LASH_CORRUPT, log->segments[0]->sequence - 1, 0,
+                             "this segment, or one before it, is missing: entries that count are gone");
     log->durable = log->position;
     return LASH_OK;
 }
 
-int log_recover(struct log *log, uint64_t *torn_bytes) {
-    struct recovery recovery = {.log = log};
-    log_reader_init(&recovery.reader, log->vfs);
-    int rc = list_files(&recovery);
-    if (!rc && recovery.sequence_count)
-        rc = replay(&recovery);
-    else if (!rc && recovery.recycled_count)
-        rc = fail(log, LASH_CORRUPT, 0, 0, "all segments are missing"); /* B */
-    if (!rc)
-        tidy_files(&recovery);
-    if (!rc && !recovery.sequence_count) /* A */
+static void recovery_free(struct recovery *recovery) {
+    log_reader_free(&recovery->reader);
+    mem_free(recovery->sequences);
+    mem_free(recovery->recycled);
+    mem_free(recovery->heads);
+    mem_free(recovery->staged);
+    mem_free(recovery);
+}
+
+void log_recover_end(struct log *log) {
+    if (log->recovery)
+        recovery_free(log->recovery);
+    log->recovery = NULL;
+}
+
+/* What is read is whole, but for frames whose places are known: make the log ready to be written. */
+static int finish(struct recovery *recovery) {
+    struct log *log = recovery->log;
+    int rc = LASH_OK;
+    tidy_files(recovery);
+    if (!recovery->sequence_count) { /* A */
         rc = log_sync_parents(log);
-    if (!rc && !recovery.sequence_count)
-        rc = log_roll(log, 0);
-    *torn_bytes = recovery.torn_bytes;
-    log_reader_free(&recovery.reader);
-    mem_free(recovery.sequences);
-    mem_free(recovery.recycled);
-    mem_free(recovery.heads);
-    mem_free(recovery.staged);
+        if (!rc)
+            rc = log_roll(log, 0);
+    }
+    log_recover_end(log);
+    if (!rc && log_index_damaged(&log->index) < log->index.count)
+        rc = LASH_DAMAGED;
     return rc;
+}
+
+int log_recover_on(struct log *log) {
+    int rc = replay(log->recovery);
+    return rc ? rc : finish(log->recovery);
+}
+
+int log_recover(struct log *log) {
+    struct recovery *recovery = mem_calloc(1, sizeof *recovery);
+    if (!recovery)
+        return LASH_NOMEM;
+    recovery->log = log;
+    log->recovery = recovery;
+    log_reader_init(&recovery->reader, log->vfs);
+    int rc = list_files(recovery);
+    if (!rc && !recovery->sequence_count && recovery->recycled_count)
+        rc = recovery_fail(log, LASH_CORRUPT, 0, 0, "all segments are missing"); /* B */
+    if (!rc && !recovery->sequence_count)
+        return finish(recovery);
+    if (!rc)
+        rc = read_heads(recovery);
+    return rc ? rc : log_recover_on(log);
 }

@@ -71,7 +71,10 @@ struct log {
     bool dead;                   /* a sync failed, or a failed append could not be undone: nothing more is tried */
     uint64_t pool[LOG_POOL_MAX]; /* numbers in the names of recycled files */
     size_t pool_count;
-    uint8_t *scratch; /* headers and vectors of the append under way */
+    bool repair;               /* see log_options */
+    uint64_t torn_bytes;       /* cut off by recovery */
+    struct recovery *recovery; /* while it is under way, or has stopped for damage */
+    uint8_t *scratch;          /* headers and vectors of the append under way */
     size_t scratch_size;
 };
 
@@ -147,9 +150,25 @@ int log_batch_write(struct log *log, struct log_put *puts, size_t count, uint64_
 struct log_span log_span_of(const struct record *record, const struct frame *frame, struct log_segment *segment,
                             struct buf *buf);
 
+/* ---- log_read.c --------------------------------------------------------------------------------- */
+
+/* The span's frame as it lies on disk, whose segment is in use. Errors: as log_read. */
+int log_read_frame(const struct log *log, const struct log_span *span, struct buf **frame);
+
+/* ---- log.c -------------------------------------------------------------------------------------- */
+
+/* Fill `recovered` with what the log holds now. Errors: LASH_NOMEM. */
+int log_describe(const struct log *log, struct log_recovered *recovered);
+
 /* ---- log_recover.c ------------------------------------------------------------------------------ */
 
 /* Fill a log whose directory is locked from the files there, or begin a new one. Errors: as log_open. */
-int log_recover(struct log *log, uint64_t *torn_bytes);
+int log_recover(struct log *log);
+
+/* Go on where it stopped for damage. Errors: as log_open. */
+int log_recover_on(struct log *log);
+
+/* Forget a recovery that has stopped. */
+void log_recover_end(struct log *log);
 
 #endif
