@@ -29,7 +29,7 @@ FREESTANDING = {"stdbool.h", "stddef.h", "stdint.h", "stdalign.h", "stdarg.h", "
 LIBRARIES = {"uv.h": "libuv", "uv/": "libuv", "openssl/": "openssl", "lmdb.h": "lmdb", "nghttp2/": "nghttp2",
              "protobuf-c/": "protobuf-c", "popt.h": "popt", "json-c/": "json-c", "json.h": "json-c",
              "cmocka.h": "cmocka"}
-FOLDERS = ["lash", "base", "raft", "storage", "transport", "node", "store", "api", "proto", "lashctl", "linear", "check",
+FOLDERS = ["lash", "base", "raft", "storage", "transport", "node", "session", "store", "api", "proto", "lashctl", "linear", "check",
            "sim"]
 ALL_LAYERS = set(FOLDERS) - {"lashctl", "linear", "check", "sim"} | {"freestanding", "libc", "libuv", "openssl", "lmdb", "nghttp2", "protobuf-c", "popt",
                              "json-c"}
@@ -44,6 +44,7 @@ MAY_INCLUDE = {
     "src/storage/": C_AND_BASE | {"storage"},
     "src/transport/": C_AND_BASE | {"transport", "libuv", "openssl"},
     "src/node/": NODE,
+    "src/session/": C_AND_BASE | {"session", "raft/random.h"},
     "src/store/": C_AND_BASE | {"store", "lmdb"},
     "src/api/": C_AND_BASE | {"store", "api", "proto", "libuv", "nghttp2", "protobuf-c", "json-c"},
     "src/lashd/": ALL_LAYERS | {"lashd"},
