@@ -46,7 +46,7 @@ MAY_INCLUDE = {
     "src/node/": NODE,
     "src/session/": C_AND_BASE | {"session", "raft/random.h"},
     "src/store/": C_AND_BASE | {"store", "lmdb"},
-    "src/api/": C_AND_BASE | {"store", "api", "proto", "libuv", "nghttp2", "protobuf-c", "json-c"},
+    "src/api/": C_AND_BASE | {"store", "api", "proto", "libuv", "nghttp2", "openssl", "protobuf-c", "json-c"},
     "src/lashd/": ALL_LAYERS | {"lashd"},
     "src/lashctl/": ALL_LAYERS | {"lashctl"},
     "src/linear/": C_AND_BASE | {"linear", "json-c", "popt"},

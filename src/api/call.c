@@ -40,6 +40,8 @@ void call_unref(struct call *call) {
     if (--call->references > 0)
         return;
     list_remove(&call->in_loop);
+    if (call->dispose)
+        call->dispose(call);
     loop_release(call->loop, call->held);
     store_result_free(&call->result);
     message_free(call->message);
@@ -86,7 +88,7 @@ void call_encoded(struct call *call, struct buf *text) {
 
 static void call_end(struct call *call) {
     LASH_ASSERT(!call->over);
-    LASH_ASSERT((call->code == GRPC_OK) == (call->answer != NULL));
+    LASH_ASSERT(call->next || (call->code == GRPC_OK) == (call->answer != NULL));
     call->over = true;
     list_remove(&call->in_loop);
     call->finished(call);
@@ -115,6 +117,38 @@ void call_fail_text(struct call *call, enum grpc_code code, const char *format, 
     va_end(arguments);
     call->code = code;
     call_end(call);
+}
+
+/* ---- Streams of answers ------------------------------------------------------------------------ */
+
+void call_stream(struct call *call, void (*next)(struct call *call)) {
+    LASH_ASSERT(!call->over && !call->next && call->pushed);
+    call->next = next;
+    next(call);
+}
+
+void call_push(struct call *call, bool last) {
+    LASH_ASSERT(!call->over && call->next && !call->answer && !call->last);
+    if (call->recorded) {
+        call_fail(call, call->recorded);
+        return;
+    }
+    call->answer = call->encoded;
+    call->encoded = NULL;
+    call->last = last;
+    call->pushed(call);
+    if (last)
+        call_end(call);
+}
+
+void call_sent(struct call *call) {
+    LASH_ASSERT(call->answer && call->held >= call->answer->size);
+    call->held -= call->answer->size;
+    loop_release(call->loop, call->answer->size);
+    buf_unref(call->answer);
+    call->answer = NULL;
+    if (!call->over)
+        call->next(call);
 }
 
 /* ---- The start --------------------------------------------------------------------------------- */

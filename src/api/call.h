@@ -31,12 +31,13 @@ struct call {
     struct list in_loop;      /* loop->calls while it is not over */
     struct list in_completed; /* loop->completed */
     uint32_t references;      /* the owner's, and one for each thing that the call waits for */
-    bool over;                /* answered, or nobody waits for the answer */
+    _Atomic bool over;        /* answered, or nobody waits for the answer; the loop's, workers may look */
     uint64_t deadline_ms;     /* loop time; UINT64_MAX: none */
     const struct call_method *method;
 
     /* Whose call it is. `finished` is called once, from within the loop's turn, unless call_abandon came first. */
     void (*finished)(struct call *call);
+    void (*pushed)(struct call *call); /* a message of a stream of answers is in `answer`; ends in call_sent */
     void *owner;
 
     /* The request. */
@@ -58,6 +59,12 @@ struct call {
     struct store_result result; /* apply's while the node has the call */
     enum api_error recorded;    /* API_OK: `encoded` is the answer */
     struct buf *encoded;        /* with its prefix */
+
+    /* A stream of answers, by call_stream. */
+    void (*next)(struct call *call);    /* NULL: there is one answer */
+    void (*dispose)(struct call *call); /* before the call is freed, unless NULL */
+    void *stream;                       /* what the answers are made of, in the arena */
+    bool last;                          /* `answer` is the last message */
 
     /* The outcome, once it is over; the loop's. */
     enum grpc_code code;
@@ -97,6 +104,16 @@ void call_record(struct call *call, enum api_error error);
 
 /* Finish with what was encoded or recorded, by whoever had the call and gave it back. */
 void call_finish(struct call *call);
+
+/* The answer is a stream of messages: from now on, whenever the client takes another one, `next` is called, which sees to it that
+ * later, not before it returns, call_push or call_fail is. */
+void call_stream(struct call *call, void (*next)(struct call *call));
+
+/* What was encoded is the stream's next message, and the last one if `last`; or the call fails with what was recorded. */
+void call_push(struct call *call, bool last);
+
+/* For the owner: the message in `answer` is on its way, and the next one is welcome. */
+void call_sent(struct call *call);
 
 /* The node's services: `resume` is called with the error once it is through, unless the call is over by then. */
 void call_propose(struct call *call, const void *data, size_t size, void (*resume)(struct call *call, int error));

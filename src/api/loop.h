@@ -52,6 +52,7 @@ struct loop {
     struct list connections; /* struct connection.in_loop */
     struct list dirty;       /* struct connection.in_dirty: may have something to send */
     uint32_t connection_count;
+    uint32_t snapshots;      /* being sent to clients */
     _Atomic size_t buffered; /* bytes of requests and answers held; workers add to it */
     bool draining;
     bool started; /* the thread runs */

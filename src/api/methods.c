@@ -19,6 +19,7 @@ static const struct call_method methods[] = {
     {"etcdserverpb.KV", "Compact", &etcdserverpb__compaction_request__descriptor, kv_compact},
     {"etcdserverpb.Maintenance", "Status", &etcdserverpb__status_request__descriptor, maintenance_status},
     {"etcdserverpb.Maintenance", "MoveLeader", &etcdserverpb__move_leader_request__descriptor, maintenance_move_leader},
+    {"etcdserverpb.Maintenance", "Snapshot", &etcdserverpb__snapshot_request__descriptor, maintenance_snapshot},
     {"etcdserverpb.Cluster", "MemberList", &etcdserverpb__member_list_request__descriptor, cluster_member_list},
     {"grpc.health.v1.Health", "Check", &grpc__health__v1__health_check_request__descriptor, health_check},
     {"lash.Observation", "Status", &lash__status_request__descriptor, observation_status},

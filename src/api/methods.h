@@ -23,6 +23,7 @@ void kv_txn(struct call *call);
 void kv_compact(struct call *call);
 void maintenance_status(struct call *call);
 void maintenance_move_leader(struct call *call);
+void maintenance_snapshot(struct call *call);
 void observation_status(struct call *call);
 void cluster_member_list(struct call *call);
 void health_check(struct call *call);

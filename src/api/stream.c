@@ -29,28 +29,57 @@ static nghttp2_nv stream_nv(const char *name, const char *value) {
 
 /* ---- The answer -------------------------------------------------------------------------------- */
 
+/* How the call ended, as headers say it. */
+struct stream_outcome {
+    char code[16];
+    char text[3 * sizeof((struct call *)0)->text];
+};
+
+static void stream_outcome(const struct stream *stream, struct stream_outcome *outcome) {
+    snprintf(outcome->code, sizeof outcome->code, "%d", (int)stream->call->code);
+    grpc_percent(stream->call->text, outcome->text, sizeof outcome->text);
+}
+
 static int stream_submit_trailers(struct stream *stream) {
-    nghttp2_nv trailers[] = {stream_nv("grpc-status", "0"), stream_nv("grpc-message", "")};
+    struct stream_outcome outcome;
+    stream_outcome(stream, &outcome);
+    nghttp2_nv trailers[] = {stream_nv("grpc-status", outcome.code), stream_nv("grpc-message", outcome.text)};
     return nghttp2_submit_trailer(stream->session, stream->id, trailers, sizeof trailers / sizeof *trailers);
+}
+
+/* Hand over what there is of the answer, or of the present one of a stream. */
+static size_t stream_copy_answer(struct stream *stream, uint8_t *out, size_t room) {
+    const struct buf *answer = stream->call->answer;
+    size_t size = answer->size - stream->sent < room ? answer->size - stream->sent : room;
+    memcpy(out, answer->data + stream->sent, size);
+    stream->sent += size;
+    if (stream->call->next && stream->sent == answer->size) {
+        stream->sent = 0;
+        call_sent(stream->call);
+    }
+    return size;
+}
+
+/* Nothing is left to be handed over, and nothing will come. */
+static bool stream_is_at_end(const struct stream *stream) {
+    const struct call *call = stream->call;
+    return call->answer ? !call->next && stream->sent == call->answer->size : call->over;
 }
 
 /* nghttp2 asks for more of the answer. */
 static ssize_t stream_read(nghttp2_session *session, int32_t id, uint8_t *out, size_t room, uint32_t *flags,
                            nghttp2_data_source *source, void *context) {
     struct stream *stream = source->ptr;
-    const struct buf *answer = stream->call->answer;
-    size_t size = answer->size - stream->sent;
     (void)session;
     (void)id;
     (void)context;
-    if (size > room)
-        size = room;
-    memcpy(out, answer->data + stream->sent, size);
-    stream->sent += size;
-    if (stream->sent == answer->size) {
+    size_t size = stream->call->answer ? stream_copy_answer(stream, out, room) : 0;
+    if (stream_is_at_end(stream)) {
         *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
         if (stream_submit_trailers(stream))
             return NGHTTP2_ERR_CALLBACK_FAILURE;
+    } else if (size == 0) {
+        return NGHTTP2_ERR_DEFERRED; /* until there is a message, or the end */
     }
     return (ssize_t)size;
 }
@@ -63,20 +92,29 @@ static int stream_submit_answer(struct stream *stream) {
 
 /* An error takes one frame: headers that are the trailers too. */
 static int stream_submit_error(struct stream *stream, const char *http_status) {
-    char code[16];
-    char text[3 * sizeof stream->call->text];
-    snprintf(code, sizeof code, "%d", (int)stream->call->code);
-    grpc_percent(stream->call->text, text, sizeof text);
+    struct stream_outcome outcome;
+    stream_outcome(stream, &outcome);
     nghttp2_nv headers[] = {stream_nv(":status", http_status), stream_nv("content-type", STREAM_TYPE),
-                            stream_nv("grpc-status", code), stream_nv("grpc-message", text)};
+                            stream_nv("grpc-status", outcome.code), stream_nv("grpc-message", outcome.text)};
     return nghttp2_submit_response(stream->session, stream->id, headers, sizeof headers / sizeof *headers, NULL);
+}
+
+/* `error` is nghttp2's, of what was submitted. */
+static void stream_submitted(struct stream *stream, int error) {
+    if (error)
+        nghttp2_submit_rst_stream(stream->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_INTERNAL_ERROR);
+    connection_dirty(stream->connection);
 }
 
 static void stream_submit(struct stream *stream, const char *http_status) {
     bool good = stream->call->code == GRPC_OK;
-    if (good ? stream_submit_answer(stream) : stream_submit_error(stream, http_status))
-        nghttp2_submit_rst_stream(stream->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_INTERNAL_ERROR);
-    connection_dirty(stream->connection);
+    stream_submitted(stream, good ? stream_submit_answer(stream) : stream_submit_error(stream, http_status));
+}
+
+/* There is more for a stream of answers, or its end: let nghttp2 ask for it. It may be about to anyway. */
+static void stream_resume(struct stream *stream) {
+    int error = nghttp2_session_resume_data(stream->session, stream->id);
+    stream_submitted(stream, error == NGHTTP2_ERR_INVALID_ARGUMENT ? 0 : error);
 }
 
 /* The tally of the call's method. */
@@ -89,9 +127,23 @@ static void stream_finished(struct call *call) {
     stream->dispatched = true;
     if (stream->started)
         metric_add(&stream_tally(stream)->handled[call->code], 1);
-    if (call->answer)
+    if (call->answer && !call->next)
         metric_add(&stream->connection->loop->tally.sent_bytes, call->answer->size - GRPC_PREFIX_SIZE);
-    stream_submit(stream, "200");
+    if (stream->streaming)
+        stream_resume(stream);
+    else
+        stream_submit(stream, "200");
+}
+
+static void stream_pushed(struct call *call) {
+    struct stream *stream = call->owner;
+    metric_add(&stream->connection->loop->tally.sent_bytes, call->answer->size - GRPC_PREFIX_SIZE);
+    if (stream->streaming) {
+        stream_resume(stream);
+    } else {
+        stream->streaming = true;
+        stream_submitted(stream, stream_submit_answer(stream));
+    }
 }
 
 /* Refuse with an HTTP status of its own what is not gRPC. */
@@ -116,6 +168,7 @@ struct stream *stream_open(struct connection *connection, nghttp2_session *sessi
         mem_free(stream);
         return NULL;
     }
+    stream->call->pushed = stream_pushed;
     stream->connection = connection;
     stream->session = session;
     list_init(&stream->in_http2);

@@ -19,6 +19,7 @@ struct stream {
     struct call *call;         /* from the first header to the stream's end */
     struct grpc_reader reader; /* the request message */
     size_t sent;               /* bytes of the answer handed to HTTP/2 */
+    bool streaming;            /* the headers of a stream of answers are on their way */
     bool dispatched;           /* the call was started, or answered without */
     bool ended;                /* the client has sent all */
     bool started;              /* counted as a call that its method was started for */

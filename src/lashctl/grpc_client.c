@@ -27,7 +27,7 @@
 /* The call under way. */
 struct call {
     int32_t stream;        /* 0: none */
-    const uint8_t *body;   /* prefix and message */
+    uint8_t *body;         /* prefix and message */
     size_t body_size;      /* of it */
     size_t body_at;        /* handed to nghttp2 */
     uint8_t *data;         /* what has come */
@@ -37,7 +37,15 @@ struct call {
     bool closed;           /* the stream is over */
     bool refused;          /* the server says that it did nothing */
     bool too_large;        /* the response goes beyond what is accepted, or memory ran out */
+    bool heard;            /* something has come */
     char message[512];     /* percent-decoded grpc-message */
+
+    /* A stream of answers. */
+    grpc_take_fn take; /* NULL: there is one answer */
+    void *context;
+    const ProtobufCMessageDescriptor *type;
+    bool given_up; /* `take` does not want any more */
+    bool spoilt;   /* what came is no message */
 };
 
 struct grpc_client {
@@ -61,6 +69,25 @@ static void client_break(struct grpc_client *client, const char *why) {
     if (!client->broken)
         (void)snprintf(client->trouble, sizeof client->trouble, "%s", why);
     client->broken = true;
+}
+
+/* ---- Messages -------------------------------------------------------------------------------------- */
+
+static void *proto_alloc(void *context, size_t size) {
+    (void)context;
+    return mem_alloc(size);
+}
+
+static void proto_free(void *context, void *memory) {
+    (void)context;
+    mem_free(memory);
+}
+
+static ProtobufCAllocator allocator = {.alloc = proto_alloc, .free = proto_free, .allocator_data = NULL};
+
+void grpc_message_free(ProtobufCMessage *message) {
+    if (message)
+        protobuf_c_message_free_unpacked(message, &allocator);
 }
 
 /* ---- What nghttp2 reports ------------------------------------------------------------------------ */
@@ -97,12 +124,48 @@ static bool call_reserve(struct call *call, size_t more) {
     return true;
 }
 
+/* The size of the message at `data`, of which `size` bytes are there: all of it with its prefix, or 0 when some is missing. */
+static size_t message_size(const uint8_t *data, size_t size) {
+    if (size < GRPC_PREFIX_BYTES)
+        return 0;
+    size_t message = (size_t)data[1] << 24 | (size_t)data[2] << 16 | (size_t)data[3] << 8 | data[4];
+    return size - GRPC_PREFIX_BYTES < message ? 0 : GRPC_PREFIX_BYTES + message;
+}
+
+/* Hand over a message of a stream. False: no more are wanted. */
+static bool call_take(struct call *call, const uint8_t *data, size_t size) {
+    ProtobufCMessage *message =
+        data[0] == 0
+            ? protobuf_c_message_unpack(call->type, &allocator, size - GRPC_PREFIX_BYTES, data + GRPC_PREFIX_BYTES)
+            : NULL;
+    call->spoilt = !message;
+    call->given_up = message && !call->take(call->context, message);
+    grpc_message_free(message);
+    return !call->spoilt && !call->given_up;
+}
+
+/* Hand over what is whole of what has come. False as above. */
+static bool call_take_whole(struct call *call) {
+    size_t at = 0;
+    size_t size;
+    while ((size = message_size(call->data + at, call->size - at)) > 0) {
+        if (!call_take(call, call->data + at, size))
+            return false;
+        at += size;
+    }
+    call->size -= at;
+    if (at > 0)
+        memmove(call->data, call->data + at, call->size);
+    return true;
+}
+
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, const uint8_t *data, size_t size,
                    void *context) {
     (void)flags;
     struct grpc_client *client = context;
     struct call *call = &client->call;
-    if (stream != call->stream || call->too_large)
+    call->heard = true;
+    if (stream != call->stream || call->too_large || call->given_up || call->spoilt)
         return 0;
     if (!call_reserve(call, size)) {
         call->too_large = true;
@@ -111,6 +174,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, cons
     }
     memcpy(call->data + call->size, data, size);
     call->size += size;
+    if (call->take && !call_take_whole(call))
+        (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream, NGHTTP2_CANCEL);
     return 0;
 }
 
@@ -119,7 +184,7 @@ static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t er
     struct grpc_client *client = context;
     if (stream != client->call.stream)
         return 0;
-    client->call.closed = true;
+    client->call.closed = client->call.heard = true;
     client->call.refused = error == NGHTTP2_REFUSED_STREAM;
     return 0;
 }
@@ -133,6 +198,9 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         break;
     case NGHTTP2_GOAWAY:
         client->going_away = true;
+        break;
+    case NGHTTP2_PING:
+        client->call.heard = true;
         break;
     default:
         break;
@@ -280,23 +348,6 @@ void grpc_client_close(struct grpc_client *client) {
 
 /* ---- Calls --------------------------------------------------------------------------------------- */
 
-static void *proto_alloc(void *context, size_t size) {
-    (void)context;
-    return mem_alloc(size);
-}
-
-static void proto_free(void *context, void *memory) {
-    (void)context;
-    mem_free(memory);
-}
-
-static ProtobufCAllocator allocator = {.alloc = proto_alloc, .free = proto_free, .allocator_data = NULL};
-
-void grpc_message_free(ProtobufCMessage *message) {
-    if (message)
-        protobuf_c_message_free_unpacked(message, &allocator);
-}
-
 static bool call_submit(struct grpc_client *client, const char *path, uint64_t deadline) {
     char timeout[24];
     uint64_t left = clock_ms_left(deadline);
@@ -326,13 +377,11 @@ static bool call_submit(struct grpc_client *client, const char *path, uint64_t d
 static ProtobufCMessage *call_decode(const struct call *call, const ProtobufCMessageDescriptor *type,
                                      struct grpc_status *status) {
     status_set(status, GRPC_INTERNAL, true, "the server's answer is not a whole gRPC message");
-    if (call->size < GRPC_PREFIX_BYTES)
+    size_t size = message_size(call->data, call->size);
+    if (size == 0 || size != call->size || call->data[0] != 0)
         return NULL;
-    size_t size =
-        (size_t)call->data[1] << 24 | (size_t)call->data[2] << 16 | (size_t)call->data[3] << 8 | call->data[4];
-    if (call->data[0] != 0 || call->size - GRPC_PREFIX_BYTES != size)
-        return NULL;
-    ProtobufCMessage *message = protobuf_c_message_unpack(type, &allocator, size, call->data + GRPC_PREFIX_BYTES);
+    ProtobufCMessage *message =
+        protobuf_c_message_unpack(type, &allocator, size - GRPC_PREFIX_BYTES, call->data + GRPC_PREFIX_BYTES);
     if (!message)
         status_set(status, GRPC_INTERNAL, true, "the server's answer cannot be decoded");
     else
@@ -340,15 +389,16 @@ static ProtobufCMessage *call_decode(const struct call *call, const ProtobufCMes
     return message;
 }
 
-/* Judge an ended call. */
-static ProtobufCMessage *call_finish(struct grpc_client *client, const ProtobufCMessageDescriptor *type, bool in_time,
-                                     bool sent, struct grpc_status *status) {
+/* What is to be said of an ended call that did not succeed. */
+static void call_failed(const struct grpc_client *client, bool in_time, bool sent, struct grpc_status *status) {
     const struct call *call = &client->call;
     char text[sizeof status->message];
     if (call->too_large) {
         status_set(status, GRPC_RESOURCE_EXHAUSTED, sent, "the server's answer is too large");
-    } else if (call->closed && call->grpc_status == GRPC_OK) {
-        return call_decode(call, type, status);
+    } else if (call->given_up) {
+        status_set(status, GRPC_CANCELLED, sent, "given up");
+    } else if (call->spoilt) {
+        status_set(status, GRPC_INTERNAL, sent, "the server's answer cannot be decoded");
     } else if (call->closed && call->grpc_status > 0) {
         status_set(status, call->grpc_status, true, call->message);
     } else if (call->closed && call->refused) {
@@ -363,7 +413,11 @@ static ProtobufCMessage *call_finish(struct grpc_client *client, const ProtobufC
         (void)snprintf(text, sizeof text, "%.270s: %s", client->address.authority, client->trouble);
         status_set(status, GRPC_UNAVAILABLE, sent, text);
     }
-    return NULL;
+}
+
+/* Whether the server said that all is well. */
+static bool call_succeeded(const struct call *call) {
+    return call->closed && call->grpc_status == GRPC_OK && !call->too_large && !call->given_up && !call->spoilt;
 }
 
 /* Forget a call that has not ended, so that its late answer goes nowhere. */
@@ -383,33 +437,83 @@ static void client_notice(struct grpc_client *client) {
         (void)client_read(client, 0);
 }
 
-ProtobufCMessage *grpc_client_call(struct grpc_client *client, const char *path, const ProtobufCMessage *request,
-                                   const ProtobufCMessageDescriptor *type, uint64_t deadline,
-                                   struct grpc_status *status) {
-    LASH_ASSERT(client->call.body == NULL);
+/* Begin a call; false with the status set when nothing was sent. */
+static bool call_begin(struct grpc_client *client, const char *path, const ProtobufCMessage *request, uint64_t deadline,
+                       struct grpc_status *status) {
     client_notice(client);
     if (!grpc_client_usable(client)) {
         status_set(status, GRPC_UNAVAILABLE, false, client->broken ? client->trouble : "the server is going away");
-        return NULL;
+        return false;
     }
     size_t size = protobuf_c_message_get_packed_size(request);
     uint8_t *body = size <= UINT32_MAX ? mem_alloc(GRPC_PREFIX_BYTES + size) : NULL;
     if (!body) {
         status_set(status, GRPC_RESOURCE_EXHAUSTED, false, "out of memory");
-        return NULL;
+        return false;
     }
     grpc_prefix_put(body, size);
     (void)protobuf_c_message_pack(request, body + GRPC_PREFIX_BYTES);
-
     client->call = (struct call){.body = body, .body_size = GRPC_PREFIX_BYTES + size, .grpc_status = -1};
-    bool sent = false;
-    bool in_time = true;
-    if (call_submit(client, path, deadline))
-        in_time = client_run(client, &client->call.closed, deadline, &sent);
-    ProtobufCMessage *response = call_finish(client, type, in_time, sent, status);
+    (void)call_submit(client, path, deadline); /* or the connection is broken, which will be seen */
+    return true;
+}
+
+static void call_forget(struct grpc_client *client) {
     call_cancel(client);
     mem_free(client->call.data);
-    mem_free(body);
+    mem_free(client->call.body);
     client->call = (struct call){.grpc_status = -1};
+}
+
+ProtobufCMessage *grpc_client_call(struct grpc_client *client, const char *path, const ProtobufCMessage *request,
+                                   const ProtobufCMessageDescriptor *type, uint64_t deadline,
+                                   struct grpc_status *status) {
+    LASH_ASSERT(client->call.body == NULL);
+    if (!call_begin(client, path, request, deadline, status))
+        return NULL;
+    bool sent = false;
+    bool in_time = client_run(client, &client->call.closed, deadline, &sent);
+    ProtobufCMessage *response = NULL;
+    if (call_succeeded(&client->call))
+        response = call_decode(&client->call, type, status);
+    else
+        call_failed(client, in_time, sent, status);
+    call_forget(client);
     return response;
+}
+
+/* Exchange bytes until the call is over; false when the server is not heard of. */
+static bool stream_run(struct grpc_client *client, uint64_t idle_ms, bool *sent) {
+    bool asked = false;
+    while (!client->call.closed && !client->broken) {
+        client->call.heard = false;
+        if (client_run(client, &client->call.heard, clock_after_ms(idle_ms), sent)) {
+            asked = false;
+        } else if (asked || nghttp2_submit_ping(client->session, NGHTTP2_FLAG_NONE, NULL)) {
+            return false;
+        } else {
+            asked = true;
+        }
+    }
+    return true;
+}
+
+void grpc_client_stream(struct grpc_client *client, const char *path, const ProtobufCMessage *request,
+                        const ProtobufCMessageDescriptor *type, uint64_t idle_ms, grpc_take_fn take, void *context,
+                        struct grpc_status *status) {
+    LASH_ASSERT(client->call.body == NULL);
+    if (!call_begin(client, path, request, UINT64_MAX, status))
+        return;
+    client->call.take = take;
+    client->call.context = context;
+    client->call.type = type;
+    bool sent = false;
+    bool in_time = stream_run(client, idle_ms, &sent);
+    if (!call_succeeded(&client->call))
+        call_failed(client, in_time, sent, status);
+    else if (client->call.size > 0)
+        status_set(status, GRPC_INTERNAL, true, "the server's answer ends within a message");
+    else
+        status_set(status, GRPC_OK, true, "");
+    call_forget(client);
 }

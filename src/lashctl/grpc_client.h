@@ -41,6 +41,16 @@ ProtobufCMessage *grpc_client_call(struct grpc_client *client, const char *path,
                                    const ProtobufCMessageDescriptor *type, uint64_t deadline,
                                    struct grpc_status *status);
 
+/* What takes the messages of an answer that is a stream: false to give the call up. The message is valid during the call. */
+typedef bool (*grpc_take_fn)(void *context, const ProtobufCMessage *message);
+
+/* Call the method at `path`, whose answer is a stream of messages of `type`, and hand each to `take`. There is no deadline: the server
+ * may take its time, but when nothing is heard from it for `idle_ms` it is asked whether it lives, and given up after as long
+ * again. The status is GRPC_OK once the server said so behind the last message; GRPC_CANCELLED after a false. */
+void grpc_client_stream(struct grpc_client *client, const char *path, const ProtobufCMessage *request,
+                        const ProtobufCMessageDescriptor *type, uint64_t idle_ms, grpc_take_fn take, void *context,
+                        struct grpc_status *status);
+
 /* Say good-bye and release everything. NULL is allowed. */
 void grpc_client_close(struct grpc_client *client);
 

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "lashctl/ctl.h"
 #include "lashctl/flags.h"
+#include "lashctl/snapshot.h"
 
 static int run_help(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 static int run_version(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
@@ -46,6 +47,15 @@ static const struct verb verbs[] = {
      "  A value that is not given is read from standard input. A key or value that begins with '-' goes behind '--':\n"
      "    lashctl put -- <key> <value>",
      kv_put},
+    {"snapshot save", "[options] <filename>", "Stores a member's data in a file",
+     "  Of one endpoint. The file gets its name when it is whole, durable and found to have the right SHA-256; a file "
+     "that is\n"
+     "  there already is replaced.",
+     snapshot_save},
+    {"snapshot status", "[options] <filename>", "Prints what a snapshot's file holds",
+     "  The simple format lists: hash, revision, total keys (revisions of keys), total size. The file is read whole "
+     "and checked.",
+     snapshot_status},
     {"status", "[options]", "Prints out what members know of themselves and of their peers",
      "  Of lashd only; 'endpoint status' asks any server. Tables, or JSON with -w json. A leader tells how far it is "
      "with each\n"

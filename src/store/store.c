@@ -108,6 +108,10 @@ void store_close(struct store *store) {
     store_free(store);
 }
 
+const char *store_dir(const struct store *store) {
+    return store->dir;
+}
+
 /* ---- Applying ----------------------------------------------------------------------------------- */
 
 /* Carry out a decoded command; `scratch` holds it. */

@@ -224,6 +224,9 @@ int store_open(const struct store_options *options, struct store **store, lash_i
 /* Sync, mark as cleanly closed, and free. No reader may be active. NULL is allowed. */
 void store_close(struct store *store);
 
+/* Its directory, as long as it is open. */
+const char *store_dir(const struct store *store);
+
 /* The state machine to give to lash_node_open. A command's `request`, when there is one, is a `struct store_result *`
  * that apply fills, and that its owner frees; after an error of apply it is zero. apply's errors: LASH_VERSION and
  * LASH_CORRUPT (a command that cannot be read), LASH_NOMEM, LASH_IO, LASH_FULL; then nothing of the batch took place. Its
