@@ -2,7 +2,7 @@
  *
  * A replicated counter: the whole of a program that keeps its state on three
  * machines with liblash. Each line of standard input adds its number to the counter;
- * an empty line reads it. Start three of them, in three terminals:
+ * an empty line reads it, and "snapshot" takes a snapshot. Start three of them, in three terminals:
  *
  *   counter 1 7001 7002 7003 /tmp/counter1
  *   counter 2 7001 7002 7003 /tmp/counter2
@@ -37,6 +37,46 @@ static int apply(void *context, const struct lash_command *commands, size_t coun
         if (commands[i].request) /* proposed by this very process: here is its result */
             *(int64_t *)commands[i].request = value;
     }
+    return 0;
+}
+
+/* Snapshots, so that the log need not be kept for ever. Another thread writes the value down while more is applied; hence a
+ * copy. */
+static int snapshot_begin(void *context, lash_index index, void **view) {
+    (void)context;
+    (void)index;
+    int64_t *copy = malloc(sizeof *copy);
+    if (!copy)
+        return LASH_NOMEM;
+    *copy = atomic_load(&counter);
+    *view = copy;
+    return 0;
+}
+
+static int snapshot_write(void *context, void *view, struct lash_snapshot_sink *sink) {
+    (void)context;
+    char text[32];
+    int size = snprintf(text, sizeof text, "%" PRId64 "\n", *(int64_t *)view);
+    return lash_snapshot_write(sink, text, (size_t)size);
+}
+
+static void snapshot_end(void *context, void *view) {
+    (void)context;
+    free(view);
+}
+
+static int restore(void *context, struct lash_snapshot_source *source, lash_index index) {
+    (void)context;
+    (void)index;
+    char text[32];
+    size_t size;
+    int error = lash_snapshot_read(source, text, sizeof text, &size); /* all of it, as it is less than asked for */
+    if (error)
+        return error;
+    if (size == 0 || size == sizeof text || text[size - 1] != '\n')
+        return LASH_VERSION; /* this program never wrote that */
+    text[size - 1] = '\0';
+    atomic_store(&counter, strtoll(text, NULL, 10));
     return 0;
 }
 
@@ -89,12 +129,23 @@ static int get(lash_node *node, int64_t *value) {
     return error;
 }
 
+/* Take a snapshot, which nobody need ask for: the node does it as the log grows. */
+static int take(lash_node *node, int64_t *value) {
+    struct wait wait = {.mutex = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+    int error = lash_node_snapshot(node, ended, &wait);
+    if (!error)
+        error = wait_for(&wait);
+    *value = atomic_load(&counter);
+    return error;
+}
+
 static int serve(lash_node *node) {
     char line[32];
     while (fgets(line, sizeof line, stdin)) {
         int64_t value = 0;
         line[strcspn(line, "\n")] = '\0';
-        int error = line[0] ? add(node, line, &value) : get(node, &value);
+        bool snapshot = strcmp(line, "snapshot") == 0;
+        int error = snapshot ? take(node, &value) : line[0] ? add(node, line, &value) : get(node, &value);
         if (error)
             printf("error: %s\n", lash_strerror(error));
         else
@@ -131,7 +182,11 @@ int main(int argc, char **argv) {
                                         .listen_port = peers[id - 1].port,
                                         .peers = peers,
                                         .peer_count = MEMBERS};
-    struct lash_state_machine machine = {.apply = apply};
+    struct lash_state_machine machine = {.apply = apply,
+                                         .snapshot_begin = snapshot_begin,
+                                         .snapshot_write = snapshot_write,
+                                         .snapshot_end = snapshot_end,
+                                         .restore = restore};
     lash_node *node;
     int error = lash_node_open(&options, &machine, &node);
     if (error) {

@@ -80,6 +80,19 @@ struct lash_metrics {
     struct lash_histogram apply;
     uint64_t apply_lag_ns;
 
+    /* Snapshots (§7). */
+    uint64_t snapshots_taken;
+    uint64_t snapshots_failed;        /* that could not be taken */
+    uint64_t snapshots_installed;     /* that came from peers */
+    uint64_t snapshots_sent;          /* to peers, whole */
+    uint64_t snapshot_send_failures;  /* that broke off; another try goes on from there */
+    uint64_t snapshot_bytes_sent;     /* of files */
+    uint64_t snapshot_bytes_received; /* likewise */
+    /* From the moment when one was begun until it was durable; from the begin of restoring the state machine from one to
+     * its end. The first bound is 10 ms. */
+    struct lash_histogram snapshot_save;
+    struct lash_histogram snapshot_restore;
+
     uint32_t peer_count;
     uint32_t reserved;
     struct lash_peer_metrics peers[LASH_RAFT_MEMBERS_MAX];

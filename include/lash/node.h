@@ -7,7 +7,7 @@
  * state machine that the program supplies. See examples/counter.c for a whole
  * program.
  *
- * Threads: a node runs four threads of its own (loop, log, apply, read). Functions
+ * Threads: a node runs six threads of its own (loop, log, apply, read, snapshot, copy). Functions
  * here may be called from any thread unless they say otherwise; callbacks say
  * on which thread they run and must not block it, nor call lash_node_close.
  * "§" and "D§" as in lash/raft.h.
@@ -43,6 +43,10 @@ struct lash_command {
     void *request;
 };
 
+/* Where a snapshot goes, and where it comes from. Opaque. */
+struct lash_snapshot_sink;
+struct lash_snapshot_source;
+
 /* What the program supplies. `context` is handed back to each function. */
 struct lash_state_machine {
     void *context;
@@ -61,7 +65,40 @@ struct lash_state_machine {
      * met with LASH_FULL, but sooner: while what is under way can still be applied. Called after each apply, and once a
      * second while it says LASH_FULL. Runs on the apply thread. May be NULL. */
     int (*room)(void *context);
+
+    /* Snapshots (§7): all four of what follows, or none. Without them the log is never trimmed, and this node can neither
+     * join a group whose log was, nor catch up with one. */
+
+    /* Pin the state as it is now, after everything up to `index`, so that snapshot_write can write it down while apply goes
+     * on; *view is handed to the next two. Must be quick. Runs on the apply thread. One view at a time.
+     * Returns 0, or a lash_error: then no snapshot is taken now, and snapshot_end is not called. */
+    int (*snapshot_begin)(void *context, lash_index index, void **view);
+
+    /* Hand the pinned state to lash_snapshot_write, in pieces of any size, in a format that is the machine's own and that restore
+     * of this version, or a later one, understands. Runs on a thread of its own; may take its time. Returns 0, or the
+     * error that lash_snapshot_write returned, or another lash_error: then the snapshot is given up, and tried again later. */
+    int (*snapshot_write)(void *context, void *view, struct lash_snapshot_sink *sink);
+
+    /* Let the view go: once for each snapshot_begin that succeeded, whatever came of it, on the thread of snapshot_write. */
+    void (*snapshot_end)(void *context, void *view);
+
+    /* Replace the whole state by the one that lash_snapshot_read gives, which is that after `index`; commands go on behind
+     * it. A machine that keeps its state on disk stores `index` as applied atomically with it. Runs on the apply thread;
+     * may take its time. The bytes were checked by the time that lash_snapshot_read gives them, but only once it has
+     * given the last (*got less than asked for) have all been: nothing of them may count before.
+     * Returns 0; on an error, its own or the one that lash_snapshot_read returned, the state must be what it was before.
+     * LASH_FULL and LASH_NOMEM: it is called again later. LASH_CORRUPT, when lash_snapshot_read said so: an older snapshot is
+     * tried, or a peer's. Others: the node stops taking part. */
+    int (*restore)(void *context, struct lash_snapshot_source *source, lash_index index);
 };
+
+/* Add `size` bytes to the snapshot that is being written; only during snapshot_write, on its thread. Errors: LASH_FULL,
+ * LASH_IO, LASH_CLOSED (the node is closing), to be returned at once. */
+LASH_PUBLIC int lash_snapshot_write(struct lash_snapshot_sink *sink, const void *data, size_t size);
+
+/* The next bytes of the snapshot, at most `size`; *got is less only at the end. Only during restore, on its thread.
+ * Errors: LASH_CORRUPT (they are not what was written), LASH_IO, LASH_NOMEM, to be returned at once. */
+LASH_PUBLIC int lash_snapshot_read(struct lash_snapshot_source *source, void *data, size_t size, size_t *got);
 
 /* ---- Opening ----------------------------------------------------------------------------------- */
 
@@ -90,16 +127,20 @@ struct lash_node_member {
 struct lash_status;
 
 enum lash_observation_kind {
-    LASH_OBSERVED_ROLE = 1,          /* this node's role is another, or it stands or leads in another term */
-    LASH_OBSERVED_LEADER = 2,        /* `peer` is known to lead; 0: nobody is */
-    LASH_OBSERVED_CONNECTED = 3,     /* messages can be sent to `peer` */
-    LASH_OBSERVED_DISCONNECTED = 4,  /* they cannot any more */
-    LASH_OBSERVED_SILENT = 5,        /* as leader: `peer` has not answered for an election timeout */
-    LASH_OBSERVED_ANSWERING = 6,     /* as leader: it answers again, within the same leadership */
-    LASH_OBSERVED_FULL = 7,          /* `peer`, which may be this node, takes no more entries: its disk has no room */
-    LASH_OBSERVED_ROOM = 8,          /* it has room again */
-    LASH_OBSERVED_CONFIGURATION = 9, /* another configuration is in force (D§4) */
-    LASH_OBSERVED_ERROR = 10,        /* this node takes no part any more because of `error` */
+    LASH_OBSERVED_ROLE = 1,            /* this node's role is another, or it stands or leads in another term */
+    LASH_OBSERVED_LEADER = 2,          /* `peer` is known to lead; 0: nobody is */
+    LASH_OBSERVED_CONNECTED = 3,       /* messages can be sent to `peer` */
+    LASH_OBSERVED_DISCONNECTED = 4,    /* they cannot any more */
+    LASH_OBSERVED_SILENT = 5,          /* as leader: `peer` has not answered for an election timeout */
+    LASH_OBSERVED_ANSWERING = 6,       /* as leader: it answers again, within the same leadership */
+    LASH_OBSERVED_FULL = 7,            /* `peer`, which may be this node, takes no more entries: its disk has no room */
+    LASH_OBSERVED_ROOM = 8,            /* it has room again */
+    LASH_OBSERVED_CONFIGURATION = 9,   /* another configuration is in force (D§4) */
+    LASH_OBSERVED_ERROR = 10,          /* this node takes no part any more because of `error` */
+    LASH_OBSERVED_SNAPSHOT_TAKEN = 12, /* this node has a new snapshot of its own, at `index` */
+    LASH_OBSERVED_SNAPSHOT_INSTALLED =
+        13,                           /* it has got the one at `index` from `peer`, and its log goes on from there */
+    LASH_OBSERVED_SNAPSHOT_SENT = 14, /* `peer` has got the one at `index` from this node */
 };
 
 /* Something that happened, with what it happened to. */
@@ -110,6 +151,7 @@ struct lash_observation {
     lash_id leader;
     lash_id peer;
     lash_index configuration; /* index of the one in force */
+    lash_index index;         /* of a snapshot; else 0 */
     int error;
 };
 
@@ -134,6 +176,12 @@ struct lash_node_options {
         request_timeout_ms; /* [5000 + 2 * election_ms] after which proposals and reads complete with LASH_TIMEOUT */
 
     lash_index applied; /* up to here the state machine has applied already (0: it starts empty) */
+
+    /* Snapshots; of no interest for a state machine without. One is taken when the log has grown by as much as the last
+     * one's size, and at least this much, since. */
+    uint64_t snapshot_bytes_min; /* [64 MiB] */
+    uint64_t trailing_bytes;     /* [64 MiB] of log kept before a snapshot, for peers that lag behind */
+    uint64_t snapshot_rate;      /* [unlimited] bytes a second at which a snapshot is sent to one peer */
 
     /* Called after role, term or leader changed, in order, on the loop thread. May be NULL. */
     void (*observe)(void *context, const struct lash_status *status);
@@ -190,7 +238,37 @@ LASH_PUBLIC int lash_node_barrier(lash_node *node, lash_done_fn done, void *argu
  * Errors (then `done` is not called): LASH_BUSY, LASH_NOMEM, LASH_CLOSED. */
 LASH_PUBLIC int lash_node_transfer(lash_node *node, lash_id target, lash_done_fn done, void *argument);
 
+/* Take a snapshot now; `done` is called with 0 and its index once it is durable, or with that of the newest one when nothing was
+ * applied since. Only of this node, which any node may be. While one is being taken it waits for the next. No time limit.
+ * `done`'s errors: LASH_FULL, LASH_IO, LASH_NOMEM, those of the state machine, LASH_CLOSED. Errors (then `done` is not called):
+ * LASH_INVALID (the state machine takes no snapshots), LASH_BUSY, LASH_NOMEM, LASH_CLOSED. */
+LASH_PUBLIC int lash_node_snapshot(lash_node *node, lash_done_fn done, void *argument);
+
 /* ---- Observation ------------------------------------------------------------------------------- */
+
+/* A snapshot that is being sent to a peer. */
+struct lash_snapshot_stream {
+    lash_id peer;
+    lash_index index; /* of the snapshot; 0: it is being looked for */
+    uint64_t sent;    /* bytes of its file that the peer has acknowledged */
+    uint64_t bytes;   /* of its file */
+};
+
+/* A node's snapshots. Sizes are those of files. */
+struct lash_snapshot_status {
+    lash_index index; /* of the newest; 0: there is none */
+    lash_term term;   /* of that entry */
+    uint64_t bytes;
+    lash_index taking;      /* the one being taken; 0: none */
+    uint64_t taken;         /* bytes of its data so far */
+    lash_index receiving;   /* the one being received; 0: none */
+    lash_id receiving_from; /* that peer */
+    uint64_t received;
+    uint64_t receiving_bytes; /* 0: not known yet */
+    bool restoring;           /* the state machine is yet to be restored from a snapshot */
+    uint32_t stream_count;
+    struct lash_snapshot_stream streams[LASH_RAFT_MEMBERS_MAX]; /* to peers */
+};
 
 /* The node's state at one moment. */
 struct lash_status {
@@ -200,6 +278,7 @@ struct lash_status {
     uint32_t peers_connected; /* peers with an established connection */
     uint64_t log_bytes;       /* on disk */
     uint64_t pending_requests;
+    struct lash_snapshot_status snapshot;
 };
 
 /* Fill `status` with the state after the loop thread's latest step. Never blocks for long.

@@ -98,6 +98,8 @@ static void applier_apply_done(struct job *job) {
         applier_wait(replica);
         return;
     }
+    for (size_t i = 0; i < applier->frame_count; i++)
+        taker_applied(replica, applier->frames[i]->size);
     applier_release(applier);
     if (applier->error) {
         replica_fail(replica, applier->error, "the state machine could not apply a command");
@@ -253,7 +255,8 @@ void applier_turn(struct replica *replica) {
         applier_submit(applier, applier_look_work, applier_look_done);
         return;
     }
-    if (applier->busy || target <= applier->applied || replica->now_ms < applier->not_before_ms)
+    if (applier->busy || target <= applier->applied || replica->now_ms < applier->not_before_ms ||
+        restorer_due(replica))
         return;
     if (applier->full) {
         applier_submit(applier, applier_apply_work, applier_apply_done);
@@ -280,6 +283,14 @@ void applier_stop(struct replica *replica) {
         return;
     applier->full = false;
     applier_release(applier);
+}
+
+void applier_drop(struct replica *replica) {
+    struct applier *applier = &replica->applier;
+    LASH_ASSERT(!applier->busy);
+    applier->full = false;
+    applier_release(applier);
+    replica_note_room(replica);
 }
 
 uint64_t applier_deadline(const struct replica *replica) {

@@ -16,21 +16,41 @@ enum {
 };
 
 /* On the log thread. */
+static int journal_append(struct log *log, struct journal_batch *batch) {
+    int error = batch->reset ? log_install(log, batch->reset, batch->reset_term, NULL) : 0;
+    if (error)
+        return error;
+    batch->reset = 0; /* it is not done again, should the rest have to wait */
+    return log_append(log, batch->items, batch->count);
+}
+
+/* On the log thread. Trimming syncs: what is true of a failed sync is true here. */
+static void journal_trim(struct journal *journal, struct log *log) {
+    journal->trim_error = log_trim(log, journal->trimming);
+    if (journal->trim_error == LASH_IO)
+        journal->sync_error = LASH_IO;
+}
+
+/* On the log thread. */
 static void journal_work(struct job *job) {
     struct journal *journal = list_entry(job, struct journal, job);
     struct log *log = journal->replica->log;
     journal->sync_error = 0;
     journal->append_error = 0;
-    if (journal->writing.count == 0) {
+    journal->trim_error = 0;
+    if (journal->writing.write == 0) {
         (void)log_mark(log); /* without it nothing is lost; what ails the disk, the next write will meet */
     } else {
-        journal->append_error = log_append(log, journal->writing.items, journal->writing.count);
+        journal->append_error = journal_append(log, &journal->writing);
         /* An append that ends a segment syncs as well. Should that have failed, the log is dead, and says so here. */
         uint64_t since_ns = meter_now(&journal->replica->meter);
         journal->sync_error = log_sync(log);
         if (!journal->sync_error)
             meter_synced(&journal->replica->meter, since_ns);
     }
+    bool may_trim = journal->append_error == LASH_OK || journal->append_error == LASH_FULL;
+    if (journal->trimming && !journal->sync_error && may_trim)
+        journal_trim(journal, log);
     journal->room_error = journal->sync_error ? LASH_OK : log_prepare(log);
 }
 
@@ -42,6 +62,7 @@ static void journal_clear(struct journal_batch *batch) {
     batch->write = 0;
     batch->index = 0;
     batch->term = 0;
+    batch->reset = 0;
 }
 
 /* The batch is durable: tell the core, and let go what waited for it. */
@@ -86,11 +107,23 @@ static void journal_see_room(struct replica *replica) {
     replica_note_room(replica);
 }
 
+/* What could not be trimmed is tried again; what is left until then takes space and no harm. */
+static void journal_trimmed(struct replica *replica) {
+    struct journal *journal = &replica->journal;
+    bool again = journal->trim_error == LASH_NOMEM || journal->trim_error == LASH_FULL;
+    journal->trim_at_ms = again ? replica->env->now_ms(replica->env->context) + JOURNAL_ROOM_MS : 0;
+    if (again && journal->trim == 0)
+        journal->trim = journal->trimming;
+    journal->trimming = 0;
+    journal->trim_error = 0;
+}
+
 static void journal_done(struct job *job) {
     struct journal *journal = list_entry(job, struct journal, job);
     struct replica *replica = journal->replica;
     LASH_ASSERT(journal->busy);
     journal->busy = false;
+    journal_trimmed(replica);
     if (journal->sync_error) {
         journal_clear(&journal->queued);
         replica_fail(replica, journal->sync_error, "the log could not be synced; what was written may be lost");
@@ -102,7 +135,7 @@ static void journal_done(struct job *job) {
     } else if (journal->append_error) {
         journal_clear(&journal->queued);
         replica_fail(replica, journal->append_error, "the log could not be written; check the disk and restart");
-    } else if (journal->writing.count) {
+    } else if (journal->writing.write) {
         journal_written(replica);
     }
     journal_clear(&journal->writing);
@@ -175,11 +208,43 @@ static void journal_add_noop(struct replica *replica) {
     buf_unref(frame.frame);
 }
 
+/* Nothing that waits is worth writing any more, but for the newest term and vote. */
+static void journal_forget_items(struct journal_batch *batch) {
+    struct log_item newest = {.save_vote = false};
+    for (size_t i = 0; i < batch->count; i++) {
+        if (batch->items[i].save_vote)
+            newest = batch->items[i];
+        buf_unref(batch->items[i].frame);
+    }
+    newest.frame = NULL;
+    newest.first = 0;
+    batch->count = 0;
+    batch->bytes = 0;
+    if (newest.save_vote)
+        batch->items[batch->count++] = newest;
+}
+
+/* The log goes on behind a snapshot (§7). What is being written is dropped by it like all the rest. */
+static void journal_add_reset(struct replica *replica) {
+    struct journal_batch *batch = &replica->journal.queued;
+    const struct lash_outputs *outputs = &replica->outputs;
+    journal_forget_items(batch);
+    batch->reset = outputs->snapshot_index;
+    batch->reset_term = outputs->snapshot_term;
+    batch->index = outputs->snapshot_index;
+    batch->term = outputs->snapshot_term;
+    recent_reset(&replica->recent);
+    if (outputs->save_vote)
+        journal_push(replica, true, NULL);
+}
+
 void journal_add(struct replica *replica, const struct recent_frame *frames, size_t count) {
     const struct lash_outputs *outputs = &replica->outputs;
     struct journal_batch *batch = &replica->journal.queued;
     LASH_ASSERT(outputs->write > batch->write);
-    if (outputs->append && outputs->noop) {
+    if (outputs->reset) {
+        journal_add_reset(replica);
+    } else if (outputs->append && outputs->noop) {
         journal_add_noop(replica);
     } else if (outputs->append) {
         bool save_vote = outputs->save_vote;
@@ -216,12 +281,17 @@ void journal_turn(struct replica *replica) {
     bool look = journal->full && replica->now_ms >= journal->retry_at_ms;
     if (again && replica->now_ms < journal->retry_at_ms)
         return;
-    if (!again && journal->queued.count) {
+    bool trim = journal->trim && replica->now_ms >= journal->trim_at_ms;
+    if (!again && journal->queued.write) {
         struct journal_batch batch = journal->writing;
         journal->writing = journal->queued;
         journal->queued = batch;
-    } else if (!again && !look && replica->now_ms < journal->mark_at_ms) {
+    } else if (!again && !look && !trim && replica->now_ms < journal->mark_at_ms) {
         return;
+    }
+    if (trim) {
+        journal->trimming = journal->trim;
+        journal->trim = 0;
     }
     journal->mark_at_ms = UINT64_MAX;
     journal->busy = true;
@@ -234,6 +304,8 @@ uint64_t journal_deadline(const struct replica *replica) {
         return UINT64_MAX;
     if (journal_waits(journal))
         return journal->retry_at_ms;
+    if (journal->trim && journal->trim_at_ms < journal->mark_at_ms)
+        return journal->trim_at_ms;
     return journal->full && journal->retry_at_ms < journal->mark_at_ms ? journal->retry_at_ms : journal->mark_at_ms;
 }
 
@@ -247,5 +319,5 @@ bool journal_overcrowded(const struct replica *replica) {
 
 bool journal_idle(const struct replica *replica) {
     const struct journal *journal = &replica->journal;
-    return !journal->busy && journal->queued.count == 0 && journal->writing.count == 0;
+    return !journal->busy && journal->queued.write == 0 && journal->writing.write == 0;
 }

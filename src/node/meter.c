@@ -11,12 +11,15 @@ enum {
     METER_BOUND_NS = 100000,       /* 0.1 ms, up to 3.3 s */
     METER_SYNC_BOUND_NS = 1000000, /* 1 ms, up to 8.2 s: as etcd's */
     METER_SYNC_BUCKETS = 14,
+    METER_SNAPSHOT_BOUND_NS = 10000000, /* 10 ms, up to 5.5 minutes */
 };
 
 void meter_init(struct meter *meter, uint64_t (*now_ns)(void *context), void *context) {
     meter->now_ns = now_ns;
     meter->context = context;
     metric_histogram(&meter->sync, METER_SYNC_BOUND_NS, METER_SYNC_BUCKETS);
+    metric_histogram(&meter->snapshot_save, METER_SNAPSHOT_BOUND_NS, LASH_HISTOGRAM_BUCKETS_MAX);
+    metric_histogram(&meter->snapshot_restore, METER_SNAPSHOT_BOUND_NS, LASH_HISTOGRAM_BUCKETS_MAX);
     metric_histogram(&meter->commit, METER_BOUND_NS, LASH_HISTOGRAM_BUCKETS_MAX);
     metric_histogram(&meter->apply, METER_BOUND_NS, LASH_HISTOGRAM_BUCKETS_MAX);
 }
@@ -73,6 +76,17 @@ void meter_proposed(struct meter *meter, lash_index last, uint64_t count, uint64
         meter_mark(&meter->proposed, last, count, since_ns);
 }
 
+void meter_snapshot_taken(struct meter *meter, uint64_t since_ns) {
+    metric_add(&meter->snapshots_taken, 1);
+    if (meter->now_ns)
+        metric_observe(&meter->snapshot_save, meter_now(meter) - since_ns, 1);
+}
+
+void meter_snapshot_restored(struct meter *meter, uint64_t since_ns) {
+    if (meter->now_ns)
+        metric_observe(&meter->snapshot_restore, meter_now(meter) - since_ns, 1);
+}
+
 static void meter_role(struct meter *meter, const struct lash_raft_status *before, const struct lash_raft_status *now) {
     bool anew = now->role != before->role || now->term != before->term;
     if (anew && now->role == LASH_PRE_CANDIDATE)
@@ -117,6 +131,15 @@ void meter_read(const struct meter *meter, struct lash_metrics *metrics) {
     metrics->leader_changes = metric_get(&meter->leader_changes);
     metrics->log_writes = metric_get(&meter->log_writes);
     metrics->log_bytes = metric_get(&meter->log_bytes);
+    metrics->snapshots_taken = metric_get(&meter->snapshots_taken);
+    metrics->snapshots_failed = metric_get(&meter->snapshots_failed);
+    metrics->snapshots_installed = metric_get(&meter->snapshots_installed);
+    metrics->snapshots_sent = metric_get(&meter->snapshots_sent);
+    metrics->snapshot_send_failures = metric_get(&meter->snapshot_send_failures);
+    metrics->snapshot_bytes_sent = metric_get(&meter->snapshot_bytes_sent);
+    metrics->snapshot_bytes_received = metric_get(&meter->snapshot_bytes_received);
+    metric_copy(&meter->snapshot_save, &metrics->snapshot_save);
+    metric_copy(&meter->snapshot_restore, &metrics->snapshot_restore);
     metric_copy(&meter->sync, &metrics->sync);
     metric_copy(&meter->commit, &metrics->commit);
     metric_copy(&meter->apply, &metrics->apply);

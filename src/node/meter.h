@@ -41,6 +41,15 @@ struct meter {
     _Atomic uint64_t leader_changes;
     _Atomic uint64_t log_writes;
     _Atomic uint64_t log_bytes;
+    _Atomic uint64_t snapshots_failed;
+    _Atomic uint64_t snapshots_installed;
+    _Atomic uint64_t snapshots_sent;
+    _Atomic uint64_t snapshot_send_failures;
+    _Atomic uint64_t snapshot_bytes_sent;
+    _Atomic uint64_t snapshot_bytes_received;
+    _Atomic uint64_t snapshots_taken;
+    struct metric_histogram snapshot_save;
+    struct metric_histogram snapshot_restore;
     struct metric_histogram sync;
     struct metric_histogram commit;
     struct metric_histogram apply;
@@ -58,6 +67,10 @@ void meter_written(struct meter *meter, uint64_t bytes);
 
 /* As leader: `count` entries up to `last` were put into the log, beginning at `since_ns`. */
 void meter_proposed(struct meter *meter, lash_index last, uint64_t count, uint64_t since_ns);
+
+/* A snapshot was taken, or the state machine restored from one, which began at `since_ns`. */
+void meter_snapshot_taken(struct meter *meter, uint64_t since_ns);
+void meter_snapshot_restored(struct meter *meter, uint64_t since_ns);
 
 /* A step of the core led from `before` to `now`. */
 void meter_stepped(struct meter *meter, const struct lash_raft_status *before, const struct lash_raft_status *now);

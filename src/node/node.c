@@ -19,6 +19,7 @@
 #include "node/executor.h"
 #include "node/replica.h"
 #include "node/settings.h"
+#include "node/snapshotting.h"
 #include "transport/transport.h"
 
 enum {
@@ -30,6 +31,7 @@ struct lash_node {
     struct lash_node_options options; /* its pointers are valid during lash_node_open only */
     struct request_gauge gauge;
     struct log *log;
+    struct snapshots *snapshots; /* NULL: the state machine takes none */
     struct replica *replica;
     struct replica_env env;
     struct executor executors[REPLICA_EXECUTORS]; /* by enum replica_executor */
@@ -88,6 +90,11 @@ static int node_send(void *context, lash_id peer, enum transport_lane lane, cons
     return transport_send(node->transport, peer, lane, head, head_size, tails, count);
 }
 
+static uint64_t node_features(void *context, lash_id peer) {
+    const struct lash_node *node = context;
+    return node->transport ? transport_features(node->transport, peer) : 0;
+}
+
 static void node_submit(void *context, enum replica_executor executor, struct job *job) {
     struct lash_node *node = context;
     executor_submit(&node->executors[executor], job);
@@ -129,6 +136,16 @@ static void node_connected(void *context, uint64_t peer) {
 static void node_disconnected(void *context, uint64_t peer) {
     struct lash_node *node = context;
     replica_disconnected(node->replica, peer);
+}
+
+static void node_lane_ready(void *context, uint64_t peer) {
+    struct lash_node *node = context;
+    replica_lane(node->replica, peer, true);
+}
+
+static void node_lane_lost(void *context, uint64_t peer) {
+    struct lash_node *node = context;
+    replica_lane(node->replica, peer, false);
 }
 
 static void node_down(void *context, uint64_t peer) {
@@ -211,6 +228,15 @@ static void node_run(void *argument) {
 
 /* ---- Opening and closing ------------------------------------------------------------------------- */
 
+/* A folder of the data directory; to be freed. NULL: no memory. */
+static char *node_path(const struct lash_node *node, const char *name) {
+    size_t size = strlen(node->options.data_dir) + 1 + strlen(name) + 1;
+    char *path = mem_alloc(size);
+    if (path)
+        snprintf(path, size, "%s/%s", node->options.data_dir, name);
+    return path;
+}
+
 static int node_open_log(struct lash_node *node, struct log_recovered *recovered) {
     const struct vfs *vfs = vfs_posix();
     struct lash_configuration configuration;
@@ -221,11 +247,9 @@ static int node_open_log(struct lash_node *node, struct log_recovered *recovered
     int error = settings_make_directory(vfs, node->options.data_dir);
     if (error)
         return error;
-    size_t size = strlen(node->options.data_dir) + sizeof "/log";
-    char *dir = mem_alloc(size);
+    char *dir = node_path(node, "log");
     if (!dir)
         return LASH_NOMEM;
-    snprintf(dir, size, "%s/log", node->options.data_dir);
     struct log_options options = {.vfs = vfs,
                                   .dir = dir,
                                   .segment_bytes = node->options.segment_bytes,
@@ -252,41 +276,92 @@ static int node_seed(const struct lash_node *node, uint64_t seeds[2]) {
     return 0;
 }
 
+static int node_cannot_restore(const struct log_recovered *recovered) {
+    log_error("the log begins behind what the state machine has applied, and it takes no snapshots",
+              F_U64("first_index", recovered->first_index),
+              F_STR("do", "start a program whose state machine restores snapshots"));
+    return LASH_MISMATCH;
+}
+
+/* Open the snapshots, let the log go on from the newest, and take its membership. Errors: those of lash_node_open. */
+static int node_open_snapshots(struct lash_node *node, const struct lash_state_machine *machine,
+                               struct log_recovered *recovered, struct lash_configuration *configuration) {
+    if (!machine->restore)
+        return node->options.applied + 1 < recovered->first_index ? node_cannot_restore(recovered) : 0;
+    char *dir = node_path(node, "snapshots");
+    if (!dir)
+        return LASH_NOMEM;
+    struct snapshots_options options = {.vfs = vfs_posix(),
+                                        .dir = dir,
+                                        .cluster_id = node->options.cluster_id,
+                                        .node_id = node->options.id,
+                                        .group = node->options.group};
+    struct roster *roster = NULL;
+    bool gap = false;
+    int error = snapshots_open(&options, &node->snapshots);
+    mem_free(dir);
+    if (!error)
+        error = joiner_join(node->snapshots, node->log, recovered, &gap, &roster);
+    if (!error && gap)
+        memset(configuration, 0, sizeof *configuration); /* until a leader tells */
+    else if (!error && roster)
+        roster_configuration(roster, configuration);
+    roster_unref(roster);
+    return error;
+}
+
+static const struct replica_env node_env = {.now_ms = node_now_ms,
+                                            .now_ns = node_now_ns,
+                                            .arm = node_arm,
+                                            .send = node_send,
+                                            .features = node_features,
+                                            .submit = node_submit,
+                                            .observe = node_observe,
+                                            .happened = node_happened,
+                                            .halt = node_halt};
+
+static int node_make_replica(struct lash_node *node, const struct lash_state_machine *machine,
+                             const struct log_recovered *recovered, const struct lash_configuration *configuration) {
+    uint64_t seeds[2];
+    int error = node_seed(node, seeds);
+    if (error)
+        return error;
+    struct replica_options options = {.id = node->options.id,
+                                      .cluster_id = node->options.cluster_id,
+                                      .group = node->options.group,
+                                      .heartbeat_ms = node->options.heartbeat_ms,
+                                      .election_ms = node->options.election_ms,
+                                      .seed = seeds[0],
+                                      .sequence = seeds[1],
+                                      .applied = node->options.applied,
+                                      .request_timeout_ms = node->options.request_timeout_ms,
+                                      .recent_bytes_max = NODE_RECENT_BYTES_MAX,
+                                      .configuration = *configuration,
+                                      .snapshots = node->snapshots,
+                                      .snapshot_bytes_min = node->options.snapshot_bytes_min,
+                                      .trailing_bytes = node->options.trailing_bytes,
+                                      .snapshot_rate = node->options.snapshot_rate,
+                                      .machine = *machine,
+                                      .gauge = &node->gauge};
+    node->env = node_env;
+    node->env.context = node;
+    error = replica_new(&options, &node->env, node->log, recovered, &node->replica);
+    if (error == LASH_MISMATCH)
+        log_error("the state machine has applied more than the log holds; one of them is another's or was lost",
+                  F_U64("applied", options.applied), F_U64("log", recovered->last_index));
+    return error;
+}
+
 static int node_open_replica(struct lash_node *node, const struct lash_state_machine *machine) {
     struct log_recovered recovered;
+    struct lash_configuration configuration;
     int error = node_open_log(node, &recovered);
     if (error)
         return error;
-    uint64_t seeds[2];
-    error = node_seed(node, seeds);
-    if (!error) {
-        struct replica_options options = {.id = node->options.id,
-                                          .cluster_id = node->options.cluster_id,
-                                          .group = node->options.group,
-                                          .heartbeat_ms = node->options.heartbeat_ms,
-                                          .election_ms = node->options.election_ms,
-                                          .seed = seeds[0],
-                                          .sequence = seeds[1],
-                                          .applied = node->options.applied,
-                                          .request_timeout_ms = node->options.request_timeout_ms,
-                                          .recent_bytes_max = NODE_RECENT_BYTES_MAX,
-                                          .machine = *machine,
-                                          .gauge = &node->gauge};
-        settings_configuration(&node->options, &options.configuration);
-        node->env = (struct replica_env){.context = node,
-                                         .now_ms = node_now_ms,
-                                         .now_ns = node_now_ns,
-                                         .arm = node_arm,
-                                         .send = node_send,
-                                         .submit = node_submit,
-                                         .observe = node_observe,
-                                         .happened = node_happened,
-                                         .halt = node_halt};
-        error = replica_new(&options, &node->env, node->log, &recovered, &node->replica);
-        if (error == LASH_MISMATCH)
-            log_error("the state machine has applied more than the log holds; one of them is another's or was lost",
-                      F_U64("applied", options.applied), F_U64("log", recovered.last_index));
-    }
+    settings_configuration(&node->options, &configuration);
+    error = node_open_snapshots(node, machine, &recovered, &configuration);
+    if (!error)
+        error = node_make_replica(node, machine, &recovered, &configuration);
     if (!error)
         log_info("log opened", F_HEX("id", node->options.id), F_HEX("cluster", node->options.cluster_id),
                  F_STR("dir", node->options.data_dir), F_U64("term", recovered.term),
@@ -300,6 +375,7 @@ static int node_open_transport(struct lash_node *node) {
     struct transport_options options = {.loop = &node->loop,
                                         .cluster_id = node->options.cluster_id,
                                         .node_id = node->options.id,
+                                        .features = node->snapshots ? WIRE_SNAPSHOTS : 0,
                                         .listen_host = node->options.listen_host,
                                         .listen_port = node->options.listen_port,
                                         .probe_ms = NODE_PROBE_MS,
@@ -308,6 +384,8 @@ static int node_open_transport(struct lash_node *node) {
                                         .received = node_received,
                                         .connected = node_connected,
                                         .disconnected = node_disconnected,
+                                        .lane_ready = node_lane_ready,
+                                        .lane_lost = node_lane_lost,
                                         .down = node_down};
     int error = transport_open(&options, &node->transport);
     for (size_t i = 0; !error && i < node->options.peer_count; i++) {
@@ -336,8 +414,11 @@ static int node_open_loop(struct lash_node *node) {
 
 /* Start the threads, with all signals blocked: they are the program's business, and SIGPIPE is nobody's. */
 static int node_start(struct lash_node *node) {
-    static const char *const names[] = {
-        [REPLICA_LOG] = "lash-log", [REPLICA_APPLY] = "lash-apply", [REPLICA_READ] = "lash-read"};
+    static const char *const names[] = {[REPLICA_LOG] = "lash-log",
+                                        [REPLICA_APPLY] = "lash-apply",
+                                        [REPLICA_READ] = "lash-read",
+                                        [REPLICA_SNAPSHOT] = "lash-snapshot",
+                                        [REPLICA_COPY] = "lash-copy"};
     sigset_t all;
     sigset_t before;
     sigfillset(&all);
@@ -368,13 +449,14 @@ static void node_free(struct lash_node *node) {
     if (node->replica)
         replica_free(node->replica);
     log_close(node->log);
+    snapshots_close(node->snapshots);
     uv_mutex_destroy(&node->mutex);
     mem_free(node);
 }
 
 int lash_node_open(const struct lash_node_options *options, const struct lash_state_machine *machine,
                    lash_node **node) {
-    if (!options || !machine || !machine->apply || !node)
+    if (!options || !machine || !machine->apply || !node || !settings_machine(machine))
         return LASH_INVALID;
     struct lash_node_options settings;
     int error = settings_check(options, &settings);
@@ -476,6 +558,12 @@ int lash_node_transfer(lash_node *node, lash_id target, lash_done_fn done, void 
         return error;
     request->target = target;
     return node_enqueue(node, request);
+}
+
+int lash_node_snapshot(lash_node *node, lash_done_fn done, void *argument) {
+    if (!node->snapshots)
+        return LASH_INVALID;
+    return node_request(node, REQUEST_SNAPSHOT, NULL, 0, NULL, done, argument);
 }
 
 int lash_node_status(lash_node *node, struct lash_status *status) {

@@ -10,6 +10,11 @@
 _Static_assert(LASH_RAFT_MEMBERS_MAX <= 32, "an observer has a bit for each member");
 
 void observer_tell(const struct replica *replica, enum lash_observation_kind kind, lash_id peer) {
+    observer_tell_snapshot(replica, kind, peer, 0);
+}
+
+void observer_tell_snapshot(const struct replica *replica, enum lash_observation_kind kind, lash_id peer,
+                            lash_index index) {
     const struct lash_raft_status *status = &replica->status;
     if (!replica->env->happened)
         return;
@@ -19,6 +24,7 @@ void observer_tell(const struct replica *replica, enum lash_observation_kind kin
                                            .leader = status->leader,
                                            .peer = peer,
                                            .configuration = status->configuration.index,
+                                           .index = index,
                                            .error = replica->error};
     replica->env->happened(replica->env->context, &observation);
 }

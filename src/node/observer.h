@@ -24,6 +24,10 @@ struct observer {
 /* Tell at once. */
 void observer_tell(const struct replica *replica, enum lash_observation_kind kind, lash_id peer);
 
+/* Tell of a snapshot at `index`. */
+void observer_tell_snapshot(const struct replica *replica, enum lash_observation_kind kind, lash_id peer,
+                            lash_index index);
+
 /* Role, term or leader changed in a step. */
 void observer_changed(const struct replica *replica, const struct lash_raft_status *before);
 

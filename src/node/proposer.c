@@ -276,11 +276,20 @@ static bool proposer_sent_before(const struct request *request, uint64_t term) {
     return request->term < term;
 }
 
-void proposer_drop_before(struct replica *replica, lash_term term) {
-    struct list dropped;
-    list_init(&dropped);
-    proposer_take(replica, proposer_sent_before, term, &dropped);
+/* End what was sent in terms before this one. */
+static void proposer_end_before(struct replica *replica, lash_term term, int error) {
+    struct list sent;
+    list_init(&sent);
+    proposer_take(replica, proposer_sent_before, term, &sent);
     struct list *at;
-    while ((at = list_pop(&dropped)))
-        request_end(list_entry(at, struct request, link), LASH_DROPPED, 0, &replica->ended);
+    while ((at = list_pop(&sent)))
+        request_end(list_entry(at, struct request, link), error, 0, &replica->ended);
+}
+
+void proposer_drop_before(struct replica *replica, lash_term term) {
+    proposer_end_before(replica, term, LASH_DROPPED);
+}
+
+void proposer_skip(struct replica *replica, lash_term term) {
+    proposer_end_before(replica, term + 1, LASH_UNKNOWN);
 }

@@ -69,6 +69,11 @@ void recent_push(struct recent *recent, const struct recent_frame *frame) {
     recent->bytes += frame->frame->size;
 }
 
+void recent_reset(struct recent *recent) {
+    while (recent->count)
+        recent_drop_last(recent);
+}
+
 void recent_written(struct recent *recent, uint64_t write) {
     LASH_ASSERT(write >= recent->written);
     recent->written = write;

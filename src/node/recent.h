@@ -42,6 +42,9 @@ int recent_reserve(struct recent *recent, size_t count);
 /* Hold another reference to the frame, which replaces all from its first index on; room was reserved. */
 void recent_push(struct recent *recent, const struct recent_frame *frame);
 
+/* Let all go: the log goes on elsewhere. */
+void recent_reset(struct recent *recent);
+
 /* Writes up to `write` are in the log: frames may be let go. */
 void recent_written(struct recent *recent, uint64_t write);
 

@@ -59,7 +59,7 @@ static void replica_hand_over(struct replica *replica) {
 }
 
 void replica_note_room(struct replica *replica) {
-    bool full = replica->journal.full || replica->applier.full || replica->applier.low;
+    bool full = replica->journal.full || replica->applier.full || replica->applier.low || replica->restorer.full;
     if (full == replica->full || !replica_active(replica))
         return;
     replica->full = full;
@@ -126,6 +126,8 @@ static void replica_carry_out(struct replica *replica, const struct recent_frame
     replica->core_deadline_ms = outputs->deadline_ms;
     if (outputs->write)
         journal_add(replica, frames, count);
+    if (outputs->install)
+        installer_offered(replica);
     for (uint32_t i = 0; i < outputs->send_count; i++)
         sender_add(replica, &outputs->sends[i]);
     for (uint32_t i = 0; i < outputs->reads_done_count; i++)
@@ -200,6 +202,10 @@ static int replica_init_raft(struct replica *replica, const struct log_recovered
                                     .configuration = options->configuration};
     if (saved.commit_floor < recovered->first_index - 1)
         saved.commit_floor = recovered->first_index - 1;
+    /* What a snapshot covers was applied somewhere. */
+    lash_index covered = replica->taker.newest.index;
+    if (saved.commit_floor < covered && covered <= recovered->last_index)
+        saved.commit_floor = covered;
     size_t size = lash_raft_size(&replica->raft_options);
     if (size == 0)
         return LASH_INVALID;
@@ -232,6 +238,10 @@ int replica_new(const struct replica_options *options, const struct replica_env 
     reads_init(new);
     handover_init(new);
     applier_init(new);
+    taker_init(new);
+    restorer_init(new);
+    installer_init(new);
+    streams_init(new);
     int error = proposer_init(new);
     if (!error)
         error = recent_init(&new->recent, options->recent_bytes_max);
@@ -247,7 +257,10 @@ int replica_new(const struct replica_options *options, const struct replica_env 
 }
 
 void replica_free(struct replica *replica) {
-    LASH_ASSERT(list_empty(&replica->ages) && list_empty(&replica->ended));
+    LASH_ASSERT(list_empty(&replica->ages) && list_empty(&replica->ended) && !replica->copying);
+    streams_free(replica);
+    installer_free(replica);
+    taker_free(replica);
     applier_free(replica);
     reads_free(replica);
     handover_free(replica);
@@ -264,8 +277,13 @@ void replica_abandon(struct replica *replica) {
     replica->journal.busy = false;
     replica->applier.busy = false;
     replica->fetcher.busy = false;
+    replica->copying = false;
+    replica->installer.busy = false;
+    replica->streams.streams[replica->streams.position].busy = false;
     struct list *at;
     list_splice(&replica->applier.claimed, &replica->ended);
+    list_splice(&replica->applier.claimed, &replica->taker.queue);
+    list_splice(&replica->applier.claimed, &replica->taker.served);
     while ((at = list_pop(&replica->applier.claimed)))
         request_free(list_entry(at, struct request, link));
     while ((at = list_pop(&replica->ages))) {
@@ -287,6 +305,10 @@ void replica_submit(struct replica *replica, struct list *requests) {
         request_received(request);
         if (!replica_active(replica)) {
             request_end(request, LASH_CLOSED, 0, &replica->ended);
+            continue;
+        }
+        if (request->kind == REQUEST_SNAPSHOT) { /* takes as long as it takes */
+            taker_submit(replica, request);
             continue;
         }
         request->deadline_ms = now_ms + replica->options.request_timeout_ms;
@@ -312,6 +334,13 @@ int replica_receive(struct replica *replica, lash_id from, const uint8_t *head, 
         return receiver_message(replica, from, &decoded, tail, tail_size);
     if (decoded.kind == WIRE_FORWARD)
         return proposer_forwarded(replica, from, &decoded, tail, tail_size);
+    if (decoded.kind == WIRE_SNAPSHOT_CHUNK)
+        return installer_chunk(replica, from, &decoded, tail, tail_size);
+    if (decoded.kind == WIRE_SNAPSHOT_ACK && !tail_size) {
+        if (replica_active(replica))
+            streams_acked(replica, from, &decoded);
+        return 0;
+    }
     if (tail_size || decoded.kind != WIRE_FORWARD_REPLY)
         return LASH_CORRUPT;
     if (replica_active(replica))
@@ -335,6 +364,7 @@ void replica_connected(struct replica *replica, lash_id peer) {
             replica->connected[i] = peer;
             replica->connected_count++;
             observer_tell(replica, LASH_OBSERVED_CONNECTED, peer);
+            streams_connected(replica, peer);
             return;
         }
     }
@@ -349,9 +379,14 @@ void replica_disconnected(struct replica *replica, lash_id peer) {
         }
     }
     fetcher_forget(replica, peer);
+    streams_forget(replica, peer);
     struct lash_event event = {.type = LASH_EVENT_UNREACHABLE};
     event.peer.id = peer;
     replica_step_surely(replica, &event);
+}
+
+void replica_lane(struct replica *replica, lash_id peer, bool ready) {
+    streams_lane(replica, peer, ready);
 }
 
 void replica_down(struct replica *replica, lash_id peer) {
@@ -366,7 +401,8 @@ void replica_stop(struct replica *replica) {
 
 bool replica_stopped(const struct replica *replica) {
     return replica->stopping && journal_idle(replica) && !replica->applier.busy && !replica->fetcher.busy &&
-           list_empty(&replica->ages) && list_empty(&replica->ended);
+           !replica->copying && replica->taker.state == TAKER_IDLE && list_empty(&replica->ages) &&
+           list_empty(&replica->ended);
 }
 
 /* ---- Turns --------------------------------------------------------------------------------------- */
@@ -422,6 +458,10 @@ static uint64_t replica_deadline(const struct replica *replica) {
     deadline = replica_sooner(deadline, proposer_deadline(replica));
     deadline = replica_sooner(deadline, reads_deadline(replica));
     deadline = replica_sooner(deadline, applier_deadline(replica));
+    deadline = replica_sooner(deadline, taker_deadline(replica));
+    deadline = replica_sooner(deadline, restorer_deadline(replica));
+    deadline = replica_sooner(deadline, installer_deadline(replica));
+    deadline = replica_sooner(deadline, streams_deadline(replica));
     if (replica->full && replica->status.role == LASH_LEADER && replica->status.transfer_to == 0)
         deadline = replica_sooner(deadline, replica->hand_over_at_ms);
     if (!list_empty(&replica->ages))
@@ -437,11 +477,16 @@ void replica_turn(struct replica *replica) {
         proposer_turn(replica);
         reads_turn(replica);
         handover_turn(replica);
+        installer_turn(replica);
+        restorer_turn(replica);
+        taker_turn(replica);
         applier_turn(replica);
+        streams_turn(replica);
         replica_expire(replica);
     }
     if (!replica_active(replica)) {
         applier_stop(replica);
+        taker_stop(replica);
         replica_end_all(replica);
     }
     observer_turn(replica);
@@ -455,6 +500,24 @@ void replica_deliver(struct replica *replica) {
 
 /* ---- Observation --------------------------------------------------------------------------------- */
 
+static void replica_snapshot_status(const struct replica *replica, struct lash_snapshot_status *status) {
+    const struct taker *taker = &replica->taker;
+    const struct installer *installer = &replica->installer;
+    status->index = taker->newest.index;
+    status->term = taker->newest.term;
+    status->bytes = taker->newest.bytes;
+    status->taking = taker->state == TAKER_IDLE ? 0 : taker->index;
+    status->taken = taker->state == TAKER_IDLE ? 0 : taker->written;
+    if (installer->state == INSTALLER_FETCHING) {
+        status->receiving = installer->index;
+        status->receiving_from = installer->from;
+        status->received = installer->received;
+        status->receiving_bytes = installer->bytes;
+    }
+    status->restoring = restorer_due(replica);
+    streams_status(replica, status);
+}
+
 void replica_status(const struct replica *replica, struct lash_status *status) {
     *status = (struct lash_status){.raft = replica->status,
                                    .cluster_id = replica->options.cluster_id,
@@ -462,6 +525,7 @@ void replica_status(const struct replica *replica, struct lash_status *status) {
                                    .peers_connected = replica->connected_count,
                                    .log_bytes = log_size(replica->log),
                                    .pending_requests = replica->options.gauge->count};
+    replica_snapshot_status(replica, &status->snapshot);
 }
 
 void replica_metrics(const struct replica *replica, struct lash_metrics *metrics) {

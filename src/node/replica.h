@@ -20,13 +20,21 @@
 #include "node/job.h"
 #include "node/request.h"
 #include "storage/log.h"
+#include "storage/snapshot.h"
 #include "transport/lane.h"
 
 struct replica;
 
 /* What a job runs on: the log is written, the state machine run, old entries read. Jobs of one executor run one after
  * another, and a replica has at most one job with each. */
-enum replica_executor { REPLICA_LOG = 0, REPLICA_APPLY = 1, REPLICA_READ = 2, REPLICA_EXECUTORS = 3 };
+enum replica_executor {
+    REPLICA_LOG = 0,
+    REPLICA_APPLY = 1,
+    REPLICA_READ = 2,
+    REPLICA_SNAPSHOT = 3, /* snapshots are taken */
+    REPLICA_COPY = 4,     /* pieces of them are read for peers, and written that came from peers */
+    REPLICA_EXECUTORS = 5,
+};
 
 /* The world. `context` is handed back to each function. */
 struct replica_env {
@@ -41,6 +49,8 @@ struct replica_env {
      * it was certainly not sent. */
     int (*send)(void *context, lash_id peer, enum transport_lane lane, const void *head, size_t head_size,
                 struct buf *const *tails, size_t count);
+    /* The features that the peer has as well as this node: 0 while it is not connected. */
+    uint64_t (*features)(void *context, lash_id peer);
     /* Run `job` on an executor. */
     void (*submit)(void *context, enum replica_executor executor, struct job *job);
     /* Role, term or leader changed. May be NULL. */
@@ -64,6 +74,10 @@ struct replica_options {
     uint64_t request_timeout_ms;
     uint64_t recent_bytes_max; /* frames kept in memory after they are written */
     struct lash_configuration configuration;
+    struct snapshots *snapshots; /* stays the caller's until replica_free; NULL: none, and the machine takes none */
+    uint64_t snapshot_bytes_min; /* of log, after which a snapshot is taken */
+    uint64_t trailing_bytes;     /* of log kept before a snapshot */
+    uint64_t snapshot_rate;      /* bytes a second to each peer; 0: as many as it takes */
     struct lash_state_machine machine;
     struct request_gauge *gauge;
 };
@@ -92,6 +106,9 @@ int replica_receive(struct replica *replica, lash_id from, const uint8_t *head, 
 /* The way to a peer has opened, or broke: then what was sent may be lost. */
 void replica_connected(struct replica *replica, lash_id peer);
 void replica_disconnected(struct replica *replica, lash_id peer);
+
+/* The lane for snapshots to a peer can take something, or was lost with what was in it. */
+void replica_lane(struct replica *replica, lash_id peer, bool ready);
 
 /* A peer's process has ended, for all that can be told from here. */
 void replica_down(struct replica *replica, lash_id peer);

@@ -12,6 +12,7 @@
 #include "node/observer.h"
 #include "node/recent.h"
 #include "node/replica.h"
+#include "node/snapshotting.h"
 #include "node/waiting.h"
 #include "node/wire.h"
 
@@ -26,6 +27,9 @@ struct journal_batch {
     uint64_t write;   /* the last write number in it; 0: none */
     lash_index index; /* of the last append in it; 0: none */
     lash_term term;   /* of that entry */
+    /* Before anything else the log is dropped, and goes on behind a snapshot at this index; 0: not. */
+    lash_index reset;
+    lash_term reset_term;
 };
 
 struct journal {
@@ -40,6 +44,10 @@ struct journal {
     bool full;            /* the disk has no room: nothing more is to be taken */
     uint64_t durable;     /* writes up to this number are durable */
     uint64_t retry_at_ms; /* after LASH_NOMEM or LASH_FULL: when it is tried again */
+    lash_index trim;      /* the log is to forget entries up to here; 0: nothing */
+    lash_index trimming;  /* the job's */
+    int trim_error;       /* its result */
+    uint64_t trim_at_ms;  /* when that is tried again */
     uint64_t mark_at_ms;  /* when the log, idle by then, is told to note its durable position; UINT64_MAX: noted */
 };
 
@@ -155,6 +163,7 @@ struct replica {
     int error;            /* why it takes no part any more */
     bool stopping;
     bool full;                /* log or state machine have no room on their disk */
+    bool copying;             /* the one job of the copying thread is out */
     uint64_t hand_over_at_ms; /* full leader: when it tries to hand over again */
 
     struct list ages;  /* requests that may time out, oldest first */
@@ -169,6 +178,10 @@ struct replica {
     struct reads reads;
     struct handover handover;
     struct applier applier;
+    struct taker taker;
+    struct restorer restorer;
+    struct installer installer;
+    struct streams streams;
 };
 
 /* ---- replica.c ----------------------------------------------------------------------------------- */
@@ -279,6 +292,10 @@ void proposer_refused(struct replica *replica, uint64_t batch, int error);
 /* An entry of `term` was applied: what was sent in earlier terms and not applied by now never will be (§5.4). */
 void proposer_drop_before(struct replica *replica, lash_term term);
 
+/* What was applied was skipped, up to an entry of `term`, as a snapshot holds its effect: of what was sent up to that term it is
+ * not known whether it is among it. */
+void proposer_skip(struct replica *replica, lash_term term);
+
 /* ---- reads.c ------------------------------------------------------------------------------------- */
 
 void reads_init(struct replica *replica);
@@ -309,6 +326,9 @@ uint64_t applier_deadline(const struct replica *replica);
 
 /* The replica takes no part any more: what waits for room is given up. */
 void applier_stop(struct replica *replica);
+
+/* No job is out: what waits to be tried again comes from a log that is about to go. */
+void applier_drop(struct replica *replica);
 
 /* ---- receiver.c ---------------------------------------------------------------------------------- */
 

@@ -13,6 +13,8 @@
 static struct request_count *request_counted(struct request_gauge *gauge, enum request_kind kind) {
     if (kind == REQUEST_COMMAND || kind == REQUEST_BARRIER)
         return &gauge->proposals;
+    if (kind == REQUEST_SNAPSHOT)
+        return &gauge->snapshots;
     return kind == REQUEST_READ ? &gauge->reads : &gauge->transfers;
 }
 

@@ -16,6 +16,7 @@ enum request_kind {
     REQUEST_BARRIER = LASH_ENTRY_BARRIER,
     REQUEST_READ = 256, /* no kind of entry, as what follows */
     REQUEST_TRANSFER = 257,
+    REQUEST_SNAPSHOT = 258,
 };
 
 /* What was counted of one kind of requests since the start, by the loop thread. */
@@ -32,6 +33,7 @@ struct request_gauge {
     struct request_count proposals; /* commands and barriers */
     struct request_count reads;
     struct request_count transfers;
+    struct request_count snapshots;
 };
 
 struct request {

@@ -75,6 +75,10 @@ static void sender_recent(struct replica *replica, const struct lash_message *me
 
 static int sender_transmit(struct replica *replica, const struct lash_message *message,
                            const struct sender_frames *found) {
+    if (message->type == LASH_MSG_SNAPSHOT) { /* there is more to it than a message */
+        streams_offer(replica, message);
+        return 0;
+    }
     struct wire_head head = {.group = replica->options.group, .kind = WIRE_MESSAGE, .message = *message};
     uint8_t data[WIRE_HEAD_MAX];
     size_t size = wire_encode(&head, data);

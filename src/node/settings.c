@@ -67,9 +67,19 @@ int settings_check(const struct lash_node_options *options, struct lash_node_opt
     settings_default(&settings->segment_bytes, (uint64_t)64 << 20);
     settings_default(&settings->entry_bytes_max, (uint64_t)16 << 20);
     settings_default(&settings->pending_bytes_max, (uint64_t)256 << 20);
+    settings_default(&settings->snapshot_bytes_min, (uint64_t)64 << 20);
+    settings_default(&settings->trailing_bytes, (uint64_t)64 << 20);
     settings_default(&settings->request_timeout_ms, 5000 + 2 * settings->election_ms);
     const char *wrong = settings_wrong(settings);
     return wrong ? settings_invalid(wrong) : 0;
+}
+
+bool settings_machine(const struct lash_state_machine *machine) {
+    int count = (machine->snapshot_begin != NULL) + (machine->snapshot_write != NULL) +
+                (machine->snapshot_end != NULL) + (machine->restore != NULL);
+    if (count != 0 && count != 4)
+        settings_invalid("state machine: it has some of the functions for snapshots, and not all");
+    return count == 0 || count == 4;
 }
 
 void settings_configuration(const struct lash_node_options *settings, struct lash_configuration *configuration) {

@@ -15,6 +15,9 @@ enum { SETTINGS_IDENTITY_MAX = 8 + LASH_RAFT_MEMBERS_MAX * 16 };
  * line that says what is wrong. */
 int settings_check(const struct lash_node_options *options, struct lash_node_options *settings);
 
+/* Whether the state machine's functions go together: of those of snapshots it has all, or none. */
+bool settings_machine(const struct lash_state_machine *machine);
+
 /* The first configuration: all peers vote. Members are in the order of their ids. */
 void settings_configuration(const struct lash_node_options *settings, struct lash_configuration *configuration);
 

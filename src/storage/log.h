@@ -147,6 +147,12 @@ int log_install(struct log *log, lash_index index, lash_term term, struct log_re
 int log_read(struct log *log, lash_index first, lash_index last, uint64_t bytes_max, struct buf ***frames,
              size_t *count);
 
+/* Bytes that the entries behind `at` take, with what lies between them. Any thread; may wait for a file to be opened. */
+uint64_t log_bytes_behind(struct log *log, lash_index at);
+
+/* The highest index behind which the entries up to `at` take at least `bytes`; 0 when they do not. Any thread, as above. */
+lash_index log_index_before(struct log *log, lash_index at, uint64_t bytes);
+
 /* Bytes of segments on disk. Any thread; never waits. */
 uint64_t log_size(struct log *log);
 

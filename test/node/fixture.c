@@ -52,6 +52,85 @@ static int fixture_apply(void *context, const struct lash_command *commands, siz
     return error;
 }
 
+/* A snapshot: what it counts, and bytes that make it larger. */
+struct fixture_view {
+    uint64_t count;
+    uint64_t hash;
+    lash_index last;
+};
+
+static int fixture_snapshot_begin(void *context, lash_index index, void **view) {
+    struct fixture_machine *machine = context;
+    struct fixture_view *made = malloc(sizeof *made);
+    assert_non_null(made);
+    pthread_mutex_lock(&machine->mutex);
+    *made = (struct fixture_view){machine->count, machine->hash, machine->last};
+    assert_true(machine->views == 0 && machine->last == index);
+    machine->views++;
+    pthread_mutex_unlock(&machine->mutex);
+    *view = made;
+    return 0;
+}
+
+static int fixture_snapshot_write(void *context, void *view, struct lash_snapshot_sink *sink) {
+    struct fixture_machine *machine = context;
+    static const uint8_t zeros[1000];
+    pthread_mutex_lock(&machine->mutex);
+    while (machine->held)
+        pthread_cond_wait(&machine->unblocked, &machine->mutex);
+    int error = machine->snapshot_error;
+    size_t padding = machine->padding;
+    pthread_mutex_unlock(&machine->mutex);
+    if (!error)
+        error = lash_snapshot_write(sink, view, sizeof(struct fixture_view));
+    while (!error && padding) {
+        size_t size = padding < sizeof zeros ? padding : sizeof zeros;
+        error = lash_snapshot_write(sink, zeros, size);
+        padding -= size;
+    }
+    return error;
+}
+
+static void fixture_snapshot_end(void *context, void *view) {
+    struct fixture_machine *machine = context;
+    pthread_mutex_lock(&machine->mutex);
+    assert_true(machine->views == 1);
+    machine->views--;
+    pthread_mutex_unlock(&machine->mutex);
+    free(view);
+}
+
+static int fixture_restore(void *context, struct lash_snapshot_source *source, lash_index index) {
+    struct fixture_machine *machine = context;
+    struct fixture_view view = {0};
+    uint8_t bytes[1000];
+    size_t got;
+    int error = lash_snapshot_read(source, &view, sizeof view, &got);
+    if (!error)
+        assert_int_equal(got, sizeof view);
+    for (got = sizeof bytes; !error && got == sizeof bytes;)
+        error = lash_snapshot_read(source, bytes, sizeof bytes, &got);
+    pthread_mutex_lock(&machine->mutex);
+    if (!error)
+        error = machine->restore_error;
+    if (!error) {
+        assert_true(view.last == index && index > machine->last);
+        machine->count = view.count;
+        machine->hash = view.hash;
+        machine->last = view.last;
+        machine->restored++;
+    }
+    pthread_mutex_unlock(&machine->mutex);
+    return error;
+}
+
+void fixture_hold_snapshots(struct fixture_node *node, bool held) {
+    pthread_mutex_lock(&node->machine.mutex);
+    node->machine.held = held;
+    pthread_cond_broadcast(&node->machine.unblocked);
+    pthread_mutex_unlock(&node->machine.mutex);
+}
+
 uint64_t fixture_applied(struct fixture_node *node) {
     pthread_mutex_lock(&node->machine.mutex);
     uint64_t count = node->machine.count;
@@ -146,7 +225,14 @@ int fixture_try_open(struct fixture *fixture, size_t i) {
     node->machine.count = 0;
     node->machine.hash = 0;
     node->machine.last = 0;
+    node->machine.restored = 0;
     struct lash_state_machine machine = {.context = &node->machine, .apply = fixture_apply};
+    if (fixture->snapshots) {
+        machine.snapshot_begin = fixture_snapshot_begin;
+        machine.snapshot_write = fixture_snapshot_write;
+        machine.snapshot_end = fixture_snapshot_end;
+        machine.restore = fixture_restore;
+    }
     return lash_node_open(&options, &machine, &node->node);
 }
 
@@ -166,6 +252,7 @@ void fixture_open_all(struct fixture *fixture) {
 
 void fixture_close(struct fixture *fixture, size_t i) {
     fixture_block(&fixture->nodes[i], false);
+    fixture_hold_snapshots(&fixture->nodes[i], false);
     lash_node_close(fixture->nodes[i].node);
     fixture->nodes[i].node = NULL;
 }
@@ -277,6 +364,13 @@ int fixture_read(lash_node *node, lash_index *index) {
     fixture_wait_init(&wait);
     fixture_wait_add(&wait);
     return fixture_one(&wait, lash_node_read(node, fixture_done, &wait), index);
+}
+
+int fixture_snapshot(lash_node *node, lash_index *index) {
+    struct fixture_wait wait;
+    fixture_wait_init(&wait);
+    fixture_wait_add(&wait);
+    return fixture_one(&wait, lash_node_snapshot(node, fixture_done, &wait), index);
 }
 
 int fixture_barrier(lash_node *node) {

@@ -23,6 +23,12 @@ struct fixture_machine {
     int fail_with; /* what apply returns from now on */
     bool blocked;  /* apply waits while this is set */
     pthread_cond_t unblocked;
+    int snapshot_error; /* what writing a snapshot, */
+    int restore_error;  /* or restoring from one, returns from now on */
+    size_t padding;     /* bytes of a snapshot that mean nothing */
+    uint64_t restored;  /* from snapshots so far */
+    bool held;          /* writing a snapshot waits while this is set */
+    uint64_t views;     /* begun and not ended */
 };
 
 struct fixture_node {
@@ -31,6 +37,7 @@ struct fixture_node {
 };
 
 struct fixture {
+    bool snapshots; /* the state machines take them */
     char dir[64];
     size_t count;
     struct lash_peer peers[FIXTURE_NODES_MAX];
@@ -65,6 +72,12 @@ void fixture_agree(struct fixture *fixture, uint64_t count);
 
 uint64_t fixture_applied(struct fixture_node *node);
 void fixture_block(struct fixture_node *node, bool blocked);
+
+/* Let writing a snapshot wait, or go on. */
+void fixture_hold_snapshots(struct fixture_node *node, bool held);
+
+/* Take a snapshot; returns its error. */
+int fixture_snapshot(lash_node *node, lash_index *index);
 
 /* A set of requests under way. */
 struct fixture_wait {

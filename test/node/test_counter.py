@@ -57,6 +57,10 @@ def main():
         expect("reads", [counter.ask("") for counter in counters], [total] * 3)
 
         for victim in range(3):
+            for _ in range(2):
+                expect("an addition before a snapshot", counters[victim].ask("1"), total + 1)
+                total += 1
+                expect("a snapshot", counters[victim].ask("snapshot"), total)
             counters[victim].kill()
             others = [counter for i, counter in enumerate(counters) if i != victim]
             expect("read without one", others[1].ask(""), total)

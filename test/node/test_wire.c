@@ -35,6 +35,30 @@ static struct wire_head message_head(uint32_t type) {
     return head;
 }
 
+/* Those of snapshots. */
+static size_t snapshot_heads(struct wire_head *heads) {
+    size_t count = 0;
+    struct wire_head head = message_head(LASH_MSG_SNAPSHOT);
+    head.message.snapshot.last_index = UINT64_MAX - 5;
+    head.message.snapshot.last_term = 9;
+    heads[count++] = head;
+    memset(&head, 0, sizeof head);
+    head.kind = WIRE_SNAPSHOT_CHUNK;
+    head.chunk.index = UINT64_MAX - 6;
+    head.chunk.term = 8;
+    head.chunk.bytes = UINT64_MAX;
+    head.chunk.offset = UINT64_MAX - 1;
+    head.chunk.crc = 0xfedcba98U;
+    heads[count++] = head;
+    memset(&head, 0, sizeof head);
+    head.kind = WIRE_SNAPSHOT_ACK;
+    head.ack.index = 1;
+    head.ack.offset = UINT64_MAX - 2;
+    head.ack.answer = WIRE_SNAPSHOT_ASK;
+    heads[count++] = head;
+    return count;
+}
+
 /* One head of every sort, with large numbers in every field. */
 static size_t all_heads(struct wire_head heads[HEADS_MAX]) {
     size_t count = 0;
@@ -87,25 +111,7 @@ static size_t all_heads(struct wire_head heads[HEADS_MAX]) {
     head.forward_reply.batch = 6;
     head.forward_reply.error = LASH_NOT_LEADER;
     heads[count++] = head;
-    head = message_head(LASH_MSG_SNAPSHOT);
-    head.message.snapshot.last_index = UINT64_MAX - 5;
-    head.message.snapshot.last_term = 9;
-    heads[count++] = head;
-    memset(&head, 0, sizeof head);
-    head.kind = WIRE_SNAPSHOT_CHUNK;
-    head.chunk.index = UINT64_MAX - 6;
-    head.chunk.term = 8;
-    head.chunk.bytes = UINT64_MAX;
-    head.chunk.offset = UINT64_MAX - 1;
-    head.chunk.crc = 0xfedcba98U;
-    heads[count++] = head;
-    memset(&head, 0, sizeof head);
-    head.kind = WIRE_SNAPSHOT_ACK;
-    head.ack.index = 1;
-    head.ack.offset = UINT64_MAX - 2;
-    head.ack.answer = WIRE_SNAPSHOT_ASK;
-    heads[count++] = head;
-    return count;
+    return count + snapshot_heads(heads + count);
 }
 
 static void every_head_comes_back_as_it_was(void **state) {
