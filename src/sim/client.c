@@ -12,6 +12,7 @@
 #include "node/replica_state.h"
 #include "raft/random.h"
 #include "sim/memory.h"
+#include "sim/world_session.h"
 #include "sim/world_store.h"
 
 enum { CLIENT_DATA_MAX = 4096 };
@@ -34,7 +35,7 @@ static bool machine_filled(const struct lash_command *command, uint64_t number) 
     return size == 0 || (data[0] == (number & 0xff) && memcmp(data, data + 1, size - 1) == 0);
 }
 
-static void machine_command(struct world_node *node, const struct lash_command *command, uint64_t digest) {
+void machine_command(struct world_node *node, const struct lash_command *command, uint64_t digest) {
     struct world *world = node->world;
     uint64_t number = 0;
     if (command->size < sizeof number)
@@ -61,16 +62,24 @@ static void machine_command(struct world_node *node, const struct lash_command *
     node->apply_count++;
 }
 
-int machine_apply(void *context, const struct lash_command *commands, size_t count, lash_index last) {
-    struct world_node *node = context;
-    if (node->apply_error)
-        return node->apply_error;
-    lash_index from = node->machine.applied;
+/* Commands that clients made as they are. Errors: those of the store. */
+static int machine_commands(struct world_node *node, const struct lash_command *commands, size_t count,
+                            lash_index last) {
     uint64_t *digests = memory_new(count, sizeof *digests);
     int error = node->store ? world_store_apply(node, commands, count, last, sizeof(uint64_t), digests) : 0;
     for (size_t i = 0; !error && i < count; i++)
         machine_command(node, &commands[i], digests[i]);
     memory_free(digests);
+    return error;
+}
+
+int machine_apply(void *context, const struct lash_command *commands, size_t count, lash_index last) {
+    struct world_node *node = context;
+    if (node->apply_error)
+        return node->apply_error;
+    lash_index from = node->machine.applied;
+    int error = node->session ? world_session_apply(node, commands, count, last)
+                              : machine_commands(node, commands, count, last);
     if (error)
         return error;
     if (last < node->machine.applied)
@@ -78,7 +87,8 @@ int machine_apply(void *context, const struct lash_command *commands, size_t cou
                    (unsigned long long)last, (unsigned long long)node->machine.applied);
     judge_apply(node->world->judge, node->id, from, last, count);
     node->machine.applied = last;
-    judge_state(node->world->judge, node->id, last, node->machine.state * 2 + 1);
+    uint64_t table = node->session ? world_session_hash(node) : 0;
+    judge_state(node->world->judge, node->id, last, (node->machine.state ^ table) * 2 + 1);
     TRACE(node->world, "n%u applies %llu to %llu", (unsigned)node->id, (unsigned long long)from + 1,
           (unsigned long long)last);
     return 0;
@@ -171,7 +181,7 @@ void client_abandon(struct world_node *node) {
 
 /* ---- Begins ------------------------------------------------------------------------------------------------- */
 
-static void client_hand(struct world_node *node, struct request *request) {
+void client_hand(struct world_node *node, struct request *request) {
     struct list requests;
     list_init(&requests);
     list_push(&requests, &request->link);
@@ -230,6 +240,8 @@ static void client_read(struct world *world, size_t position, uint32_t client) {
 }
 
 uint64_t world_propose(struct world *world, size_t position) {
+    if (world->profile.sessions)
+        return world_session_propose(world, position);
     return client_propose(world, position, WORLD_NO_CLIENT);
 }
 
@@ -264,6 +276,10 @@ void world_transfer(struct world *world, size_t position, size_t target) {
 
 /* Ask a node that runs; when the one chosen does not, later. */
 void client_event(struct world *world, const struct event *event) {
+    if (world->profile.sessions) {
+        world_session_event(world, event);
+        return;
+    }
     struct world_client *client = &world->clients[event->subject];
     size_t position = (size_t)world_draw(world, DOMAIN_CLIENT, world->count);
     bool read = world_draw(world, DOMAIN_CLIENT, 100) < world->profile.read_percent;

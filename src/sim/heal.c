@@ -5,6 +5,7 @@
  * and requests must be taken everywhere again (P2).
  */
 #include "node/replica_state.h"
+#include "sim/world_session.h"
 #include "sim/world_store.h"
 
 enum {
@@ -100,6 +101,8 @@ void world_heal(struct world *world) {
     TRACE(world, "HEAL");
     fault_end(world);
     heal_start(world);
+    if (world->sessions)
+        world_session_heal(world);
     heal_wait(world, heal_converged, HEAL_LOOK_EVERY, "the cluster did not come together");
     for (size_t i = 0; i < world->count; i++)
         if (world->nodes[i].replica && world->nodes[i].machine.applied < world->acknowledged)

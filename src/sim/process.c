@@ -11,6 +11,7 @@
 #include "raft/random.h"
 #include "sim/memory.h"
 #include "sim/stray.h"
+#include "sim/world_session.h"
 #include "sim/world_store.h"
 
 enum { PROCESS_READ_BYTES = 1 << 16 };
@@ -160,6 +161,8 @@ static int process_begin(struct world_node *node, const struct log_recovered *re
         return LASH_CORRUPT;
     if (node->world->profile.store && !node->store)
         world_store_open(node);
+    if (node->world->profile.sessions)
+        world_session_open(node);
     process_reset(node);
     struct replica_options options = process_options(node);
     int error = replica_new(&options, &node->env, node->log, recovered, &node->replica);
@@ -238,6 +241,8 @@ void world_kill(struct world *world, size_t position) {
     TRACE(world, "n%u's process ends", (unsigned)node->id);
     process_stop(world, position);
     world_store_die(node, false);
+    if (node->session)
+        world_session_die(node, false);
     memfs_kill(node->disk);
 }
 
@@ -246,6 +251,8 @@ void world_power_off(struct world *world, size_t position) {
     TRACE(world, "n%u's machine loses power", (unsigned)node->id);
     process_stop(world, position);
     world_store_die(node, true);
+    if (node->session)
+        world_session_die(node, true);
     uint64_t seed = world_draw(world, DOMAIN_DISK, UINT32_MAX);
     memfs_power_on(node->disk, (enum memfs_survival)world_draw(world, DOMAIN_DISK, MEMFS_GARBAGE + 1), seed);
     node->lost_power = true;

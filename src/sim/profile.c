@@ -107,14 +107,16 @@ bool profile_draw(const char *name, uint64_t seed, struct profile *profile) {
     bool node = strcmp(name, "node") == 0;
     bool swarm = strcmp(name, "swarm") == 0;
     bool store = strcmp(name, "store") == 0;
-    if (!node && !swarm && !store && strcmp(name, "calm") != 0)
+    bool sessions = strcmp(name, "session") == 0;
+    if (!node && !swarm && !store && !sessions && strcmp(name, "calm") != 0)
         return false;
     uint64_t random = random_mix(seed ^ 0x70726f66696c65);
     memset(profile, 0, sizeof *profile);
     profile_machines(profile, &random);
     profile->store = store;
+    profile->sessions = sessions;
     profile->lanes = random_mix(seed ^ 0x6c616e6573) % 4 != 0;
-    if (node || swarm || store)
+    if (node || swarm || store || sessions)
         profile_faults(profile, random, swarm ? 3 : 6);
     return true;
 }

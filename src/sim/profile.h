@@ -68,6 +68,7 @@ struct profile {
     uint64_t every[FAULT_KINDS]; /* mean time between two of a kind in us, or how many of a million packets; 0: never */
     bool lanes;          /* of a peer's packets, else all are in one: a build without lanes is among the nodes */
     bool store;          /* the state machine is lashd's store */
+    bool sessions;       /* clients have sessions */
     uint64_t lasting_us; /* faults last up to so long */
 };
 

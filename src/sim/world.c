@@ -14,6 +14,7 @@
 #include "sim/memory.h"
 #include "sim/stray.h"
 #include "sim/words.h"
+#include "sim/world_session.h"
 #include "sim/world_store.h"
 
 enum {
@@ -511,6 +512,8 @@ struct world *world_new(const struct world_options *options) {
     network_init(world);
     for (size_t i = 0; i < world->count; i++)
         world_add_node(world, i);
+    if (world->profile.sessions)
+        world_session_begin(world);
     for (size_t i = 0; i < world->count - options->puppets; i++)
         (void)world_start(world, i);
     world->clients = memory_new(world->profile.clients, sizeof *world->clients);
@@ -555,6 +558,8 @@ void world_free(struct world *world) {
                        (unsigned long long)node->gauge.count);
         judge_log_free(&node->pending.suffix);
     }
+    if (world->sessions)
+        world_session_free(world);
     network_free(world);
     for (size_t i = 0; i < world->count; i++)
         memfs_free(world->nodes[i].disk);

@@ -53,6 +53,8 @@ enum world_event {
 
 struct world;
 struct store;
+struct world_sessions;
+struct world_session_node;
 
 struct world_packet {
     struct list link;
@@ -147,10 +149,11 @@ struct world_node {
     struct world_machine machine;
     struct world_pending pending;
     struct world_stray stray;
-    struct store *store;    /* in the profile `store`, while it runs */
-    uint64_t store_copy;    /* of its directory */
-    int64_t store_revision; /* after what it has applied */
-    size_t journal_seen;    /* items of the replica's journal that the judge knows */
+    struct store *store;                /* in the profile `store`, while it runs */
+    uint64_t store_copy;                /* of its directory */
+    int64_t store_revision;             /* after what it has applied */
+    struct world_session_node *session; /* in the profile `session` */
+    size_t journal_seen;                /* items of the replica's journal that the judge knows */
 
     uint64_t deadline_us; /* true time; UINT64_MAX: none */
     uint64_t timer_us;    /* of the one EVENT_TIMER that counts; UINT64_MAX: none */
@@ -248,7 +251,8 @@ struct world {
     char scratch_dir[32];     /* of the stores; "": none yet */
     int64_t *store_revisions; /* by index of a command; 0: not known */
     uint64_t store_capacity;
-    int64_t store_revision; /* the highest that any store has had */
+    int64_t store_revision;          /* the highest that any store has had */
+    struct world_sessions *sessions; /* in the profile `session` */
     struct list free_packets;
     uint8_t *scratch;
     uint64_t scratch_capacity;
@@ -322,6 +326,12 @@ void world_transfer(struct world *world, size_t position, size_t target);
 enum world_fate world_fate(const struct world *world, uint64_t number);
 void client_event(struct world *world, const struct event *event);
 void client_abandon(struct world_node *node);
+
+/* Hand a request to a node that runs. */
+void client_hand(struct world_node *node, struct request *request);
+
+/* The machine takes a command, whose result hashes to `digest`. */
+void machine_command(struct world_node *node, const struct lash_command *command, uint64_t digest);
 int machine_apply(void *context, const struct lash_command *commands, size_t count, lash_index last);
 int machine_room(void *context);
 

@@ -16,9 +16,11 @@
 
 #include "base/buf.h"
 #include "base/logger.h"
+#include "session/machine.h"
 #include "sim/queue.h"
 #include "sim/run.h"
 #include "sim/stray.h"
+#include "sim/world_session.h"
 #include "sim/world_store.h"
 #include "storage/log_state.h"
 #include "store/store.h"
@@ -35,16 +37,20 @@ static void world_broken(void *context, const char *invariant, const char *what)
     _exit(1);
 }
 
-static struct world *quiet_world(size_t nodes, uint64_t seed, bool store) {
+/* What stands behind the replicas. */
+enum kind { PLAIN, STORE, SESSIONS };
+
+static struct world *quiet_world(size_t nodes, uint64_t seed, enum kind kind) {
     struct world_options options = {.seed = seed, .nodes = nodes, .failed = world_broken, .manual = true};
     profile_quiet(&options.profile);
-    options.profile.store = store;
+    options.profile.store = kind == STORE;
+    options.profile.sessions = kind == SESSIONS;
     return world_new(&options);
 }
 
 /* A world of three nodes with ten commands carried out goes through `damage` in a process of its own; the invariant that
  * breaks is to be this one. */
-static void expect_of(const char *invariant, void (*damage)(struct world *world), bool store) {
+static void expect_of(const char *invariant, void (*damage)(struct world *world), enum kind kind) {
     int ends[2];
     char found[16] = "";
     assert_int_equal(pipe(ends), 0);
@@ -52,7 +58,7 @@ static void expect_of(const char *invariant, void (*damage)(struct world *world)
     assert_true(child >= 0);
     if (child == 0) {
         verdict_pipe = ends[1];
-        struct world *world = verdict_world = quiet_world(3, 7, store);
+        struct world *world = verdict_world = quiet_world(3, 7, kind);
         (void)world_leader(world);
         for (size_t i = 0; i < 10; i++)
             (void)world_propose(world, i % 3);
@@ -71,7 +77,7 @@ static void expect_of(const char *invariant, void (*damage)(struct world *world)
 }
 
 static void expect(const char *invariant, void (*damage)(struct world *world)) {
-    expect_of(invariant, damage, false);
+    expect_of(invariant, damage, PLAIN);
 }
 
 static void nothing(struct world *world) {
@@ -185,10 +191,33 @@ static void a_store_has_applied_more(struct world *world) {
 
 static void stores_that_go_astray_are_found(void **state) {
     (void)state;
-    expect_of("", nothing, true);
-    expect_of("X2", a_store_has_another_revision, true);
-    expect_of("X2", a_store_forgets_over_a_kill, true);
-    expect_of("R1", a_store_has_applied_more, true);
+    expect_of("", nothing, STORE);
+    expect_of("X2", a_store_has_another_revision, STORE);
+    expect_of("X2", a_store_forgets_over_a_kill, STORE);
+    expect_of("R1", a_store_has_applied_more, STORE);
+}
+
+/* ---- Sessions ---------------------------------------------------------------------------------------------- */
+
+static void a_table_is_of_another_time(struct world *world) {
+    world_session_table(&world->nodes[1])->table.log_ms++;
+    (void)world_propose(world, world_leader(world));
+    world_heal(world);
+}
+
+static void a_command_without_a_session_comes_by(struct world *world) {
+    uint64_t number = world_command(world);
+    struct lash_command command = {
+        .index = world->nodes[1].machine.applied + 1, .data = &number, .size = sizeof number};
+    if (machine_apply(&world->nodes[1], &command, 1, command.index) == LASH_CORRUPT)
+        world_broken(NULL, "refused", "");
+}
+
+static void sessions_that_go_astray_are_found(void **state) {
+    (void)state;
+    expect_of("", nothing, SESSIONS);
+    expect_of("L4", a_table_is_of_another_time, SESSIONS);
+    expect_of("refused", a_command_without_a_session_comes_by, SESSIONS);
 }
 
 /* ---- Writes that go astray ------------------------------------------------------------------------------- */
@@ -295,7 +324,7 @@ static void what_is_broken_behind_its_back_is_found(void **state) {
 
 static void the_same_seed_gives_the_same_run_and_another_one_another(void **state) {
     (void)state;
-    const char *const profiles[] = {"node", "swarm", "calm", "core", "membership", "store"};
+    const char *const profiles[] = {"node", "swarm", "calm", "core", "membership", "store", "session"};
     for (size_t i = 0; i < sizeof profiles / sizeof profiles[0]; i++) {
         struct run_settings settings = {.seed = 5 + i, .events = 15000, .nodes = 3, .profile = profiles[i]};
         struct run_result first, second, other;
@@ -351,6 +380,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_broken_behind_its_back_is_found),
         cmocka_unit_test(stores_that_go_astray_are_found),
+        cmocka_unit_test(sessions_that_go_astray_are_found),
         cmocka_unit_test(writes_that_go_astray_are_found_where_they_can_be),
         cmocka_unit_test(the_same_seed_gives_the_same_run_and_another_one_another),
         cmocka_unit_test(a_fault_that_is_left_out_leaves_the_others_where_they_were),
