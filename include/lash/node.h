@@ -141,6 +141,7 @@ enum lash_observation_kind {
     LASH_OBSERVED_SNAPSHOT_INSTALLED =
         13,                           /* it has got the one at `index` from `peer`, and its log goes on from there */
     LASH_OBSERVED_SNAPSHOT_SENT = 14, /* `peer` has got the one at `index` from this node */
+    LASH_OBSERVED_REPAIRED = 15,      /* this node's log was damaged and is whole again: it takes part from now on */
 };
 
 /* Something that happened, with what it happened to. */
@@ -192,10 +193,12 @@ struct lash_node_options {
     void *observe_context; /* of both */
 };
 
-/* Open the replica and start its threads; elections begin at once. The log is read and checked first.
+/* Open the replica and start its threads; elections begin at once. The log is read and checked first. Where it is damaged and
+ * its peers may have what it lacks, it opens all the same, but takes no part, with LASH_DAMAGED in its status, until they have
+ * sent that; meanwhile requests are refused with LASH_CLOSED.
  * On success *node is the caller's, to be closed. On failure nothing is left open.
  * Errors: LASH_INVALID (options), LASH_NOMEM, LASH_IO (see the log), LASH_BUSY (data directory or port in use),
- * LASH_CORRUPT (durable log bytes are damaged), LASH_MISMATCH (data of another cluster, node or group, or `applied`
+ * LASH_CORRUPT (durable log bytes are damaged, and nobody can have them), LASH_MISMATCH (data of another cluster, node or group, or `applied`
  * beyond the log), LASH_VERSION, LASH_FULL. */
 LASH_PUBLIC int lash_node_open(const struct lash_node_options *options, const struct lash_state_machine *machine,
                                lash_node **node);
@@ -274,7 +277,7 @@ struct lash_snapshot_status {
 struct lash_status {
     struct lash_raft_status raft;
     uint64_t cluster_id;
-    int error;                /* 0, or why the node has stopped taking part */
+    int error;                /* 0, or why the node takes no part; LASH_DAMAGED ends by itself */
     uint32_t peers_connected; /* peers with an established connection */
     uint64_t log_bytes;       /* on disk */
     uint64_t pending_requests;

@@ -252,7 +252,7 @@ static bool member_open_node(struct member *member) {
 
 /* ---- The life ---------------------------------------------------------------------------------- */
 
-/* Wait for a signal, and look from time to time whether the node goes on. False when it does not. */
+/* Wait for a signal, and look from time to time whether the node goes on, or is being repaired. False when it does not. */
 static bool member_wait(struct member *member) {
     while (!member_signals) {
         struct lash_status status;
@@ -260,7 +260,7 @@ static bool member_wait(struct member *member) {
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += MEMBER_LOOK_S;
         sem_timedwait(&member_wake, &until);
-        if (lash_node_status(member->node, &status) == 0 && status.error)
+        if (lash_node_status(member->node, &status) == 0 && status.error && status.error != LASH_DAMAGED)
             return member_failed(member, "the node has stopped taking part: %s; the log lines above say why",
                                  lash_strerror(status.error));
     }

@@ -80,7 +80,8 @@ static void fetcher_done(struct job *job);
 
 /* Begin the next read: peers take turns. */
 static void fetcher_start(struct fetcher *fetcher) {
-    for (size_t i = 1; replica_active(fetcher->replica) && !fetcher->busy && i <= LASH_RAFT_MEMBERS_MAX; i++) {
+    bool may = replica_active(fetcher->replica) && !fetcher->replica->lender.busy;
+    for (size_t i = 1; may && !fetcher->busy && i <= LASH_RAFT_MEMBERS_MAX; i++) {
         size_t position = (fetcher->position + i) % LASH_RAFT_MEMBERS_MAX;
         struct fetch *fetch = &fetcher->fetches[position];
         if (!fetch->wanted)
@@ -96,6 +97,12 @@ static void fetcher_start(struct fetcher *fetcher) {
         fetcher->job.done = fetcher_done;
         fetcher->replica->env->submit(fetcher->replica->env->context, REPLICA_READ, &fetcher->job);
     }
+}
+
+void fetcher_turn(struct replica *replica) {
+    fetcher_start(&replica->fetcher);
+    if (!replica->fetcher.busy && replica_active(replica))
+        lender_start(&replica->lender, REPLICA_READ);
 }
 
 /* The read is done: keep it for its peer, if that still has a place, and let the core offer entries again. */
@@ -116,6 +123,8 @@ static void fetcher_done(struct job *job) {
     /* Cut off or let go meanwhile, or no memory: the follower's next answer brings another try. */
     if (error && error != LASH_NOT_FOUND && error != LASH_NOMEM)
         replica_fail(replica, error, "the log could not be read");
+    if (replica_active(replica))
+        lender_start(&replica->lender, REPLICA_READ); /* so that it has its turn */
     fetcher_start(fetcher);
     if (error || !awaited || !replica_active(replica))
         return;

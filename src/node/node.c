@@ -17,9 +17,11 @@
 #include "base/assert.h"
 #include "base/logger.h"
 #include "node/executor.h"
+#include "node/repair.h"
 #include "node/replica.h"
 #include "node/settings.h"
 #include "node/snapshotting.h"
+#include "node/wire.h"
 #include "transport/transport.h"
 
 enum {
@@ -28,11 +30,13 @@ enum {
 };
 
 struct lash_node {
-    struct lash_node_options options; /* its pointers are valid during lash_node_open only */
+    struct lash_node_options options;
+    struct lash_state_machine machine;
     struct request_gauge gauge;
     struct log *log;
     struct snapshots *snapshots; /* NULL: the state machine takes none */
-    struct replica *replica;
+    struct replica *replica;     /* NULL while the log is being repaired, */
+    struct repair *repair;       /* by this; or NULL */
     struct replica_env env;
     struct executor executors[REPLICA_EXECUTORS]; /* by enum replica_executor */
     struct transport *transport;
@@ -49,6 +53,7 @@ struct lash_node {
     uv_mutex_t mutex; /* guards what follows */
     struct list incoming;
     bool closing;
+    bool begun; /* there is a replica, and will be as long as there is the node */
     struct lash_status status;
     struct lash_metrics metrics; /* queues and peers, as of the latest turn */
 };
@@ -124,33 +129,45 @@ static void node_halt(void *context, int error) {
 
 static int node_received(void *context, const struct transport_packet *packet) {
     struct lash_node *node = context;
+    if (node->repair)
+        return repair_receive(node->repair, packet->from, packet->head, packet->head_size, packet->tail,
+                              packet->tail_size);
     return replica_receive(node->replica, packet->from, packet->head, packet->head_size, packet->tail,
                            packet->tail_size);
 }
 
 static void node_connected(void *context, uint64_t peer) {
     struct lash_node *node = context;
-    replica_connected(node->replica, peer);
+    if (node->repair)
+        repair_connected(node->repair, peer);
+    else
+        replica_connected(node->replica, peer);
 }
 
 static void node_disconnected(void *context, uint64_t peer) {
     struct lash_node *node = context;
-    replica_disconnected(node->replica, peer);
+    if (node->repair)
+        repair_disconnected(node->repair, peer);
+    else
+        replica_disconnected(node->replica, peer);
 }
 
 static void node_lane_ready(void *context, uint64_t peer) {
     struct lash_node *node = context;
-    replica_lane(node->replica, peer, true);
+    if (!node->repair)
+        replica_lane(node->replica, peer, true);
 }
 
 static void node_lane_lost(void *context, uint64_t peer) {
     struct lash_node *node = context;
-    replica_lane(node->replica, peer, false);
+    if (!node->repair)
+        replica_lane(node->replica, peer, false);
 }
 
 static void node_down(void *context, uint64_t peer) {
     struct lash_node *node = context;
-    replica_down(node->replica, peer);
+    if (!node->repair)
+        replica_down(node->replica, peer);
 }
 
 static void node_transport_closed(void *context) {
@@ -170,17 +187,70 @@ static void node_tear_down(struct lash_node *node) {
     uv_close((uv_handle_t *)&node->wake, NULL);
 }
 
+static void node_look(const struct lash_node *node, struct lash_status *status) {
+    if (node->replica)
+        replica_status(node->replica, status);
+    else
+        repair_status(node->repair, status);
+    status->cluster_id = node->options.cluster_id;
+}
+
 static void node_publish(struct lash_node *node) {
     struct lash_status status;
-    replica_status(node->replica, &status);
+    node_look(node, &status);
     uv_mutex_lock(&node->mutex);
     node->status = status;
-    replica_queues(node->replica, &node->metrics);
+    node->begun = node->replica != NULL;
+    if (node->replica)
+        replica_queues(node->replica, &node->metrics);
     node->metrics.peer_count = 0;
     if (node->transport)
         node->metrics.peer_count =
             (uint32_t)transport_peers(node->transport, node->metrics.peers, LASH_RAFT_MEMBERS_MAX);
     uv_mutex_unlock(&node->mutex);
+}
+
+static int node_begin(struct lash_node *node, struct log_recovered *recovered);
+
+static void node_begin_connected(void *context, lash_id peer) {
+    struct lash_node *node = context;
+    replica_connected(node->replica, peer);
+}
+
+/* Be a replica once the log is whole. */
+static void node_end_repair(struct lash_node *node) {
+    struct log_recovered recovered;
+    int error = repair_outcome(node->repair, &recovered);
+    if (error)
+        return;
+    error = node_begin(node, &recovered);
+    if (error) {
+        repair_fail(node->repair, error);
+        return;
+    }
+    struct repair *repair = node->repair;
+    node->repair = NULL;
+    struct lash_observation observation = {.kind = LASH_OBSERVED_REPAIRED, .peer = node->options.id};
+    node_happened(node, &observation);
+    repair_each_peer(repair, node_begin_connected, node);
+    repair_free(repair);
+}
+
+/* The turn of a node whose log is being repaired. False: it is a replica. */
+static bool node_repair_turn(struct lash_node *node, bool closing) {
+    if (!node->repair)
+        return false;
+    if (closing)
+        repair_stop(node->repair);
+    else
+        node_end_repair(node);
+    if (!node->repair)
+        return false;
+    repair_turn(node->repair);
+    node_publish(node);
+    if (repair_stopped(node->repair))
+        node_tear_down(node);
+    return true;
 }
 
 /* Everything that came since the last turn. */
@@ -196,6 +266,8 @@ static void node_turn(struct lash_node *node) {
 
     for (uint32_t i = 0; i < node->executor_count; i++)
         executor_finish(&node->executors[i]);
+    if (node_repair_turn(node, closing))
+        return; /* no request comes before there is a replica */
     if (closing)
         replica_stop(node->replica);
     replica_submit(node->replica, &incoming);
@@ -257,7 +329,8 @@ static int node_open_log(struct lash_node *node, struct log_recovered *recovered
                                   .node_id = node->options.id,
                                   .group = node->options.group,
                                   .identity = identity,
-                                  .identity_size = identity_size};
+                                  .identity_size = identity_size,
+                                  .repair = true};
     if (uv_random(NULL, NULL, &options.salt, sizeof options.salt, 0, NULL) != 0)
         error = LASH_IO;
     else
@@ -284,9 +357,9 @@ static int node_cannot_restore(const struct log_recovered *recovered) {
 }
 
 /* Open the snapshots, let the log go on from the newest, and take its membership. Errors: those of lash_node_open. */
-static int node_open_snapshots(struct lash_node *node, const struct lash_state_machine *machine,
-                               struct log_recovered *recovered, struct lash_configuration *configuration) {
-    if (!machine->restore)
+static int node_open_snapshots(struct lash_node *node, struct log_recovered *recovered,
+                               struct lash_configuration *configuration) {
+    if (!node->machine.restore)
         return node->options.applied + 1 < recovered->first_index ? node_cannot_restore(recovered) : 0;
     char *dir = node_path(node, "snapshots");
     if (!dir)
@@ -320,8 +393,8 @@ static const struct replica_env node_env = {.now_ms = node_now_ms,
                                             .happened = node_happened,
                                             .halt = node_halt};
 
-static int node_make_replica(struct lash_node *node, const struct lash_state_machine *machine,
-                             const struct log_recovered *recovered, const struct lash_configuration *configuration) {
+static int node_make_replica(struct lash_node *node, const struct log_recovered *recovered,
+                             const struct lash_configuration *configuration) {
     uint64_t seeds[2];
     int error = node_seed(node, seeds);
     if (error)
@@ -341,10 +414,8 @@ static int node_make_replica(struct lash_node *node, const struct lash_state_mac
                                       .snapshot_bytes_min = node->options.snapshot_bytes_min,
                                       .trailing_bytes = node->options.trailing_bytes,
                                       .snapshot_rate = node->options.snapshot_rate,
-                                      .machine = *machine,
+                                      .machine = node->machine,
                                       .gauge = &node->gauge};
-    node->env = node_env;
-    node->env.context = node;
     error = replica_new(&options, &node->env, node->log, recovered, &node->replica);
     if (error == LASH_MISMATCH)
         log_error("the state machine has applied more than the log holds; one of them is another's or was lost",
@@ -352,30 +423,48 @@ static int node_make_replica(struct lash_node *node, const struct lash_state_mac
     return error;
 }
 
-static int node_open_replica(struct lash_node *node, const struct lash_state_machine *machine) {
-    struct log_recovered recovered;
+/* Make the replica from a log that is whole, and let go of `recovered`. */
+static int node_begin(struct lash_node *node, struct log_recovered *recovered) {
     struct lash_configuration configuration;
-    int error = node_open_log(node, &recovered);
-    if (error)
-        return error;
     settings_configuration(&node->options, &configuration);
-    error = node_open_snapshots(node, machine, &recovered, &configuration);
+    int error = node_open_snapshots(node, recovered, &configuration);
     if (!error)
-        error = node_make_replica(node, machine, &recovered, &configuration);
+        error = node_make_replica(node, recovered, &configuration);
     if (!error)
         log_info("log opened", F_HEX("id", node->options.id), F_HEX("cluster", node->options.cluster_id),
-                 F_STR("dir", node->options.data_dir), F_U64("term", recovered.term),
-                 F_U64("first_index", recovered.first_index), F_U64("last_index", recovered.last_index),
-                 F_U64("applied", node->options.applied), F_U64("torn_bytes", recovered.torn_bytes));
-    log_recovered_free(&recovered);
+                 F_STR("dir", node->options.data_dir), F_U64("term", recovered->term),
+                 F_U64("first_index", recovered->first_index), F_U64("last_index", recovered->last_index),
+                 F_U64("applied", node->options.applied), F_U64("torn_bytes", recovered->torn_bytes));
+    log_recovered_free(recovered);
     return error;
+}
+
+/* The log is damaged: repair it with the help of others, if there are others. */
+static int node_open_repair(struct lash_node *node) {
+    struct repair_options options = {.id = node->options.id, .group = node->options.group};
+    if (node->options.peer_count > 1)
+        return repair_new(&options, &node->env, node->log, &node->repair);
+    log_error("the log is damaged where it had been durable, and no other node can have what it lacks",
+              F_HEX("id", node->options.id), F_STR("dir", node->options.data_dir),
+              F_STR("do", "do not delete anything: restore this directory from a backup"));
+    return LASH_CORRUPT;
+}
+
+static int node_open_replica(struct lash_node *node) {
+    struct log_recovered recovered;
+    node->env = node_env;
+    node->env.context = node;
+    int error = node_open_log(node, &recovered);
+    if (error == LASH_DAMAGED)
+        return node_open_repair(node);
+    return error ? error : node_begin(node, &recovered);
 }
 
 static int node_open_transport(struct lash_node *node) {
     struct transport_options options = {.loop = &node->loop,
                                         .cluster_id = node->options.cluster_id,
                                         .node_id = node->options.id,
-                                        .features = node->snapshots ? WIRE_SNAPSHOTS : 0,
+                                        .features = WIRE_REPAIR | (node->machine.restore ? WIRE_SNAPSHOTS : 0),
                                         .listen_host = node->options.listen_host,
                                         .listen_port = node->options.listen_port,
                                         .probe_ms = NODE_PROBE_MS,
@@ -448,8 +537,11 @@ static void node_free(struct lash_node *node) {
         executor_close(&node->executors[i]);
     if (node->replica)
         replica_free(node->replica);
+    if (node->repair)
+        repair_free(node->repair);
     log_close(node->log);
     snapshots_close(node->snapshots);
+    settings_release(&node->options);
     uv_mutex_destroy(&node->mutex);
     mem_free(node);
 }
@@ -466,16 +558,20 @@ int lash_node_open(const struct lash_node_options *options, const struct lash_st
     if (!new)
         return LASH_NOMEM;
     new->options = settings;
+    new->machine = *machine;
+    error = settings_keep(&new->options);
     list_init(&new->incoming);
-    if (uv_mutex_init(&new->mutex) != 0) {
+    if (error || uv_mutex_init(&new->mutex) != 0) {
+        settings_release(&new->options);
         mem_free(new);
         return LASH_NOMEM;
     }
-    error = node_open_replica(new, machine);
+    error = node_open_replica(new);
     if (!error)
         error = node_open_loop(new);
     if (!error) {
-        replica_status(new->replica, &new->status);
+        node_look(new, &new->status);
+        new->begun = new->replica != NULL;
         error = node_start(new);
     }
     if (error) {
@@ -561,7 +657,7 @@ int lash_node_transfer(lash_node *node, lash_id target, lash_done_fn done, void 
 }
 
 int lash_node_snapshot(lash_node *node, lash_done_fn done, void *argument) {
-    if (!node->snapshots)
+    if (!node->machine.restore)
         return LASH_INVALID;
     return node_request(node, REQUEST_SNAPSHOT, NULL, 0, NULL, done, argument);
 }
@@ -577,7 +673,9 @@ int lash_node_status(lash_node *node, struct lash_status *status) {
 int lash_node_metrics(lash_node *node, struct lash_metrics *metrics) {
     uv_mutex_lock(&node->mutex);
     *metrics = node->metrics;
+    bool begun = node->begun;
     uv_mutex_unlock(&node->mutex);
-    replica_metrics(node->replica, metrics);
+    if (begun)
+        replica_metrics(node->replica, metrics);
     return 0;
 }

@@ -218,6 +218,10 @@ static int replica_init_raft(struct replica *replica, const struct log_recovered
     return error;
 }
 
+static void replica_lent(void *owner) {
+    fetcher_turn(owner);
+}
+
 int replica_new(const struct replica_options *options, const struct replica_env *env, struct log *log,
                 const struct log_recovered *recovered, struct replica **replica) {
     if (options->applied > recovered->last_index)
@@ -235,6 +239,7 @@ int replica_new(const struct replica_options *options, const struct replica_env 
     list_init(&new->ended);
     journal_init(new);
     fetcher_init(new);
+    lender_init(&new->lender, env, log, options->group, replica_lent, new);
     reads_init(new);
     handover_init(new);
     applier_init(new);
@@ -267,6 +272,7 @@ void replica_free(struct replica *replica) {
     proposer_free(replica);
     sender_free(replica);
     fetcher_free(replica);
+    lender_free(&replica->lender);
     journal_free(replica);
     recent_free(&replica->recent);
     mem_free(replica->raft);
@@ -280,6 +286,7 @@ void replica_abandon(struct replica *replica) {
     replica->copying = false;
     replica->installer.busy = false;
     replica->streams.streams[replica->streams.position].busy = false;
+    replica->lender.busy = false;
     struct list *at;
     list_splice(&replica->applier.claimed, &replica->ended);
     list_splice(&replica->applier.claimed, &replica->taker.queue);
@@ -339,6 +346,13 @@ int replica_receive(struct replica *replica, lash_id from, const uint8_t *head, 
     if (decoded.kind == WIRE_SNAPSHOT_ACK && !tail_size) {
         if (replica_active(replica))
             streams_acked(replica, from, &decoded);
+        return 0;
+    }
+    if (decoded.kind == WIRE_REPAIR_REPLY)
+        return 0; /* what it answers is repaired by now */
+    if (decoded.kind == WIRE_REPAIR_ASK && !tail_size) {
+        lender_ask(&replica->lender, from, &decoded);
+        fetcher_turn(replica);
         return 0;
     }
     if (tail_size || decoded.kind != WIRE_FORWARD_REPLY)
@@ -401,8 +415,8 @@ void replica_stop(struct replica *replica) {
 
 bool replica_stopped(const struct replica *replica) {
     return replica->stopping && journal_idle(replica) && !replica->applier.busy && !replica->fetcher.busy &&
-           !replica->copying && replica->taker.state == TAKER_IDLE && list_empty(&replica->ages) &&
-           list_empty(&replica->ended);
+           !replica->lender.busy && !replica->copying && replica->taker.state == TAKER_IDLE &&
+           list_empty(&replica->ages) && list_empty(&replica->ended);
 }
 
 /* ---- Turns --------------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #ifndef LASH_NODE_REPLICA_STATE_H
 #define LASH_NODE_REPLICA_STATE_H
 
+#include "node/lender.h"
 #include "node/meter.h"
 #include "node/observer.h"
 #include "node/recent.h"
@@ -174,6 +175,7 @@ struct replica {
     struct journal journal;
     struct sender sender;
     struct fetcher fetcher;
+    struct lender lender; /* takes turns with the fetcher */
     struct proposer proposer;
     struct reads reads;
     struct handover handover;
@@ -260,6 +262,9 @@ void sender_take(struct sender_frames *found, struct buf *frame, lash_index last
 
 void fetcher_init(struct replica *replica);
 void fetcher_free(struct replica *replica);
+
+/* Read on where something is wanted, when nobody else is reading. */
+void fetcher_turn(struct replica *replica);
 
 /* Add the frames from the message's first entry on that were read for its receiver. */
 void fetcher_take(struct replica *replica, const struct lash_message *message, struct sender_frames *found);

@@ -82,6 +82,36 @@ bool settings_machine(const struct lash_state_machine *machine) {
     return count == 0 || count == 4;
 }
 
+static void settings_release_peers(struct lash_peer *peers, size_t count) {
+    for (size_t i = 0; peers && i < count; i++)
+        mem_free((void *)(uintptr_t)peers[i].host);
+    mem_free(peers);
+}
+
+void settings_release(struct lash_node_options *settings) {
+    mem_free((void *)(uintptr_t)settings->data_dir);
+    mem_free((void *)(uintptr_t)settings->listen_host);
+    settings_release_peers((struct lash_peer *)(uintptr_t)settings->peers, settings->peer_count);
+    settings->data_dir = NULL;
+    settings->listen_host = NULL;
+    settings->peers = NULL;
+}
+
+int settings_keep(struct lash_node_options *settings) {
+    const struct lash_peer *theirs = settings->peers;
+    struct lash_peer *peers = mem_calloc(settings->peer_count + 1, sizeof *peers);
+    settings->data_dir = mem_strdup(settings->data_dir);
+    settings->listen_host = mem_strdup(settings->listen_host);
+    settings->peers = peers;
+    bool whole = peers && settings->data_dir && settings->listen_host;
+    for (size_t i = 0; whole && i < settings->peer_count; i++) {
+        peers[i] = theirs[i];
+        peers[i].host = theirs[i].host ? mem_strdup(theirs[i].host) : NULL;
+        whole = !theirs[i].host || peers[i].host;
+    }
+    return whole ? 0 : LASH_NOMEM;
+}
+
 void settings_configuration(const struct lash_node_options *settings, struct lash_configuration *configuration) {
     memset(configuration, 0, sizeof *configuration);
     for (size_t i = 0; i < settings->peer_count; i++) {

@@ -238,6 +238,20 @@ static int wire_get_ack(struct reader *reader, struct wire_head *head) {
     return head->ack.answer < WIRE_SNAPSHOT_ANSWERS ? 0 : LASH_CORRUPT;
 }
 
+static void wire_put_repair(struct writer *writer, const struct wire_head *head) {
+    write_u64(writer, head->repair.index);
+    write_u64(writer, head->repair.size);
+    write_u32(writer, head->repair.crc);
+}
+
+static int wire_get_repair(struct reader *reader, struct wire_head *head) {
+    head->repair.index = read_u64(reader);
+    head->repair.size = read_u64(reader);
+    head->repair.crc = read_u32(reader);
+    bool sound = head->repair.index != 0 && (head->repair.size != 0 || head->repair.crc == 0);
+    return sound ? 0 : LASH_CORRUPT;
+}
+
 struct wire_row {
     void (*put)(struct writer *writer, const struct wire_head *head);
     int (*get)(struct reader *reader, struct wire_head *head);
@@ -249,6 +263,8 @@ static const struct wire_row wire_rows[] = {
     [WIRE_FORWARD_REPLY] = {wire_put_forward_reply, wire_get_forward_reply},
     [WIRE_SNAPSHOT_CHUNK] = {wire_put_chunk, wire_get_chunk},
     [WIRE_SNAPSHOT_ACK] = {wire_put_ack, wire_get_ack},
+    [WIRE_REPAIR_ASK] = {wire_put_repair, wire_get_repair},
+    [WIRE_REPAIR_REPLY] = {wire_put_repair, wire_get_repair},
 };
 
 /* The row of a kind, or NULL when there is none. */

@@ -17,8 +17,10 @@
  *   FORWARD_REPLY  u64 batch, u32 error (negated)
  *   SNAPSHOT_CHUNK u64 index, u64 term, u64 bytes, u64 offset, u32 checksum of the tail, which holds the bytes
  *   SNAPSHOT_ACK   u64 index, u64 term, u64 offset, u32 answer
+ *   REPAIR_ASK     u64 index, u64 size of the frame (0: not known), u32 its checksum
+ *   REPAIR_REPLY   likewise; the tail holds the frame, or nothing: it is not there
  *
- * The last two, and SNAPSHOT, go only to who announces WIRE_SNAPSHOTS: others would close the connection.
+ * The last two go only to who announces WIRE_REPAIR; the two before, and SNAPSHOT, go only to who announces WIRE_SNAPSHOTS: others would close the connection.
  */
 #ifndef LASH_NODE_WIRE_H
 #define LASH_NODE_WIRE_H
@@ -36,10 +38,13 @@ enum wire_kind {
     WIRE_FORWARD_REPLY = 3,  /* they were refused: certainly not appended */
     WIRE_SNAPSHOT_CHUNK = 4, /* a piece of a snapshot's file */
     WIRE_SNAPSHOT_ACK = 5,   /* how much of it is there, and what is wanted */
+    WIRE_REPAIR_ASK = 6,     /* a frame is wanted, to be put where it is damaged */
+    WIRE_REPAIR_REPLY = 7,
 };
 
 /* What a node announces to its peers when they connect. */
 #define WIRE_SNAPSHOTS ((uint64_t)1 << 0) /* it can be sent snapshots */
+#define WIRE_REPAIR ((uint64_t)1 << 1)    /* it can be asked for frames */
 
 /* The most bytes in one chunk. */
 #define WIRE_CHUNK_MAX ((size_t)1 << 20)
@@ -80,6 +85,11 @@ struct wire_head {
             uint64_t offset;
             uint32_t answer; /* enum wire_snapshot_answer */
         } ack;
+        struct {
+            lash_index index; /* of an entry in the frame */
+            uint64_t size;    /* of the frame; 0: it and its checksum are not known */
+            uint32_t crc;
+        } repair;
     };
 };
 

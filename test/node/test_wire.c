@@ -60,6 +60,18 @@ static size_t snapshot_heads(struct wire_head *heads) {
 }
 
 /* One head of every sort, with large numbers in every field. */
+static size_t heads_of_repairs(struct wire_head *heads) {
+    static const struct wire_head template = {.repair = {.index = UINT64_MAX - 7, .size = 1 << 20, .crc = 0x89abcdefU}};
+    for (size_t i = 0; i < 3; i++)
+        heads[i] = template;
+    heads[0].kind = WIRE_REPAIR_ASK;
+    heads[1].kind = WIRE_REPAIR_REPLY;
+    heads[2].kind = WIRE_REPAIR_ASK;
+    heads[2].repair.size = 0;
+    heads[2].repair.crc = 0;
+    return 3;
+}
+
 static size_t all_heads(struct wire_head heads[HEADS_MAX]) {
     size_t count = 0;
     struct wire_head head = message_head(LASH_MSG_VOTE);
@@ -111,7 +123,8 @@ static size_t all_heads(struct wire_head heads[HEADS_MAX]) {
     head.forward_reply.batch = 6;
     head.forward_reply.error = LASH_NOT_LEADER;
     heads[count++] = head;
-    return count + snapshot_heads(heads + count);
+    count += snapshot_heads(heads + count);
+    return count + heads_of_repairs(heads + count);
 }
 
 static void every_head_comes_back_as_it_was(void **state) {
