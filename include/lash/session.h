@@ -68,10 +68,19 @@ struct lash_session_machine {
 
     /* As in struct lash_state_machine. May be NULL. */
     int (*room)(void *context);
+
+    /* Snapshots, as in struct lash_state_machine: all four or none. The table goes before the program's bytes, by itself. In `restore`
+     * the program reads its own bytes, to the end; a program with `commit` puts `count` rows in place of all that it has, in the same transaction as
+     * the state and `index`; others are given none. */
+    int (*snapshot_begin)(void *context, lash_index index, void **view);
+    int (*snapshot_write)(void *context, void *view, struct lash_snapshot_sink *sink);
+    void (*snapshot_end)(void *context, void *view);
+    int (*restore)(void *context, struct lash_snapshot_source *source, lash_index index,
+                   const struct lash_session_row *rows, size_t count);
 };
 
 /* Make the table, empty. `machine` is copied.
- * Errors: LASH_INVALID (no `apply`), LASH_NOMEM. */
+ * Errors: LASH_INVALID (no `apply`, or some but not all that snapshots take), LASH_NOMEM. */
 LASH_PUBLIC int lash_sessions_new(const struct lash_session_machine *machine, lash_sessions **sessions);
 
 /* Give back a row that `commit` was given, each one that there is, that of id 0 first, before lash_node_open. `data` is copied.

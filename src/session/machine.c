@@ -8,7 +8,7 @@
 
 #include "base/assert.h"
 
-enum { MACHINE_ANSWERED = 0 };
+enum { MACHINE_ANSWERED = 0, MACHINE_SNAPSHOT_CALLS = 4 };
 
 /* ---- Replies ------------------------------------------------------------------------------------------ */
 
@@ -235,6 +235,85 @@ static int machine_commit(lash_sessions *sessions, lash_index last) {
     return error;
 }
 
+/* ---- Snapshots ----------------------------------------------------------------------------------------------- */
+
+static int machine_snapshot_begin(void *context, lash_index index, void **view) {
+    lash_sessions *sessions = context;
+    /* the table has seen commands that the program is yet to apply */
+    if (sessions->pass.under_way)
+        return LASH_FULL;
+    struct machine_view *new = mem_calloc(1, sizeof *new);
+    if (!new)
+        return LASH_NOMEM;
+    int error = view_new(&sessions->table, &new->table);
+    if (!error)
+        error = sessions->machine.snapshot_begin(sessions->machine.context, index, &new->program);
+    if (error) {
+        if (new->table)
+            view_free(new->table);
+        mem_free(new);
+        return error;
+    }
+    *view = new;
+    return 0;
+}
+
+static int machine_sink(void *context, const void *data, size_t size) {
+    return lash_snapshot_write(context, data, size);
+}
+
+static int machine_source(void *context, void *data, size_t size, size_t *got) {
+    return lash_snapshot_read(context, data, size, got);
+}
+
+static int machine_snapshot_write(void *context, void *view, struct lash_snapshot_sink *sink) {
+    const lash_sessions *sessions = context;
+    const struct machine_view *both = view;
+    int error = view_write(both->table, &(struct view_sink){sink, machine_sink});
+    return error ? error : sessions->machine.snapshot_write(sessions->machine.context, both->program, sink);
+}
+
+static void machine_snapshot_end(void *context, void *view) {
+    const lash_sessions *sessions = context;
+    struct machine_view *both = view;
+    sessions->machine.snapshot_end(sessions->machine.context, both->program);
+    view_free(both->table);
+    mem_free(both);
+}
+
+/* The table has been read: the program reads what is its, and takes the table's rows if it stores them. */
+static int machine_restore_program(lash_sessions *sessions, struct lash_snapshot_source *source, lash_index index,
+                                   struct table *table) {
+    const struct lash_session_machine *machine = &sessions->machine;
+    struct machine_rows rows = {0};
+    int error = 0;
+    table->head_changed = true;
+    for (size_t i = 0; i < table->count; i++)
+        list_push(&table->changed, &table->by_id[i]->changed);
+    if (machine->commit)
+        error = machine_encode(table, &rows);
+    if (!error)
+        error = machine->restore(machine->context, source, index, rows.rows, rows.count);
+    mem_free(rows.rows);
+    mem_free(rows.bytes);
+    return error;
+}
+
+static int machine_restore(void *context, struct lash_snapshot_source *source, lash_index index) {
+    lash_sessions *sessions = context;
+    struct table table;
+    table_init(&table);
+    int error = view_read(&table, &(struct view_source){source, machine_source});
+    if (!error)
+        error = machine_restore_program(sessions, source, index, &table);
+    if (!error) {
+        table_replace(&sessions->table, &table);
+        sessions->pass.under_way = false;
+    }
+    table_clear(&table);
+    return error;
+}
+
 /* ---- The state machine ------------------------------------------------------------------------------------ */
 
 static int machine_apply(void *context, const struct lash_command *commands, size_t count, lash_index last) {
@@ -259,6 +338,10 @@ static int machine_room(void *context) {
 int lash_sessions_new(const struct lash_session_machine *machine, lash_sessions **sessions) {
     if (!machine || !machine->apply || !sessions)
         return LASH_INVALID;
+    int snapshots =
+        !!machine->snapshot_begin + !!machine->snapshot_write + !!machine->snapshot_end + !!machine->restore;
+    if (snapshots % MACHINE_SNAPSHOT_CALLS != 0)
+        return LASH_INVALID;
     lash_sessions *new = mem_calloc(1, sizeof *new);
     if (!new)
         return LASH_NOMEM;
@@ -279,8 +362,16 @@ int lash_sessions_load(lash_sessions *sessions, const struct lash_session_row *r
 }
 
 struct lash_state_machine lash_sessions_machine(lash_sessions *sessions) {
-    return (struct lash_state_machine){
-        .context = sessions, .apply = machine_apply, .room = sessions->machine.room ? machine_room : NULL};
+    struct lash_state_machine machine = {.context = sessions, .apply = machine_apply};
+    if (sessions->machine.room)
+        machine.room = machine_room;
+    if (sessions->machine.restore) {
+        machine.snapshot_begin = machine_snapshot_begin;
+        machine.snapshot_write = machine_snapshot_write;
+        machine.snapshot_end = machine_snapshot_end;
+        machine.restore = machine_restore;
+    }
+    return machine;
 }
 
 void lash_sessions_count(const lash_sessions *sessions, struct lash_sessions_counts *counts) {

@@ -7,7 +7,7 @@
 #define LASH_SESSION_MACHINE_H
 
 #include "session/runner.h"
-#include "session/table.h"
+#include "session/snapshot.h"
 
 /* What is left in a request (lash_command.request) that was proposed by this process. */
 struct session_result {
@@ -25,6 +25,12 @@ struct machine_pass {
     size_t judged;  /* the table has seen so many commands */
     size_t applied; /* and the program, where it had to; at most one less */
     bool under_way;
+};
+
+/* What a snapshot under way is made of. */
+struct machine_view {
+    struct table_view *table;
+    void *program; /* its own view */
 };
 
 struct lash_sessions {

@@ -134,6 +134,22 @@ void table_clear(struct table *table) {
     LASH_ASSERT(list_empty(&table->recent) && list_empty(&table->changed));
 }
 
+void table_replace(struct table *table, struct table *with) {
+    table_clear(table);
+    table_settle(with);
+    list_splice(&table->recent, &with->recent);
+    table->by_id = with->by_id;
+    table->count = with->count;
+    table->capacity = with->capacity;
+    table->log_ms = with->log_ms;
+    table->limits = with->limits;
+    table->counts.sessions = with->counts.sessions;
+    table->counts.replies = with->counts.replies;
+    table->counts.reply_bytes = with->counts.reply_bytes;
+    table->counts.log_ms = with->log_ms;
+    table_init(with);
+}
+
 static struct table_session *table_oldest(const struct table *table) {
     LASH_ASSERT(!list_empty(&table->recent));
     return list_entry(table->recent.next, struct table_session, recent);

@@ -69,6 +69,9 @@ int table_register(struct table *table, lash_index index, const struct session_l
 /* NULL: there is none, or no more. */
 struct table_session *table_find(const struct table *table, uint64_t id);
 
+/* Take over all sessions of `with`, limits and time, in place of the own; `with` is empty then. */
+void table_replace(struct table *table, struct table *with);
+
 /* A command of the session is at `index`: it is not silent, and waits for nothing below `lowest`. */
 void table_touch(struct table *table, struct table_session *session, lash_index index, uint64_t lowest);
 

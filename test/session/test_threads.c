@@ -15,9 +15,15 @@
 #include <string.h>
 
 #include "fixture.h"
-#include "lash/session.h"
+#include "session/machine.h"
 
 enum { CLIENTS = 4, ROUNDS = 200, ROUNDS_MAX = 20000, OUTSTANDING = 8, LOADED = 2, NODES = 5 };
+
+/* What a snapshot holds. */
+struct ledger_view {
+    uint64_t count;
+    uint8_t applied[CLIENTS][ROUNDS_MAX];
+};
 
 /* A replica's program: how often it applied each command. */
 struct ledger {
@@ -28,6 +34,8 @@ struct ledger {
     bool waits;   /* one does */
     uint8_t applied[CLIENTS][ROUNDS_MAX];
     uint64_t count;
+    uint64_t restored; /* from snapshots */
+    struct ledger_view pinned, read;
 };
 
 struct order {
@@ -57,6 +65,52 @@ static int ledger_apply(void *context, const struct lash_command *command, struc
     return lash_reply_write(reply, &receipt, sizeof receipt);
 }
 
+/* ---- Snapshots ------------------------------------------------------------------------------------------------ */
+
+static int ledger_snapshot_begin(void *context, lash_index index, void **view) {
+    struct ledger *ledger = context;
+    (void)index;
+    ledger->pinned.count = ledger->count;
+    memcpy(ledger->pinned.applied, ledger->applied, sizeof ledger->applied);
+    *view = &ledger->pinned;
+    return 0;
+}
+
+static int ledger_snapshot_write(void *context, void *view, struct lash_snapshot_sink *sink) {
+    (void)context;
+    return lash_snapshot_write(sink, view, sizeof(struct ledger_view));
+}
+
+static void ledger_snapshot_end(void *context, void *view) {
+    (void)context;
+    (void)view;
+}
+
+static int ledger_restore(void *context, struct lash_snapshot_source *source, lash_index index,
+                          const struct lash_session_row *rows, size_t count) {
+    struct ledger *ledger = context;
+    struct ledger_view *view = &ledger->read;
+    size_t got;
+    uint8_t end;
+    (void)index;
+    assert_null(rows);
+    assert_int_equal(count, 0);
+    int error = lash_snapshot_read(source, view, sizeof *view, &got);
+    if (error)
+        return error;
+    assert_int_equal(got, sizeof *view);
+    error = lash_snapshot_read(source, &end, 1, &got);
+    if (error)
+        return error;
+    assert_int_equal(got, 0);
+    pthread_mutex_lock(&ledger->mutex);
+    ledger->restored++;
+    ledger->count = view->count;
+    memcpy(ledger->applied, view->applied, sizeof view->applied);
+    pthread_mutex_unlock(&ledger->mutex);
+    return 0;
+}
+
 static void ledger_block(struct ledger *ledger, bool blocked) {
     pthread_mutex_lock(&ledger->mutex);
     ledger->blocked = blocked;
@@ -82,9 +136,15 @@ static void cluster_open(struct cluster *cluster, size_t i) {
     char dir[96];
     struct ledger *ledger = &cluster->ledgers[i];
     const struct lash_node_options options = fixture_options(&cluster->fixture, i, dir);
-    const struct lash_session_machine program = {.context = ledger, .apply = ledger_apply};
+    const struct lash_session_machine program = {.context = ledger,
+                                                 .apply = ledger_apply,
+                                                 .snapshot_begin = ledger_snapshot_begin,
+                                                 .snapshot_write = ledger_snapshot_write,
+                                                 .snapshot_end = ledger_snapshot_end,
+                                                 .restore = ledger_restore};
     memset(ledger->applied, 0, sizeof ledger->applied);
     ledger->count = 0;
+    ledger->restored = 0;
     assert_int_equal(lash_sessions_new(&program, &ledger->sessions), 0);
     const struct lash_state_machine machine = lash_sessions_machine(ledger->sessions);
     assert_int_equal(lash_node_open(&options, &machine, &cluster->fixture.nodes[i].node), 0);
@@ -190,6 +250,9 @@ static void fell(struct cluster *cluster, size_t victim) {
     struct fixture_wait wait;
     fixture_wait_init(&wait);
     fixture_wait_add(&wait);
+    lash_index index;
+    assert_int_equal(fixture_snapshot(cluster->fixture.nodes[0].node, &index), 0);
+    assert_int_equal(fixture_snapshot(cluster->fixture.nodes[victim].node, &index), 0);
     assert_int_equal(lash_node_transfer(cluster->fixture.nodes[leader].node, victim + 1, fixture_done, &wait), 0);
     fixture_wait_for(&wait, 0);
     cluster_close(cluster, victim);
@@ -204,6 +267,8 @@ static void leaders_are_closed_under_load_and_every_command_is_applied_once(void
     pthread_t threads[CLIENTS];
     cluster_set_up(&cluster, NODES);
     cluster.fixture.options.request_timeout_ms = 1000;
+    cluster.fixture.options.trailing_bytes = 1;
+    cluster.fixture.options.segment_bytes = 64 << 10;
     for (size_t i = 0; i < NODES; i++)
         cluster_open(&cluster, i);
     for (uint32_t i = 0; i < CLIENTS; i++) {
@@ -285,6 +350,53 @@ static void ended(void *argument, int error, const void *reply, size_t size) {
     fixture_done(argument, error, 0);
 }
 
+/* A command of a session, made by hand, and so as often as wanted; its reply is the caller's. */
+static struct buf *propose_by_hand(const struct cluster *cluster, const struct session_command *head,
+                                   lash_index *index) {
+    const struct order order = {0, 7};
+    uint8_t bytes[COMMAND_HEAD_SIZE + COMMAND_LIMITS_SIZE + sizeof order];
+    size_t size = command_encode(head, bytes);
+    struct fixture_wait wait;
+    struct session_result result = {0};
+    if (head->kind == COMMAND_APPLY) {
+        memcpy(bytes + size, &order, sizeof order);
+        size += sizeof order;
+    }
+    fixture_wait_init(&wait);
+    fixture_wait_add(&wait);
+    assert_int_equal(lash_node_propose(cluster->fixture.nodes[0].node, bytes, size, &result, fixture_done, &wait), 0);
+    fixture_wait_for(&wait, 0);
+    assert_int_equal(wait.succeeded, 1);
+    assert_int_equal(result.error, 0);
+    *index = wait.index;
+    return result.reply;
+}
+
+/* S1, X1: a command is applied, a snapshot taken, the process starts anew from it, and the command comes again. */
+static void a_node_restored_from_a_snapshot_knows_what_was_applied(void **state) {
+    (void)state;
+    static struct cluster cluster;
+    lash_index session, index;
+    cluster_set_up(&cluster, 1);
+    cluster_open(&cluster, 0);
+    struct session_command head = {.kind = COMMAND_REGISTER, .limits = {60000, 16, 8, 64}};
+    assert_null(propose_by_hand(&cluster, &head, &session));
+    head = (struct session_command){.kind = COMMAND_APPLY, .session = session, .sequence = 1, .lowest = 1};
+    struct buf *first = propose_by_hand(&cluster, &head, &index);
+    assert_int_equal(fixture_snapshot(cluster.fixture.nodes[0].node, &index), 0);
+    cluster_close(&cluster, 0);
+    cluster_open(&cluster, 0);
+    struct buf *second = propose_by_hand(&cluster, &head, &index);
+    assert_int_equal(cluster.ledgers[0].restored, 1);
+    assert_int_equal(cluster.ledgers[0].applied[0][7], 1);
+    assert_int_equal(cluster.ledgers[0].count, 1);
+    assert_int_equal(first->size, second->size);
+    assert_memory_equal(first->data, second->data, first->size);
+    buf_unref(first);
+    buf_unref(second);
+    cluster_tear_down(&cluster);
+}
+
 static void without_a_majority_commands_end_and_sessions_can_be_closed(void **state) {
     (void)state;
     static struct cluster cluster;
@@ -336,6 +448,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(leaders_are_closed_under_load_and_every_command_is_applied_once),
         cmocka_unit_test(a_command_whose_answer_got_lost_is_answered_the_second_time),
+        cmocka_unit_test(a_node_restored_from_a_snapshot_knows_what_was_applied),
         cmocka_unit_test(without_a_majority_commands_end_and_sessions_can_be_closed),
         cmocka_unit_test(options_out_of_their_bounds_are_refused),
     };
