@@ -24,7 +24,7 @@
 
 enum { SAVE_SIZE_TEXT = 32 };
 
-static const uint64_t save_progress_ns = 200 * 1000 * 1000; /* between two looks at the progress */
+static const uint64_t save_progress_ns = 200000000; /* between two looks at the progress */
 
 /* ---- Saving ---------------------------------------------------------------------------------------- */
 

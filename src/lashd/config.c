@@ -37,16 +37,29 @@ static const char *config_text(const struct config_maker *maker, enum setting se
 
 /* ---- Single values ----------------------------------------------------------------------------- */
 
-static bool config_number(struct config_maker *maker, enum setting setting, uint64_t max, uint64_t *number) {
+static bool config_number_from(struct config_maker *maker, enum setting setting, uint64_t min, uint64_t max,
+                               uint64_t *number) {
     const char *text = config_text(maker, setting);
     char *end = NULL;
     bool digits = text[0] >= '0' && text[0] <= '9';
     unsigned long long value = digits ? strtoull(text, &end, 10) : 0;
-    if (!digits || *end != '\0' || value < 1 || value > max)
-        return config_wrong(maker, "--%s=%s is not a number between 1 and %llu", settings_name(setting), text,
-                            (unsigned long long)max);
+    if (!digits || *end != '\0' || value < min || value > max)
+        return config_wrong(maker, "--%s=%s is not a number between %llu and %llu", settings_name(setting), text,
+                            (unsigned long long)min, (unsigned long long)max);
     *number = value;
     return true;
+}
+
+static bool config_number(struct config_maker *maker, enum setting setting, uint64_t max, uint64_t *number) {
+    return config_number_from(maker, setting, 1, max, number);
+}
+
+static bool config_snapshots(struct config_maker *maker) {
+    struct config *config = maker->config;
+    const uint64_t max = (uint64_t)1 << 50;
+    return config_number(maker, SETTING_SNAPSHOT_LOG_BYTES, max, &config->snapshot_log_bytes) &&
+           config_number(maker, SETTING_SNAPSHOT_TRAILING_BYTES, max, &config->snapshot_trailing_bytes) &&
+           config_number_from(maker, SETTING_SNAPSHOT_RATE, 0, max, &config->snapshot_rate);
 }
 
 static bool config_limits(struct config_maker *maker) {
@@ -262,5 +275,5 @@ bool config_make(struct config *config, const struct settings *settings, char *p
     maker.problem = problem;
     memset(config, 0, sizeof *config);
     return config_names(&maker) && config_state(&maker) && config_log_level(&maker) && config_limits(&maker) &&
-           config_client_urls(&maker) && config_peer_urls(&maker) && config_ports(&maker);
+           config_snapshots(&maker) && config_client_urls(&maker) && config_peer_urls(&maker) && config_ports(&maker);
 }

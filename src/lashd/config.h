@@ -38,6 +38,9 @@ struct config {
     size_t ops_max;
     size_t request_bytes_max;
     uint64_t log_segment_bytes;
+    uint64_t snapshot_log_bytes;
+    uint64_t snapshot_trailing_bytes;
+    uint64_t snapshot_rate; /* 0: no bound */
 };
 
 /* Make sense of `settings`. False and one line in `problem` when that is impossible. */

@@ -241,11 +241,14 @@ static bool member_open_node(struct member *member) {
         .heartbeat_ms = config->heartbeat_ms,
         .election_ms = config->election_ms,
         .segment_bytes = config->log_segment_bytes,
+        .snapshot_bytes_min = config->snapshot_log_bytes,
+        .trailing_bytes = config->snapshot_trailing_bytes,
+        .snapshot_rate = config->snapshot_rate,
         .applied = member->applied,
     };
     if (config->request_bytes_max > MEMBER_ENTRY_BYTES) /* a peer with another limit may still forward what it allows */
         options.entry_bytes_max = config->request_bytes_max;
-    struct lash_state_machine machine = store_machine(member->store);
+    struct lash_state_machine machine = store_machine_with_snapshots(member->store);
     int error = lash_node_open(&options, &machine, &member->node);
     return error ? member_explain_node(member, error) : true;
 }

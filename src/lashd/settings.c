@@ -39,6 +39,12 @@ static const struct {
     [SETTING_MAX_REQUEST_BYTES] = {"max-request-bytes", "1572864", "bytes that a request may have"},
     [SETTING_LOG_SEGMENT_BYTES] = {"log-segment-bytes", "67108864",
                                    "bytes of a file of the log, of which the next is set aside early"},
+    [SETTING_SNAPSHOT_LOG_BYTES] = {"snapshot-log-bytes", "67108864",
+                                    "bytes of log, or as many as the last snapshot has, after which the next is taken"},
+    [SETTING_SNAPSHOT_TRAILING_BYTES] = {"snapshot-trailing-bytes", "67108864",
+                                         "bytes of log kept before a snapshot, for members that lag behind"},
+    [SETTING_SNAPSHOT_RATE] = {"snapshot-rate", "0",
+                               "bytes a second at which a snapshot is sent to a member; 0: as fast as possible"},
 };
 
 const char *settings_name(enum setting setting) {

@@ -233,6 +233,9 @@ const char *store_dir(const struct store *store);
  * `room` says LASH_FULL from when the reserve had to be used until it is there again. */
 struct lash_state_machine store_machine(struct store *store);
 
+/* The same with the callbacks for snapshots, which need the node's library. */
+struct lash_state_machine store_machine_with_snapshots(struct store *store);
+
 /* Serve a RANGE, or a TXN without writes, from the local state. Refusals are in result->error. */
 void store_read(struct store *store, const struct store_op *op, struct store_result *result);
 

@@ -7,7 +7,7 @@ import tempfile
 import threading
 import unittest
 
-from harness import ProcessTest, etcdctl, lashctl
+from harness import ProcessTest, etcdctl, lashctl, wait_until
 
 
 class Snapshot(ProcessTest):
@@ -83,6 +83,70 @@ class Snapshot(ProcessTest):
         self.assertNotEqual(lashctl(lash.endpoints, "snapshot", "save", str(path)).returncode, 0)
         self.assertEqual(path.read_bytes(), old)
         self.assertEqual([entry.name for entry in self.directory.iterdir()], ["file"])
+
+
+class Compaction(ProcessTest):
+    """The members' own snapshots, at so small sizes that they are taken all the time."""
+    FLAGS = ["--log-segment-bytes", "1048576", "--snapshot-log-bytes", "2000000", "--snapshot-trailing-bytes", "1000000"]
+    LOG_MAX = 60_000_000
+    ROUNDS_MAX = 20
+
+    def setUp(self):
+        self.lash = self.cluster(flags=self.FLAGS)
+
+    def write(self, endpoints):
+        done = lashctl(endpoints, "bench", "put", "--duration", "1s", "--keys", "300", "--value", "10000", "--clients", "20")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(lashctl(endpoints, "put", "last", "1").returncode, 0)
+        revision = json.loads(lashctl(endpoints, "get", "last", "-w", "json").stdout)["header"]["revision"]
+        self.assertEqual(lashctl(endpoints, "compaction", str(revision)).returncode, 0)
+        return revision
+
+    def write_until_trimmed(self, endpoints, replicas):
+        """Write until the replicas' logs are short, though they would be long if nothing was dropped."""
+        for _ in range(self.ROUNDS_MAX):
+            revision = self.write(endpoints)
+            if revision * 10000 > 3 * self.LOG_MAX and all(self.data(replica, "log") < self.LOG_MAX for replica in replicas):
+                return
+        self.fail(f"logs of {[self.data(replica, 'log') for replica in replicas]} bytes after {revision} writes of 10 kB")
+
+    def data(self, replica, name):
+        return sum(entry.stat().st_size for entry in (replica.directory / name).iterdir())
+
+    def hashes(self):
+        """What every member holds, which must be the same."""
+        found = set()
+        for replica in self.lash.replicas:
+            lashctl(replica.endpoint, "get", "last")
+            path = self.lash.directory / f"hash-{replica.name}"
+            done = lashctl(replica.endpoint, "snapshot", "save", str(path))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            found.add(json.dumps(json.loads(lashctl("", "snapshot", "status", str(path), "-w", "json").stdout)["hash"]))
+        return found
+
+    def test_logs_stay_short_and_stores_are_restored(self):
+        self.write_until_trimmed(self.lash.endpoints, self.lash.replicas)
+        self.assertEqual(len(self.hashes()), 1)
+        # A machine that lost its power has no database: it is made of the snapshot and the log behind it.
+        replica = self.lash.replicas[1]
+        replica.kill()
+        for name in ("store.mdb", "store.mdb-lock", "store.state"):
+            (replica.directory / "store" / name).unlink()
+        self.lash.start(replica)
+        wait_until(lambda: "store: restored from a snapshot" in replica.log_text(), 20, "nothing was restored")
+        wait_until(lambda: lashctl(replica.endpoint, "get", "last").stdout.startswith("last"), 20, "it does not serve")
+        self.assertEqual(len(self.hashes()), 1)
+
+    def test_a_member_that_was_away_for_long_is_sent_a_snapshot(self):
+        leader = self.lash.wait_for_leader()
+        away = next(replica for replica in self.lash.replicas if replica is not leader)
+        others = ",".join(replica.endpoint for replica in self.lash.replicas if replica is not away)
+        away.kill()
+        self.write_until_trimmed(others, [leader])
+        self.lash.start(away)
+        wait_until(lambda: "store: restored from a snapshot" in away.log_text(), 30, "nothing was restored")
+        wait_until(lambda: lashctl(away.endpoint, "get", "last").stdout.startswith("last"), 30, "it does not serve")
+        self.assertEqual(len(self.hashes()), 1)
 
 
 if __name__ == "__main__":
