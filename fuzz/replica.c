@@ -62,6 +62,12 @@ static int send_nowhere(void *context, lash_id peer, enum transport_lane lane, c
     return 0;
 }
 
+static uint64_t features(void *context, lash_id peer) {
+    (void)context;
+    (void)peer;
+    return WIRE_MEMBERS;
+}
+
 static void submit_job(void *context, enum replica_executor executor, struct job *job) {
     struct world *world = context;
     list_push(&world->queued[executor], &job->link);
@@ -130,13 +136,20 @@ static void start(struct world *world) {
                                       .recent_bytes_max = 4096,
                                       .machine = {.context = world, .apply = apply},
                                       .gauge = &world->gauge};
-    options.configuration.count = PEERS + 1;
+    struct lash_node_member members[PEERS + 1];
     for (uint32_t i = 0; i <= PEERS; i++)
-        options.configuration.members[i] = (struct lash_member){.id = i + 1, .flags = LASH_MEMBER_VOTER};
-    world->env = (struct replica_env){
-        .context = world, .now_ms = now_ms, .arm = arm, .send = send_nowhere, .submit = submit_job, .halt = halt};
+        members[i] = (struct lash_node_member){.id = i + 1, .flags = LASH_MEMBER_VOTER};
+    LASH_ASSERT(roster_new(0, members, PEERS + 1, &options.first) == LASH_OK);
+    world->env = (struct replica_env){.context = world,
+                                      .now_ms = now_ms,
+                                      .arm = arm,
+                                      .send = send_nowhere,
+                                      .features = features,
+                                      .submit = submit_job,
+                                      .halt = halt};
     LASH_ASSERT(replica_new(&options, &world->env, world->log, &recovered, &world->replica) == LASH_OK);
     log_recovered_free(&recovered);
+    roster_unref(options.first);
     for (lash_id peer = 2; peer <= PEERS + 1; peer++)
         replica_connected(world->replica, peer);
     turn(world);

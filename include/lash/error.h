@@ -41,6 +41,7 @@ enum lash_error {
     LASH_FUTURE = -18,    /* it does not exist yet */
     LASH_EXISTS = -19,    /* it exists already */
     LASH_BEHIND = -20,    /* the member is yet to catch up with the log */
+    LASH_REMOVED = -21,   /* this node was removed from the cluster for good */
     LASH_EXPIRED = -23,   /* the session has ended */
     LASH_DAMAGED = -24,   /* bytes on disk are not what was written; they are fetched from other replicas */
 };

@@ -102,7 +102,7 @@ LASH_PUBLIC int lash_snapshot_read(struct lash_snapshot_source *source, void *da
 
 /* ---- Opening ----------------------------------------------------------------------------------- */
 
-/* A member as first configured. Strings are copied. */
+/* Where a node is found. Strings are copied. */
 struct lash_peer {
     lash_id id;
     const char *host; /* name or address of the peer port */
@@ -137,6 +137,7 @@ enum lash_observation_kind {
     LASH_OBSERVED_ROOM = 8,            /* it has room again */
     LASH_OBSERVED_CONFIGURATION = 9,   /* another configuration is in force (D§4) */
     LASH_OBSERVED_ERROR = 10,          /* this node takes no part any more because of `error` */
+    LASH_OBSERVED_REMOVED = 11,        /* this node was removed from the cluster for good; before the ERROR */
     LASH_OBSERVED_SNAPSHOT_TAKEN = 12, /* this node has a new snapshot of its own, at `index` */
     LASH_OBSERVED_SNAPSHOT_INSTALLED =
         13,                           /* it has got the one at `index` from `peer`, and its log goes on from there */
@@ -158,14 +159,19 @@ struct lash_observation {
 
 /* Zero selects the default in brackets. Everything pointed to is copied or only used during lash_node_open. */
 struct lash_node_options {
-    lash_id id;              /* this node's, among `peers` */
+    lash_id id;              /* this node's; never one that was used before with other data */
     uint64_t cluster_id;     /* connections and data of another cluster are refused */
     uint64_t group;          /* 0 */
     const char *data_dir;    /* created if missing; locked while open; the log lies in its folder "log" */
     const char *listen_host; /* peer port to listen on */
     uint16_t listen_port;
-    const struct lash_peer *peers; /* all members, this one too: the first configuration; must agree on all nodes */
+    /* A new node of a new cluster: all members, this one too: the first configuration, which must agree on all nodes. Of one that
+     * joins: members of the cluster to begin with. Of one that has data: nothing but where those of the first
+     * configuration are found; what the log says later counts for more, and none may be given. */
+    const struct lash_peer *peers;
     size_t peer_count;
+    bool joining; /* a new node that will be added to a cluster that there is (lash_node_add): it waits for that. Of no
+                   * interest to one that has data */
 
     uint64_t heartbeat_ms;      /* [100] */
     uint64_t election_ms;       /* [1000] at least 3 heartbeats */
@@ -199,7 +205,7 @@ struct lash_node_options {
  * On success *node is the caller's, to be closed. On failure nothing is left open.
  * Errors: LASH_INVALID (options), LASH_NOMEM, LASH_IO (see the log), LASH_BUSY (data directory or port in use),
  * LASH_CORRUPT (durable log bytes are damaged, and nobody can have them), LASH_MISMATCH (data of another cluster, node or group, or `applied`
- * beyond the log), LASH_VERSION, LASH_FULL. */
+ * beyond the log), LASH_VERSION, LASH_FULL, LASH_REMOVED (the data of a node that was removed from its cluster). */
 LASH_PUBLIC int lash_node_open(const struct lash_node_options *options, const struct lash_state_machine *machine,
                                lash_node **node);
 
@@ -246,6 +252,75 @@ LASH_PUBLIC int lash_node_transfer(lash_node *node, lash_id target, lash_done_fn
  * `done`'s errors: LASH_FULL, LASH_IO, LASH_NOMEM, those of the state machine, LASH_CLOSED. Errors (then `done` is not called):
  * LASH_INVALID (the state machine takes no snapshots), LASH_BUSY, LASH_NOMEM, LASH_CLOSED. */
 LASH_PUBLIC int lash_node_snapshot(lash_node *node, lash_done_fn done, void *argument);
+
+/* ---- Membership (D§4) -------------------------------------------------------------------------- */
+
+/* These change the membership. Any node takes them; a follower forwards them to the leader, which carries them out one at a time, in the
+ * order in which they come to it: what is asked for is worked out there, from the membership in force by then. `done` is called
+ * with 0 and the index of its entry once the new membership is committed and applied here; from the moment that it is in
+ * a node's log, the node goes by it. Every member that takes part must know of memberships that change: as long as one that can be reached
+ * does not, being of an older version, the change ends with LASH_VERSION.
+ * Ends: 0, LASH_DROPPED, LASH_NO_LEADER, LASH_FULL, LASH_TIMEOUT, LASH_CLOSED as with lash_node_propose (LASH_BUSY:
+ * nothing was tried, as the change before has not been committed, or a new leader has committed nothing yet, for all the time
+ * that there was), and certainly not carried out: LASH_INVALID (nobody would vote), LASH_EXISTS, LASH_NOT_FOUND, LASH_BEHIND,
+ * LASH_TOO_LARGE (more members than can be, before and after together), LASH_VERSION. Those which a function can
+ * end with besides the first ones stand with it.
+ * Errors (then `done` is not called): LASH_INVALID (what is no member: no id, flags other than those of struct
+ * lash_node_member, an address that is none), LASH_TOO_LARGE (a host of more than 255 bytes, a note of more than
+ * LASH_NODE_NOTE_MAX, too many members), LASH_BUSY, LASH_NOMEM, LASH_CLOSED. */
+
+/* The membership as a whole; by way of a joint one (D§4.3) if more than one voter comes or goes. Everything in `members` is
+ * copied; `disk` is not looked at. LASH_INVALID (an id there twice, or nobody votes), LASH_BEHIND (a learner that is to vote
+ * has not caught up). */
+LASH_PUBLIC int lash_node_configure(lash_node *node, const struct lash_node_member *members, size_t count,
+                                    lash_done_fn done, void *argument);
+
+/* One member more. As a learner (flags 0, or PROMOTE, which lets the leader give it a vote once it has caught up) it gets the log and has no
+ * vote; as a voter it counts at once, and commits may have to wait until it has caught up. The new node is then started with
+ * `joining`, or is already waiting. LASH_EXISTS (the id is a member). */
+LASH_PUBLIC int lash_node_add(lash_node *node, const struct lash_node_member *member, lash_done_fn done,
+                              void *argument);
+
+/* One member less, which may be the leader: it hands over. The node that is removed takes no part any more once it
+ * knows (LASH_OBSERVED_REMOVED), and its id must not be used again. LASH_NOT_FOUND, LASH_INVALID (nobody else votes). */
+LASH_PUBLIC int lash_node_remove(lash_node *node, lash_id id, lash_done_fn done, void *argument);
+
+/* Give a learner a vote. LASH_NOT_FOUND, LASH_EXISTS (it has one), LASH_BEHIND (it has not caught up). */
+LASH_PUBLIC int lash_node_promote(lash_node *node, lash_id id, lash_done_fn done, void *argument);
+
+/* Another address, note or priority for member->id, whose flags stay what they are. LASH_NOT_FOUND. */
+LASH_PUBLIC int lash_node_update(lash_node *node, const struct lash_node_member *member, lash_done_fn done,
+                                 void *argument);
+
+/* A membership at one moment. */
+struct lash_members {
+    lash_index index; /* of the entry that holds it; 0: the first one */
+    uint64_t cluster_id;
+    bool
+        joint; /* on its way to the next, without those members that LEAVE and with the votes that VOTER says (D§4.3) */
+    size_t count;
+    struct lash_node_member members[LASH_RAFT_MEMBERS_MAX];
+};
+
+/* The membership in force here: the newest in this node's log, committed or not. *members is the caller's, to be freed by
+ * lash_members_free. Errors: LASH_NOT_FOUND (this node joins, and knows none yet), LASH_NOMEM. */
+LASH_PUBLIC int lash_node_members(lash_node *node, struct lash_members **members);
+
+/* NULL is allowed. */
+LASH_PUBLIC void lash_members_free(struct lash_members *members);
+
+/* Whose data a directory holds. */
+struct lash_identity {
+    lash_id id;
+    uint64_t cluster_id;
+    uint64_t group;
+    uint64_t disk; /* the directory's own identity */
+    bool removed;  /* the node knows that it was removed from its cluster */
+};
+
+/* What a data directory says of itself; it is neither locked nor changed. Errors: LASH_INVALID (no name), LASH_NOT_FOUND (it holds no data),
+ * LASH_CORRUPT, LASH_VERSION, LASH_IO, LASH_NOMEM. */
+LASH_PUBLIC int lash_node_identify(const char *data_dir, struct lash_identity *identity);
 
 /* ---- Observation ------------------------------------------------------------------------------- */
 

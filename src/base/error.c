@@ -28,6 +28,7 @@ static const char *const error_phrases[] = {
     [-LASH_FUTURE] = "not there yet",
     [-LASH_EXISTS] = "exists already",
     [-LASH_BEHIND] = "yet to catch up",
+    [-LASH_REMOVED] = "removed from the cluster",
     [-LASH_EXPIRED] = "session ended",
     [-LASH_DAMAGED] = "log damaged, being repaired from peers",
 };

@@ -144,9 +144,13 @@ static void applier_collect(struct replica *replica, const uint8_t *data, const 
         if (entry.index > applier->target)
             break;
         LASH_ASSERT(entry.index == applier->last + 1);
-        void *user = applier_claim(replica, &entry);
         applier->last = entry.index;
         applier->last_term = frame->term;
+        if (frame->kind == LASH_ENTRY_CONFIGURATION) {
+            changes_applied(replica, &entry, &applier->claimed);
+            continue;
+        }
+        void *user = applier_claim(replica, &entry);
         if (frame->kind != LASH_ENTRY_COMMAND)
             continue;
         LASH_ASSERT(applier->command_count < applier->command_capacity);
@@ -162,7 +166,7 @@ static int applier_reserve(struct applier *applier) {
         struct frame frame;
         int error = frame_header(applier->frames[i]->data, &frame);
         /* A newer version wrote it: to go on without it is to be another state machine than the others. */
-        if (!error && frame.kind > LASH_ENTRY_BARRIER)
+        if (!error && frame.kind > LASH_ENTRY_CONFIGURATION)
             error = LASH_VERSION;
         if (error)
             return error;

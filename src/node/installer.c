@@ -279,8 +279,11 @@ static void installer_tell(struct replica *replica) {
         roster_configuration(installer->roster, &configuration);
         event.installed.configuration = &configuration;
     }
+    if (installer->roster && members_offer(replica, roster_ref(installer->roster)))
+        return;
     applier_drop(replica);
     int error = replica_step(replica, &event, NULL, 0);
+    members_offer_end(replica);
     if (error == LASH_NOMEM)
         return;
     if (!error) {

@@ -190,18 +190,17 @@ static void journal_push(struct replica *replica, bool save_vote, const struct r
     batch->items[batch->count++] = item;
 }
 
-/* The no-op with which a leader's term begins (§8), made here as nobody proposed it. */
-static void journal_add_noop(struct replica *replica) {
+/* The one entry of a leader's that nobody proposed: it is made here. */
+static void journal_add_own(struct replica *replica, uint32_t kind, const struct frame_input *input) {
     const struct lash_outputs *outputs = &replica->outputs;
     struct recent_frame frame = {.first = outputs->append_first,
                                  .last = outputs->append_first,
                                  .term = outputs->append_term,
-                                 .kind = LASH_ENTRY_NOOP,
+                                 .kind = kind,
                                  .write = outputs->write};
-    struct frame_input input = {.origin = replica->options.id};
-    int error = frame_encode(replica->options.group, frame.first, frame.term, frame.kind, &input, 1, &frame.frame);
+    int error = frame_encode(replica->options.group, frame.first, frame.term, frame.kind, input, 1, &frame.frame);
     if (error) {
-        replica_fail(replica, error, "no memory for the first entry of the term");
+        replica_fail(replica, error, "no memory for an entry of the leader's own");
         return;
     }
     journal_push(replica, outputs->save_vote, &frame);
@@ -238,6 +237,27 @@ static void journal_add_reset(struct replica *replica) {
         journal_push(replica, true, NULL);
 }
 
+/* The no-op with which a leader's term begins (§8). */
+static void journal_add_noop(struct replica *replica) {
+    const struct frame_input input = {.origin = replica->options.id};
+    journal_add_own(replica, LASH_ENTRY_NOOP, &input);
+}
+
+/* The configuration that the leader's core has decided upon (D§4). */
+static void journal_add_configuration(struct replica *replica) {
+    const struct roster *roster = members_newest(replica);
+    uint8_t data[ROSTER_BYTES_MAX];
+    if (!replica_active(replica)) /* there was no memory for it */
+        return;
+    LASH_ASSERT(roster && roster->index == replica->outputs.append_first);
+    roster_encode(roster, data);
+    const struct frame_input input = {.origin = replica->members.origin,
+                                      .sequence = replica->members.sequence,
+                                      .data = data,
+                                      .size = roster_size(roster)};
+    journal_add_own(replica, LASH_ENTRY_CONFIGURATION, &input);
+}
+
 void journal_add(struct replica *replica, const struct recent_frame *frames, size_t count) {
     const struct lash_outputs *outputs = &replica->outputs;
     struct journal_batch *batch = &replica->journal.queued;
@@ -246,6 +266,8 @@ void journal_add(struct replica *replica, const struct recent_frame *frames, siz
         journal_add_reset(replica);
     } else if (outputs->append && outputs->noop) {
         journal_add_noop(replica);
+    } else if (outputs->append && outputs->configure) {
+        journal_add_configuration(replica);
     } else if (outputs->append) {
         bool save_vote = outputs->save_vote;
         for (size_t i = 0; i < count; i++) {

@@ -16,46 +16,14 @@
 
 #include "base/assert.h"
 #include "base/logger.h"
-#include "node/executor.h"
-#include "node/repair.h"
-#include "node/replica.h"
+#include "node/node_state.h"
 #include "node/settings.h"
 #include "node/snapshotting.h"
 #include "node/wire.h"
-#include "transport/transport.h"
 
 enum {
     NODE_RECENT_BYTES_MAX = 32 << 20, /* of frames kept in memory for followers */
     NODE_PROBE_MS = 1000,             /* between measurements of the round trip to a peer */
-};
-
-struct lash_node {
-    struct lash_node_options options;
-    struct lash_state_machine machine;
-    struct request_gauge gauge;
-    struct log *log;
-    struct snapshots *snapshots; /* NULL: the state machine takes none */
-    struct replica *replica;     /* NULL while the log is being repaired, */
-    struct repair *repair;       /* by this; or NULL */
-    struct replica_env env;
-    struct executor executors[REPLICA_EXECUTORS]; /* by enum replica_executor */
-    struct transport *transport;
-
-    uv_loop_t loop;
-    uv_thread_t thread;
-    uv_async_t wake;
-    uv_timer_t timer;
-    uv_check_t check;
-    uint32_t executor_count; /* running */
-    bool loop_open;
-    bool tearing_down; /* handles are being closed */
-
-    uv_mutex_t mutex; /* guards what follows */
-    struct list incoming;
-    bool closing;
-    bool begun; /* there is a replica, and will be as long as there is the node */
-    struct lash_status status;
-    struct lash_metrics metrics; /* queues and peers, as of the latest turn */
 };
 
 /* ---- The replica's world ------------------------------------------------------------------------- */
@@ -93,6 +61,17 @@ static int node_send(void *context, lash_id peer, enum transport_lane lane, cons
                      struct buf *const *tails, size_t count) {
     struct lash_node *node = context;
     return transport_send(node->transport, peer, lane, head, head_size, tails, count);
+}
+
+static int node_add_peer(void *context, lash_id peer, const char *host, uint16_t port) {
+    struct lash_node *node = context;
+    return node->transport ? transport_add_peer(node->transport, peer, host, port) : LASH_CLOSED;
+}
+
+static void node_remove_peer(void *context, lash_id peer) {
+    struct lash_node *node = context;
+    if (node->transport)
+        transport_remove_peer(node->transport, peer);
 }
 
 static uint64_t node_features(void *context, lash_id peer) {
@@ -198,7 +177,13 @@ static void node_look(const struct lash_node *node, struct lash_status *status) 
 static void node_publish(struct lash_node *node) {
     struct lash_status status;
     node_look(node, &status);
+    struct roster *roster = node->replica ? replica_roster(node->replica) : NULL;
+    struct roster *before = NULL;
     uv_mutex_lock(&node->mutex);
+    if (node->roster != roster) {
+        before = node->roster;
+        node->roster = roster_ref(roster);
+    }
     node->status = status;
     node->begun = node->replica != NULL;
     if (node->replica)
@@ -208,6 +193,15 @@ static void node_publish(struct lash_node *node) {
         node->metrics.peer_count =
             (uint32_t)transport_peers(node->transport, node->metrics.peers, LASH_RAFT_MEMBERS_MAX);
     uv_mutex_unlock(&node->mutex);
+    roster_unref(before);
+}
+
+/* A node that was removed remembers it, whatever becomes of the cluster that could tell it again. */
+static void node_note_removal(struct lash_node *node) {
+    if (replica_error(node->replica) != LASH_REMOVED || node->removal_noted)
+        return;
+    node->removal_noted = true;
+    (void)settings_mark_removed(vfs_posix(), node->options.data_dir); /* else it will be told again */
 }
 
 static int node_begin(struct lash_node *node, struct log_recovered *recovered);
@@ -215,6 +209,34 @@ static int node_begin(struct lash_node *node, struct log_recovered *recovered);
 static void node_begin_connected(void *context, lash_id peer) {
     struct lash_node *node = context;
     replica_connected(node->replica, peer);
+}
+
+/* How many members there are, as far as that is known before the log is whole. */
+static size_t node_members_known(const struct lash_node *node) {
+    const struct roster *roster = node->identity.first ? node->identity.first : node->contacts;
+    return roster ? roster->count : 0;
+}
+
+/* Before the log is whole nobody can tell who the members are now: those of the first day are asked, and those whom the
+ * options name. */
+static int node_dial_known(struct lash_node *node, const struct roster *roster) {
+    int error = 0;
+    for (uint32_t i = 0; !error && roster && i < roster->count; i++) {
+        const struct lash_node_member *member = &roster->members[i];
+        if (member->id != node->options.id && member->port)
+            error = transport_add_peer(node->transport, member->id, member->host, member->port);
+    }
+    return error;
+}
+
+/* Whoever is no member any more is let go. */
+static void node_hang_up_known(struct lash_node *node, const struct roster *roster) {
+    const struct roster *now = replica_roster(node->replica);
+    for (uint32_t i = 0; roster && i < roster->count; i++)
+        if (now && !roster_find(now, roster->members[i].id)) {
+            transport_remove_peer(node->transport, roster->members[i].id);
+            replica_disconnected(node->replica, roster->members[i].id);
+        }
 }
 
 /* Be a replica once the log is whole. */
@@ -233,6 +255,8 @@ static void node_end_repair(struct lash_node *node) {
     struct lash_observation observation = {.kind = LASH_OBSERVED_REPAIRED, .peer = node->options.id};
     node_happened(node, &observation);
     repair_each_peer(repair, node_begin_connected, node);
+    node_hang_up_known(node, node->identity.first);
+    node_hang_up_known(node, node->contacts);
     repair_free(repair);
 }
 
@@ -272,6 +296,7 @@ static void node_turn(struct lash_node *node) {
         replica_stop(node->replica);
     replica_submit(node->replica, &incoming);
     replica_turn(node->replica);
+    node_note_removal(node);
     node_publish(node); /* before the callbacks, which may ask for it */
     replica_deliver(node->replica);
     if (replica_stopped(node->replica))
@@ -300,41 +325,68 @@ static void node_run(void *argument) {
 
 /* ---- Opening and closing ------------------------------------------------------------------------- */
 
-/* A folder of the data directory; to be freed. NULL: no memory. */
-static char *node_path(const struct lash_node *node, const char *name) {
-    size_t size = strlen(node->options.data_dir) + 1 + strlen(name) + 1;
-    char *path = mem_alloc(size);
-    if (path)
-        snprintf(path, size, "%s/%s", node->options.data_dir, name);
-    return path;
+/* Find out whose data there is, or, when there is none, begin with what the options say. `blob` gets what the log is to have
+ * as its identity. */
+static int node_identify(struct lash_node *node, const char *dir, struct log_identity *blob) {
+    int error = log_identify(vfs_posix(), dir, blob);
+    if (!error)
+        error = settings_identity_decode(blob, &node->identity);
+    if (error != LASH_NOT_FOUND)
+        return error;
+    blob->identity = mem_alloc(SETTINGS_IDENTITY_MAX);
+    error = blob->identity ? settings_check_new(&node->options) : LASH_NOMEM;
+    if (!error && uv_random(NULL, NULL, &node->identity.disk, sizeof node->identity.disk, 0, NULL) != 0)
+        error = LASH_IO;
+    node->identity.disk |= 1;
+    if (!error && !node->options.joining)
+        node->identity.first = roster_ref(node->contacts);
+    if (!error)
+        blob->identity_size = settings_identity_encode(&node->identity, blob->identity);
+    return error;
 }
 
-static int node_open_log(struct lash_node *node, struct log_recovered *recovered) {
-    const struct vfs *vfs = vfs_posix();
-    struct lash_configuration configuration;
-    settings_configuration(&node->options, &configuration);
-    uint8_t identity[SETTINGS_IDENTITY_MAX];
-    size_t identity_size = settings_identity(&configuration, identity);
-
-    int error = settings_make_directory(vfs, node->options.data_dir);
-    if (error)
-        return error;
-    char *dir = node_path(node, "log");
-    if (!dir)
-        return LASH_NOMEM;
-    struct log_options options = {.vfs = vfs,
+static int node_open_log_at(struct lash_node *node, const char *dir, struct log_recovered *recovered) {
+    struct log_identity blob = {0};
+    int error = node_identify(node, dir, &blob);
+    struct log_options options = {.vfs = vfs_posix(),
                                   .dir = dir,
                                   .segment_bytes = node->options.segment_bytes,
                                   .cluster_id = node->options.cluster_id,
                                   .node_id = node->options.id,
                                   .group = node->options.group,
-                                  .identity = identity,
-                                  .identity_size = identity_size,
+                                  .identity = blob.identity,
+                                  .identity_size = blob.identity_size,
                                   .repair = true};
-    if (uv_random(NULL, NULL, &options.salt, sizeof options.salt, 0, NULL) != 0)
+    if (!error && uv_random(NULL, NULL, &options.salt, sizeof options.salt, 0, NULL) != 0)
         error = LASH_IO;
-    else
+    if (!error)
         error = log_open(&options, &node->log, recovered);
+    else if (error != LASH_INVALID && error != LASH_NOMEM)
+        log_error("what the data directory holds cannot be told", F_STR("dir", dir), F_ERR(error),
+                  F_STR("do",
+                        "do not delete anything: see lashctl log, restore it from a backup, or remove this member "
+                        "from the cluster and add a new one"));
+    log_identity_free(&blob);
+    return error;
+}
+
+static int node_open_log(struct lash_node *node, struct log_recovered *recovered) {
+    const char *data_dir = node->options.data_dir;
+    bool removed = false;
+    int error = settings_make_directory(vfs_posix(), data_dir);
+    if (!error)
+        error = settings_is_removed(vfs_posix(), data_dir, &removed);
+    if (!error && removed) {
+        log_error("this node was removed from its cluster for good; a new one needs an id and a directory of its own",
+                  F_HEX("id", node->options.id), F_STR("dir", data_dir));
+        error = LASH_REMOVED;
+    }
+    if (!error)
+        error = settings_roster(&node->options, &node->contacts);
+    if (error)
+        return error;
+    char *dir = settings_path(data_dir, "log");
+    error = dir ? node_open_log_at(node, dir, recovered) : LASH_NOMEM;
     mem_free(dir);
     return error;
 }
@@ -357,11 +409,10 @@ static int node_cannot_restore(const struct log_recovered *recovered) {
 }
 
 /* Open the snapshots, let the log go on from the newest, and take its membership. Errors: those of lash_node_open. */
-static int node_open_snapshots(struct lash_node *node, struct log_recovered *recovered,
-                               struct lash_configuration *configuration) {
+static int node_open_snapshots(struct lash_node *node, struct log_recovered *recovered) {
     if (!node->machine.restore)
         return node->options.applied + 1 < recovered->first_index ? node_cannot_restore(recovered) : 0;
-    char *dir = node_path(node, "snapshots");
+    char *dir = settings_path(node->options.data_dir, "snapshots");
     if (!dir)
         return LASH_NOMEM;
     struct snapshots_options options = {.vfs = vfs_posix(),
@@ -375,11 +426,10 @@ static int node_open_snapshots(struct lash_node *node, struct log_recovered *rec
     mem_free(dir);
     if (!error)
         error = joiner_join(node->snapshots, node->log, recovered, &gap, &roster);
-    if (!error && gap)
-        memset(configuration, 0, sizeof *configuration); /* until a leader tells */
-    else if (!error && roster)
-        roster_configuration(roster, configuration);
-    roster_unref(roster);
+    if (!error && (gap || roster)) { /* with a gap, none is known until a leader tells */
+        roster_unref(node->identity.first);
+        node->identity.first = roster;
+    }
     return error;
 }
 
@@ -387,14 +437,15 @@ static const struct replica_env node_env = {.now_ms = node_now_ms,
                                             .now_ns = node_now_ns,
                                             .arm = node_arm,
                                             .send = node_send,
+                                            .add_peer = node_add_peer,
+                                            .remove_peer = node_remove_peer,
                                             .features = node_features,
                                             .submit = node_submit,
                                             .observe = node_observe,
                                             .happened = node_happened,
                                             .halt = node_halt};
 
-static int node_make_replica(struct lash_node *node, const struct log_recovered *recovered,
-                             const struct lash_configuration *configuration) {
+static int node_make_replica(struct lash_node *node, const struct log_recovered *recovered) {
     uint64_t seeds[2];
     int error = node_seed(node, seeds);
     if (error)
@@ -409,7 +460,9 @@ static int node_make_replica(struct lash_node *node, const struct log_recovered 
                                       .applied = node->options.applied,
                                       .request_timeout_ms = node->options.request_timeout_ms,
                                       .recent_bytes_max = NODE_RECENT_BYTES_MAX,
-                                      .configuration = *configuration,
+                                      .disk = node->identity.disk,
+                                      .first = node->identity.first,
+                                      .contacts = node->contacts,
                                       .snapshots = node->snapshots,
                                       .snapshot_bytes_min = node->options.snapshot_bytes_min,
                                       .trailing_bytes = node->options.trailing_bytes,
@@ -425,11 +478,9 @@ static int node_make_replica(struct lash_node *node, const struct log_recovered 
 
 /* Make the replica from a log that is whole, and let go of `recovered`. */
 static int node_begin(struct lash_node *node, struct log_recovered *recovered) {
-    struct lash_configuration configuration;
-    settings_configuration(&node->options, &configuration);
-    int error = node_open_snapshots(node, recovered, &configuration);
+    int error = node_open_snapshots(node, recovered);
     if (!error)
-        error = node_make_replica(node, recovered, &configuration);
+        error = node_make_replica(node, recovered);
     if (!error)
         log_info("log opened", F_HEX("id", node->options.id), F_HEX("cluster", node->options.cluster_id),
                  F_STR("dir", node->options.data_dir), F_U64("term", recovered->term),
@@ -442,7 +493,7 @@ static int node_begin(struct lash_node *node, struct log_recovered *recovered) {
 /* The log is damaged: repair it with the help of others, if there are others. */
 static int node_open_repair(struct lash_node *node) {
     struct repair_options options = {.id = node->options.id, .group = node->options.group};
-    if (node->options.peer_count > 1)
+    if (node_members_known(node) > 1)
         return repair_new(&options, &node->env, node->log, &node->repair);
     log_error("the log is damaged where it had been durable, and no other node can have what it lacks",
               F_HEX("id", node->options.id), F_STR("dir", node->options.data_dir),
@@ -464,7 +515,8 @@ static int node_open_transport(struct lash_node *node) {
     struct transport_options options = {.loop = &node->loop,
                                         .cluster_id = node->options.cluster_id,
                                         .node_id = node->options.id,
-                                        .features = WIRE_REPAIR | (node->machine.restore ? WIRE_SNAPSHOTS : 0),
+                                        .features =
+                                            WIRE_MEMBERS | WIRE_REPAIR | (node->machine.restore ? WIRE_SNAPSHOTS : 0),
                                         .listen_host = node->options.listen_host,
                                         .listen_port = node->options.listen_port,
                                         .probe_ms = NODE_PROBE_MS,
@@ -477,11 +529,10 @@ static int node_open_transport(struct lash_node *node) {
                                         .lane_lost = node_lane_lost,
                                         .down = node_down};
     int error = transport_open(&options, &node->transport);
-    for (size_t i = 0; !error && i < node->options.peer_count; i++) {
-        const struct lash_peer *peer = &node->options.peers[i];
-        if (peer->id != node->options.id)
-            error = transport_add_peer(node->transport, peer->id, peer->host, peer->port);
-    }
+    if (!error && node->repair)
+        error = node_dial_known(node, node->identity.first);
+    if (!error && node->repair)
+        error = node_dial_known(node, node->contacts);
     return error;
 }
 
@@ -543,6 +594,9 @@ static void node_free(struct lash_node *node) {
     snapshots_close(node->snapshots);
     settings_release(&node->options);
     uv_mutex_destroy(&node->mutex);
+    roster_unref(node->roster);
+    roster_unref(node->contacts);
+    roster_unref(node->identity.first);
     mem_free(node);
 }
 
@@ -572,6 +626,7 @@ int lash_node_open(const struct lash_node_options *options, const struct lash_st
     if (!error) {
         node_look(new, &new->status);
         new->begun = new->replica != NULL;
+        new->roster = new->replica ? roster_ref(replica_roster(new->replica)) : NULL;
         error = node_start(new);
     }
     if (error) {
@@ -595,8 +650,7 @@ void lash_node_close(lash_node *node) {
 
 /* ---- Requests ------------------------------------------------------------------------------------ */
 
-/* Hand a request to the loop thread. */
-static int node_enqueue(lash_node *node, struct request *request) {
+int node_enqueue(lash_node *node, struct request *request) {
     uv_mutex_lock(&node->mutex);
     bool refused = node->closing || node->status.error != 0;
     bool first = list_empty(&node->incoming);
@@ -610,8 +664,8 @@ static int node_enqueue(lash_node *node, struct request *request) {
     return refused ? LASH_CLOSED : 0;
 }
 
-static int node_make_request(lash_node *node, enum request_kind kind, const void *data, size_t size, lash_done_fn done,
-                             void *argument, struct request **request) {
+int node_make_request(lash_node *node, enum request_kind kind, const void *data, size_t size, lash_done_fn done,
+                      void *argument, struct request **request) {
     if (node->gauge.bytes + request_cost(size) > node->options.pending_bytes_max)
         return LASH_BUSY;
     int error = request_new(&node->gauge, kind, data, size, request);

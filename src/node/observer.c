@@ -83,6 +83,8 @@ void observer_turn(struct replica *replica) {
     observer_look(replica);
     if (replica->error && !observer->failed) {
         observer->failed = true;
+        if (replica->error == LASH_REMOVED)
+            observer_tell(replica, LASH_OBSERVED_REMOVED, replica->options.id);
         observer_tell(replica, LASH_OBSERVED_ERROR, replica->options.id);
     }
 }

@@ -192,6 +192,12 @@ static int proposer_unpack(struct replica *replica, lash_id from, const uint8_t 
     return error;
 }
 
+/* Append a peer's proposals. Errors: LASH_CORRUPT, and those of proposer_append. */
+static int proposer_take_over(struct replica *replica, lash_id from, const uint8_t *tail, const struct frame *frame) {
+    int error = proposer_unpack(replica, from, tail, frame);
+    return error ? error : proposer_append(replica, frame->kind, frame->count);
+}
+
 static void proposer_refuse(struct replica *replica, lash_id from, uint64_t batch, int error) {
     struct wire_head head = {.group = replica->options.group, .kind = WIRE_FORWARD_REPLY};
     head.forward_reply.batch = batch;
@@ -209,8 +215,8 @@ int proposer_forwarded(struct replica *replica, lash_id from, const struct wire_
     int error = frame_check(tail, size, &frame, &used);
     if (error)
         return error;
-    if (used != size || frame.group != replica->options.group ||
-        (frame.kind != LASH_ENTRY_COMMAND && frame.kind != LASH_ENTRY_BARRIER))
+    if (used != size || frame.group != replica->options.group || frame.kind == LASH_ENTRY_NOOP ||
+        frame.kind > LASH_ENTRY_CONFIGURATION)
         return LASH_CORRUPT;
     if (!replica_active(replica))
         return 0;
@@ -221,11 +227,10 @@ int proposer_forwarded(struct replica *replica, lash_id from, const struct wire_
     else if (proposer_no_room(replica))
         error = LASH_FULL;
     if (!error)
-        error = proposer_unpack(replica, from, tail, &frame);
+        error = frame.kind == LASH_ENTRY_CONFIGURATION ? changes_forwarded(replica, from, tail, &frame)
+                                                       : proposer_take_over(replica, from, tail, &frame);
     if (error == LASH_CORRUPT)
         return error;
-    if (!error)
-        error = proposer_append(replica, frame.kind, frame.count);
     if (error)
         proposer_refuse(replica, from, head->forward.batch, error);
     return 0;
@@ -265,6 +270,11 @@ void proposer_refused(struct replica *replica, uint64_t batch, int error) {
     list_init(&refused);
     if (batch != 0)
         proposer_take(replica, proposer_in_batch, batch, &refused);
+    struct request *oldest = list_empty(&refused) ? NULL : list_entry(refused.next, struct request, link);
+    if (oldest && oldest->kind == REQUEST_CHANGE) {
+        list_remove(&oldest->link);
+        changes_refused(replica, oldest, error);
+    }
     if (error != LASH_FULL && !list_empty(&refused))
         proposer_requeue(replica, &refused);
     struct list *at;

@@ -13,6 +13,9 @@ struct receiver_frames {
     struct lash_run *runs;
     size_t count;
     size_t capacity;
+    struct lash_configuration *configurations; /* what the CONFIGURATION entries hold */
+    size_t configuration_count;
+    size_t configuration_capacity;
 };
 
 static int receiver_reserve(struct receiver_frames *found) {
@@ -57,6 +60,41 @@ static int receiver_add(struct receiver_frames *found, const struct frame *frame
     return 0;
 }
 
+static int receiver_reserve_configuration(struct receiver_frames *found) {
+    if (found->configuration_count < found->configuration_capacity)
+        return 0;
+    size_t capacity = found->configuration_capacity ? found->configuration_capacity * 2 : 4;
+    struct lash_configuration *configurations = mem_realloc(found->configurations, capacity * sizeof *configurations);
+    if (!configurations)
+        return LASH_NOMEM;
+    found->configurations = configurations;
+    found->configuration_capacity = capacity;
+    return 0;
+}
+
+/* Decode what a checked frame of kind CONFIGURATION holds, for the core and for this node. */
+static int receiver_configurations(struct replica *replica, struct receiver_frames *found, const struct frame *frame,
+                                   const uint8_t *data) {
+    struct frame_entry entry;
+    size_t offset = 0;
+    while (frame_next(data, frame, &offset, &entry)) {
+        if (found->configuration_count && entry.index <= found->configurations[found->configuration_count - 1].index)
+            continue; /* an earlier frame of the message held it */
+        struct roster *roster = NULL;
+        int error = receiver_reserve_configuration(found);
+        if (!error)
+            error = roster_decode(entry.data, entry.size, &roster);
+        if (error)
+            return error;
+        roster_configuration(roster, &found->configurations[found->configuration_count++]);
+        lash_index index = roster->index;
+        error = members_offer(replica, roster);
+        if (error || index != entry.index)
+            return error ? error : LASH_CORRUPT;
+    }
+    return 0;
+}
+
 static int receiver_parse(struct replica *replica, const uint8_t *tail, size_t size, struct receiver_frames *found) {
     while (size) {
         struct frame frame;
@@ -64,10 +102,12 @@ static int receiver_parse(struct replica *replica, const uint8_t *tail, size_t s
         int error = frame_check(tail, size, &frame, &used);
         if (!error && (frame.group != replica->options.group || frame.first == 0))
             error = LASH_CORRUPT;
-        if (!error && frame.kind > LASH_ENTRY_BARRIER)
+        if (!error && frame.kind > LASH_ENTRY_CONFIGURATION)
             error = LASH_VERSION;
         if (!error)
             error = receiver_add(found, &frame, tail, used);
+        if (!error && frame.kind == LASH_ENTRY_CONFIGURATION)
+            error = receiver_configurations(replica, found, &frame, tail);
         if (error)
             return error;
         LASH_ASSERT(used <= size);
@@ -124,13 +164,17 @@ int receiver_message(struct replica *replica, lash_id from, struct wire_head *he
         if (found.count) {
             event.message.append.runs = found.runs;
             event.message.append.run_count = (uint32_t)found.count;
+            event.message.append.configurations = found.configurations;
+            event.message.append.configuration_count = (uint32_t)found.configuration_count;
         }
         error = replica_step(replica, &event, found.frames, found.count);
     }
     for (size_t i = 0; i < found.count; i++)
         buf_unref(found.frames[i].frame);
+    members_offer_end(replica);
     mem_free(found.frames);
     mem_free(found.runs);
+    mem_free(found.configurations);
     /* Without memory, and when the core finds it outside its contract, the message is as good as lost. */
     return error == LASH_CORRUPT || error == LASH_VERSION ? error : 0;
 }

@@ -124,6 +124,7 @@ static void replica_carry_out(struct replica *replica, const struct recent_frame
     struct lash_raft_status before = replica->status;
     lash_raft_status(replica->raft, &replica->status);
     replica->core_deadline_ms = outputs->deadline_ms;
+    members_stepped(replica);
     if (outputs->write)
         journal_add(replica, frames, count);
     if (outputs->install)
@@ -143,6 +144,8 @@ static int replica_reserve(struct replica *replica, size_t frames) {
         error = recent_reserve(&replica->recent, frames + 1);
     if (!error)
         error = sender_reserve(replica);
+    if (!error)
+        error = members_reserve(replica);
     return error;
 }
 
@@ -198,21 +201,23 @@ static int replica_init_raft(struct replica *replica, const struct log_recovered
                                     .prev_term = recovered->prev_term,
                                     .commit_floor = options->applied,
                                     .runs = recovered->runs,
-                                    .run_count = recovered->run_count,
-                                    .configuration = options->configuration};
+                                    .run_count = recovered->run_count};
     if (saved.commit_floor < recovered->first_index - 1)
         saved.commit_floor = recovered->first_index - 1;
     /* What a snapshot covers was applied somewhere. */
     lash_index covered = replica->taker.newest.index;
     if (saved.commit_floor < covered && covered <= recovered->last_index)
         saved.commit_floor = covered;
+    int error = members_load(replica, recovered, &saved);
+    if (error)
+        return error;
     size_t size = lash_raft_size(&replica->raft_options);
     if (size == 0)
         return LASH_INVALID;
     void *block = mem_alloc(size);
     if (!block)
         return LASH_NOMEM;
-    int error = lash_raft_init(block, &replica->raft_options, &saved, replica->now_ms, &replica->raft);
+    error = lash_raft_init(block, &replica->raft_options, &saved, replica->now_ms, &replica->raft);
     if (error)
         mem_free(block);
     return error;
@@ -230,6 +235,8 @@ int replica_new(const struct replica_options *options, const struct replica_env 
     if (!new)
         return LASH_NOMEM;
     new->options = *options;
+    (void)roster_ref(options->first);
+    (void)roster_ref(options->contacts);
     new->env = env;
     new->log = log;
     new->now_ms = env->now_ms(env->context);
@@ -242,6 +249,7 @@ int replica_new(const struct replica_options *options, const struct replica_env 
     lender_init(&new->lender, env, log, options->group, replica_lent, new);
     reads_init(new);
     handover_init(new);
+    changes_init(new);
     applier_init(new);
     taker_init(new);
     restorer_init(new);
@@ -269,12 +277,16 @@ void replica_free(struct replica *replica) {
     applier_free(replica);
     reads_free(replica);
     handover_free(replica);
+    changes_free(replica);
     proposer_free(replica);
     sender_free(replica);
     fetcher_free(replica);
     lender_free(&replica->lender);
     journal_free(replica);
     recent_free(&replica->recent);
+    members_free(replica);
+    roster_unref(replica->options.first);
+    roster_unref(replica->options.contacts);
     mem_free(replica->raft);
     mem_free(replica);
 }
@@ -324,6 +336,8 @@ void replica_submit(struct replica *replica, struct list *requests) {
             reads_submit(replica, request);
         else if (request->kind == REQUEST_TRANSFER)
             handover_submit(replica, request);
+        else if (request->kind == REQUEST_CHANGE)
+            changes_submit(replica, request);
         else
             proposer_submit(replica, request);
     }
@@ -363,7 +377,7 @@ int replica_receive(struct replica *replica, lash_id from, const uint8_t *head, 
 }
 
 bool replica_is_connected(const struct replica *replica, lash_id peer) {
-    for (size_t i = 0; peer != 0 && i < LASH_RAFT_MEMBERS_MAX; i++)
+    for (size_t i = 0; peer != 0 && i < REPLICA_PEERS_MAX; i++)
         if (replica->connected[i] == peer)
             return true;
     return false;
@@ -373,7 +387,7 @@ void replica_connected(struct replica *replica, lash_id peer) {
     LASH_ASSERT(peer != 0);
     if (replica_is_connected(replica, peer))
         return;
-    for (size_t i = 0; i < LASH_RAFT_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < REPLICA_PEERS_MAX; i++) {
         if (replica->connected[i] == 0) {
             replica->connected[i] = peer;
             replica->connected_count++;
@@ -385,7 +399,7 @@ void replica_connected(struct replica *replica, lash_id peer) {
 }
 
 void replica_disconnected(struct replica *replica, lash_id peer) {
-    for (size_t i = 0; i < LASH_RAFT_MEMBERS_MAX; i++) {
+    for (size_t i = 0; i < REPLICA_PEERS_MAX; i++) {
         if (replica->connected[i] == peer) {
             replica->connected[i] = 0;
             replica->connected_count--;
@@ -440,7 +454,7 @@ static int replica_expiry(const struct replica *replica, const struct request *r
         return LASH_TIMEOUT;
     if (request->kind == REQUEST_READ)
         return status->leader ? LASH_TIMEOUT : LASH_NO_LEADER;
-    if (request->term)
+    if (request->term || request->index)
         return LASH_TIMEOUT;
     bool reachable = status->role == LASH_LEADER || replica_is_connected(replica, status->leader);
     return reachable ? LASH_BUSY : LASH_NO_LEADER;
@@ -471,6 +485,8 @@ static uint64_t replica_deadline(const struct replica *replica) {
     deadline = replica_sooner(deadline, replica->core_deadline_ms);
     deadline = replica_sooner(deadline, proposer_deadline(replica));
     deadline = replica_sooner(deadline, reads_deadline(replica));
+    deadline = replica_sooner(deadline, changes_deadline(replica));
+    deadline = replica_sooner(deadline, members_deadline(replica));
     deadline = replica_sooner(deadline, applier_deadline(replica));
     deadline = replica_sooner(deadline, taker_deadline(replica));
     deadline = replica_sooner(deadline, restorer_deadline(replica));
@@ -491,6 +507,8 @@ void replica_turn(struct replica *replica) {
         proposer_turn(replica);
         reads_turn(replica);
         handover_turn(replica);
+        changes_turn(replica);
+        members_turn(replica);
         installer_turn(replica);
         restorer_turn(replica);
         taker_turn(replica);
@@ -530,6 +548,10 @@ static void replica_snapshot_status(const struct replica *replica, struct lash_s
     }
     status->restoring = restorer_due(replica);
     streams_status(replica, status);
+}
+
+struct roster *replica_roster(const struct replica *replica) {
+    return members_newest(replica);
 }
 
 void replica_status(const struct replica *replica, struct lash_status *status) {

@@ -19,6 +19,7 @@
 #include "lash/metrics.h"
 #include "node/job.h"
 #include "node/request.h"
+#include "node/roster.h"
 #include "storage/log.h"
 #include "storage/snapshot.h"
 #include "transport/lane.h"
@@ -49,10 +50,18 @@ struct replica_env {
      * it was certainly not sent. */
     int (*send)(void *context, lash_id peer, enum transport_lane lane, const void *head, size_t head_size,
                 struct buf *const *tails, size_t count);
-    /* The features that the peer has as well as this node: 0 while it is not connected. */
-    uint64_t (*features)(void *context, lash_id peer);
     /* Run `job` on an executor. */
     void (*submit)(void *context, enum replica_executor executor, struct job *job);
+    /* Let `peer` be dialled, and heard, at an address, or at another than before; replica_disconnected may be called in
+     * here. Errors: LASH_NOMEM, with which it is tried again, and others, with which it is not. May be NULL, as the next
+     * one: whoever is connected is a peer. */
+    int (*add_peer)(void *context, lash_id peer, const char *host, uint16_t port);
+    /* Let go of `peer`: it has left, by a configuration that is committed, and nothing is to be heard from it any more. */
+    void (*remove_peer)(void *context, lash_id peer);
+    /* What both this node and `peer` announce (wire.h); 0: it is not connected. */
+    uint64_t (*features)(void *context, lash_id peer);
+    /* The identity of the peer's data directory, as it says; 0: not known. May be NULL. */
+    uint64_t (*disk)(void *context, lash_id peer);
     /* Role, term or leader changed. May be NULL. */
     void (*observe)(void *context, const struct lash_status *status);
     /* Something happened that an observer may want to know. May be NULL. */
@@ -73,7 +82,11 @@ struct replica_options {
     lash_index applied;
     uint64_t request_timeout_ms;
     uint64_t recent_bytes_max; /* frames kept in memory after they are written */
-    struct lash_configuration configuration;
+    uint64_t disk;             /* identity of this node's data directory; 0: none */
+    struct roster *first;      /* the configuration to begin with: that of the newest snapshot, else the group's first;
+                                  * NULL: this node joins */
+    struct roster
+        *contacts; /* where nodes are found, as far as no configuration with this one in it says so; or NULL */
     struct snapshots *snapshots; /* stays the caller's until replica_free; NULL: none, and the machine takes none */
     uint64_t snapshot_bytes_min; /* of log, after which a snapshot is taken */
     uint64_t trailing_bytes;     /* of log kept before a snapshot */
@@ -82,8 +95,9 @@ struct replica_options {
     struct request_gauge *gauge;
 };
 
-/* Make a replica that goes on from `recovered` with `log`; both stay the caller's, the log until replica_free.
- * Errors: LASH_INVALID, LASH_NOMEM, LASH_MISMATCH (`applied` is beyond the log). */
+/* Make a replica that goes on from `recovered` with `log`; both stay the caller's, the log until replica_free. References to
+ * rosters are taken. Errors: LASH_INVALID, LASH_NOMEM, LASH_MISMATCH (`applied` is beyond the log), and those of log_read
+ * and roster_decode. */
 int replica_new(const struct replica_options *options, const struct replica_env *env, struct log *log,
                 const struct log_recovered *recovered, struct replica **replica);
 
@@ -109,6 +123,8 @@ void replica_disconnected(struct replica *replica, lash_id peer);
 
 /* The lane for snapshots to a peer can take something, or was lost with what was in it. */
 void replica_lane(struct replica *replica, lash_id peer, bool ready);
+/* A peer says that it knows the committed configuration at `index`, and that this node is no member in it. */
+void replica_stranger(struct replica *replica, lash_id peer, lash_index index);
 
 /* A peer's process has ended, for all that can be told from here. */
 void replica_down(struct replica *replica, lash_id peer);
@@ -134,6 +150,9 @@ void replica_metrics(const struct replica *replica, struct lash_metrics *metrics
 
 /* Fill in the lengths of queues now. */
 void replica_queues(const struct replica *replica, struct lash_metrics *metrics);
+
+/* The configuration in force, valid until the next event; NULL: none is known yet. */
+struct roster *replica_roster(const struct replica *replica);
 
 /* 0, or why the replica takes no part any more. */
 int replica_error(const struct replica *replica);

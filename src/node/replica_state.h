@@ -8,11 +8,13 @@
 #ifndef LASH_NODE_REPLICA_STATE_H
 #define LASH_NODE_REPLICA_STATE_H
 
+#include "node/change.h"
 #include "node/lender.h"
 #include "node/meter.h"
 #include "node/observer.h"
 #include "node/recent.h"
 #include "node/replica.h"
+#include "node/roster.h"
 #include "node/snapshotting.h"
 #include "node/waiting.h"
 #include "node/wire.h"
@@ -122,6 +124,42 @@ struct handover {
     struct list waiting; /* requests for a transfer that is under way */
 };
 
+/* Peers of the configurations before and after a change. */
+enum { REPLICA_PEERS_MAX = 2 * LASH_RAFT_MEMBERS_MAX };
+
+/* A peer that the world was told of. */
+struct members_peer {
+    lash_id id; /* 0: a free place */
+    uint16_t port;
+    char host[ROSTER_HOST_MAX + 1];
+    bool stays; /* it is among those that are wanted now */
+};
+
+/* The configurations that count, with what the core does not see of them. */
+struct members {
+    struct roster **rosters; /* by index, rising: the last is in force; the first is in force at the applied index */
+    size_t count;
+    size_t capacity;
+    struct roster **offered; /* what the message or the snapshot that is being handled brings */
+    size_t offered_count;
+    size_t offered_capacity;
+    const struct roster *wanted; /* what the CONFIGURE that is being handled asks for; NULL: none is */
+    lash_id origin;              /* who asked for that, and the number given to it */
+    uint64_t sequence;
+    struct members_peer peers[REPLICA_PEERS_MAX];
+    bool stale;           /* the peers may not be those that they should be */
+    lash_index connected; /* the index of the committed configuration that the peers are of */
+    bool member;          /* this node was a member for certain once */
+    uint64_t retry_at_ms; /* after memory ran out, or for what the leader changes by itself */
+};
+
+/* Requests for changes of the membership. */
+struct changes {
+    struct list queue;      /* not sent to a log yet */
+    struct list joint;      /* their joint configuration is committed, and is yet to be left (D§4.3) */
+    uint64_t not_before_ms; /* pause after a refusal */
+};
+
 struct applier {
     struct job job;
     struct replica *replica;
@@ -158,7 +196,7 @@ struct replica {
     uint64_t core_deadline_ms;
     uint64_t now_ms; /* at the latest event */
 
-    lash_id connected[LASH_RAFT_MEMBERS_MAX]; /* peers that can be sent to; 0: a free place */
+    lash_id connected[REPLICA_PEERS_MAX]; /* peers that can be sent to; 0: a free place */
     uint32_t connected_count;
     uint64_t next_number; /* for sequences, batches and read contexts */
     int error;            /* why it takes no part any more */
@@ -179,6 +217,8 @@ struct replica {
     struct proposer proposer;
     struct reads reads;
     struct handover handover;
+    struct members members;
+    struct changes changes;
     struct applier applier;
     struct taker taker;
     struct restorer restorer;
@@ -321,6 +361,64 @@ void handover_submit(struct replica *replica, struct request *request);
 
 /* End the requests whose transfer has ended. */
 void handover_turn(struct replica *replica);
+
+/* ---- members.c ----------------------------------------------------------------------------------- */
+
+/* Find the configurations that count at the start: those in the log, or the one given. Errors: LASH_NOMEM, LASH_IO,
+ * LASH_CORRUPT, LASH_VERSION. */
+int members_load(struct replica *replica, const struct log_recovered *recovered, struct lash_raft_saved *saved);
+void members_free(struct replica *replica);
+
+/* The configuration in force; NULL: this node joins, and knows none yet. */
+struct roster *members_newest(const struct replica *replica);
+
+/* The configuration in force at `index`, which is not below the applied one; NULL: it is not known. */
+struct roster *members_at(const struct replica *replica, lash_index index);
+
+/* The event about to be handled brings this roster, which is the replica's from now on. Errors: LASH_NOMEM. */
+int members_offer(struct replica *replica, struct roster *roster);
+void members_offer_end(struct replica *replica);
+
+/* Make room for what one step can bring. Errors: LASH_NOMEM. */
+int members_reserve(struct replica *replica);
+
+/* The core has made a step: follow what it did to the configurations. */
+void members_stepped(struct replica *replica);
+
+/* As leader: ask the core for the membership `wanted`, for a request of `origin`. Errors: those of replica_step. */
+int members_propose(struct replica *replica, const struct roster *wanted, lash_id origin, uint64_t sequence);
+
+/* Let the peers be those of the configurations that count, and do what a leader does by itself. */
+void members_turn(struct replica *replica);
+uint64_t members_deadline(const struct replica *replica);
+
+/* Whether every member that can be reached knows entries of kind CONFIGURATION. */
+bool members_understand(const struct replica *replica);
+
+/* ---- changes.c ----------------------------------------------------------------------------------- */
+
+void changes_init(struct replica *replica);
+void changes_free(struct replica *replica);
+void changes_submit(struct replica *replica, struct request *request);
+void changes_turn(struct replica *replica);
+uint64_t changes_deadline(const struct replica *replica);
+
+/* As leader: append the configuration that `change` leads to, for a request of `origin`. Errors: those that
+ * lash_node_configure and its kin end with. */
+int changes_append(struct replica *replica, const struct change *change, lash_id origin, uint64_t sequence);
+
+/* As leader: a change that was forwarded, in a checked frame. Returns LASH_CORRUPT or LASH_VERSION for bad bytes, or why it
+ * is refused. */
+int changes_forwarded(struct replica *replica, lash_id from, const uint8_t *tail, const struct frame *frame);
+
+/* The leader has refused it. */
+void changes_refused(struct replica *replica, struct request *request, int error);
+
+/* This node was removed: whoever asked here for just that is told so. */
+void changes_left(struct replica *replica);
+
+/* An entry of kind CONFIGURATION is being applied: requests that end with it go to `ended`. */
+void changes_applied(struct replica *replica, const struct frame_entry *entry, struct list *ended);
 
 /* ---- applier.c ----------------------------------------------------------------------------------- */
 

@@ -15,6 +15,8 @@ static struct request_count *request_counted(struct request_gauge *gauge, enum r
         return &gauge->proposals;
     if (kind == REQUEST_SNAPSHOT)
         return &gauge->snapshots;
+    if (kind == REQUEST_CHANGE)
+        return &gauge->changes;
     return kind == REQUEST_READ ? &gauge->reads : &gauge->transfers;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A request that the program made and that has not ended: a command, a barrier,
- * a read or a transfer, with the callback that tells its end.
+ * a read, a transfer or a change of the membership, with the callback that tells its end.
  */
 #ifndef LASH_NODE_REQUEST_H
 #define LASH_NODE_REQUEST_H
@@ -17,6 +17,7 @@ enum request_kind {
     REQUEST_READ = 256, /* no kind of entry, as what follows */
     REQUEST_TRANSFER = 257,
     REQUEST_SNAPSHOT = 258,
+    REQUEST_CHANGE = 259, /* of the membership; its data is an encoded change */
 };
 
 /* What was counted of one kind of requests since the start, by the loop thread. */
@@ -34,6 +35,7 @@ struct request_gauge {
     struct request_count reads;
     struct request_count transfers;
     struct request_count snapshots;
+    struct request_count changes;
 };
 
 struct request {

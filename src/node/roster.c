@@ -32,19 +32,26 @@ static size_t roster_host_size(const struct lash_node_member *member) {
     return member->host ? strlen(member->host) : 0;
 }
 
+int roster_check_member(const struct lash_node_member *member) {
+    size_t host_size = roster_host_size(member);
+    if (host_size > ROSTER_HOST_MAX || member->note_size > LASH_NODE_NOTE_MAX)
+        return LASH_TOO_LARGE;
+    if (!roster_host_valid(member->host, host_size) || (host_size == 0) != (member->port == 0) ||
+        (member->note_size > 0 && !member->note))
+        return LASH_INVALID;
+    return 0;
+}
+
+/* Check the members, and add up what their texts take. */
 static int roster_check(const struct lash_node_member *members, size_t count, size_t *texts) {
     if (count > LASH_RAFT_MEMBERS_MAX)
         return LASH_TOO_LARGE;
     *texts = 0;
     for (size_t i = 0; i < count; i++) {
-        const struct lash_node_member *member = &members[i];
-        size_t host_size = roster_host_size(member);
-        if (host_size > ROSTER_HOST_MAX || member->note_size > LASH_NODE_NOTE_MAX)
-            return LASH_TOO_LARGE;
-        if (!roster_host_valid(member->host, host_size) || (host_size == 0) != (member->port == 0) ||
-            (member->note_size > 0 && !member->note))
-            return LASH_INVALID;
-        *texts += host_size + 1 + member->note_size;
+        int error = roster_check_member(&members[i]);
+        if (error)
+            return error;
+        *texts += roster_host_size(&members[i]) + 1 + members[i].note_size;
     }
     return 0;
 }
@@ -123,12 +130,30 @@ const struct lash_node_member *roster_find(const struct roster *roster, lash_id 
 
 /* ---- Bytes --------------------------------------------------------------------------------------- */
 
+size_t roster_member_size(const struct lash_node_member *member) {
+    return ROSTER_MEMBER_SIZE + roster_host_size(member) + member->note_size;
+}
+
 size_t roster_size(const struct roster *roster) {
     size_t size = ROSTER_HEAD_SIZE;
     for (uint32_t i = 0; i < roster->count; i++)
-        size += ROSTER_MEMBER_SIZE + strlen(roster->members[i].host) + roster->members[i].note_size;
+        size += roster_member_size(&roster->members[i]);
     LASH_ASSERT(size <= ROSTER_BYTES_MAX);
     return size;
+}
+
+void roster_write_member(struct writer *writer, const struct lash_node_member *member) {
+    size_t host_size = roster_host_size(member);
+    write_u64(writer, member->id);
+    write_u32(writer, member->flags);
+    write_u32(writer, member->priority);
+    write_u64(writer, member->disk);
+    write_u16(writer, member->port);
+    write_u16(writer, (uint16_t)host_size);
+    write_u16(writer, (uint16_t)member->note_size);
+    write_u16(writer, 0);
+    write_bytes(writer, member->host, host_size);
+    write_bytes(writer, member->note, member->note_size);
 }
 
 void roster_encode(const struct roster *roster, uint8_t *data) {
@@ -138,25 +163,12 @@ void roster_encode(const struct roster *roster, uint8_t *data) {
     write_u16(&writer, 0);
     write_u32(&writer, roster->count);
     write_u64(&writer, roster->index);
-    for (uint32_t i = 0; i < roster->count; i++) {
-        const struct lash_node_member *member = &roster->members[i];
-        size_t host_size = strlen(member->host);
-        write_u64(&writer, member->id);
-        write_u32(&writer, member->flags);
-        write_u32(&writer, member->priority);
-        write_u64(&writer, member->disk);
-        write_u16(&writer, member->port);
-        write_u16(&writer, (uint16_t)host_size);
-        write_u16(&writer, (uint16_t)member->note_size);
-        write_u16(&writer, 0);
-        write_bytes(&writer, member->host, host_size);
-        write_bytes(&writer, member->note, member->note_size);
-    }
+    for (uint32_t i = 0; i < roster->count; i++)
+        roster_write_member(&writer, &roster->members[i]);
     LASH_ASSERT(!writer.failed && writer.at == data + size);
 }
 
-/* Read a member. Its host, which has no end in the bytes, gets one in `host`. */
-static int roster_read_member(struct reader *reader, struct lash_node_member *member, char host[ROSTER_HOST_MAX + 1]) {
+int roster_read_member(struct reader *reader, struct lash_node_member *member, char host[ROSTER_HOST_MAX + 1]) {
     memset(member, 0, sizeof *member);
     member->id = read_u64(reader);
     member->flags = read_u32(reader);
@@ -203,4 +215,19 @@ int roster_decode(const uint8_t *data, size_t size, struct roster **roster) {
         return LASH_CORRUPT;
     int error = roster_new(index, members, count, roster);
     return error == 0 || error == LASH_NOMEM ? error : LASH_CORRUPT;
+}
+
+bool roster_is_joint(const uint8_t *data, size_t size) {
+    struct reader reader = reader_make(data, size);
+    (void)read_bytes(&reader, 4);
+    uint32_t count = read_u32(&reader);
+    (void)read_u64(&reader);
+    bool joint = false;
+    for (uint32_t i = 0; i < count && !reader.failed; i++) {
+        struct lash_node_member member;
+        char host[ROSTER_HOST_MAX + 1];
+        joint =
+            joint || (roster_read_member(&reader, &member, host) == 0 && (member.flags & LASH_MEMBER_VOTER_OLD) != 0);
+    }
+    return joint;
 }

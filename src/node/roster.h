@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
 #include "lash/node.h"
 
 enum {
@@ -60,6 +61,21 @@ size_t roster_size(const struct roster *roster);
 
 /* Write roster_size() bytes. */
 void roster_encode(const struct roster *roster, uint8_t *data);
+
+/* The parts of that, for whoever sends members by themselves. */
+
+/* Whether host, port and note are in bounds. Errors: LASH_INVALID, LASH_TOO_LARGE. */
+int roster_check_member(const struct lash_node_member *member);
+
+/* The size of a member's encoding, which roster_write_member writes. */
+size_t roster_member_size(const struct lash_node_member *member);
+void roster_write_member(struct writer *writer, const struct lash_node_member *member);
+
+/* Read a member; its note points into the bytes, its host is `host`. Errors: LASH_CORRUPT, LASH_VERSION. */
+int roster_read_member(struct reader *reader, struct lash_node_member *member, char host[ROSTER_HOST_MAX + 1]);
+
+/* Whether the encoded roster, which was checked, is of a joint configuration (D§4.3). */
+bool roster_is_joint(const uint8_t *data, size_t size);
 
 /* Read what roster_encode wrote; trusts nothing. Errors: LASH_CORRUPT, LASH_VERSION (a newer version wrote it), LASH_NOMEM. */
 int roster_decode(const uint8_t *data, size_t size, struct roster **roster);

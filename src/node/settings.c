@@ -6,6 +6,7 @@
 #include "node/settings.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -14,7 +15,10 @@
 #include "base/logger.h"
 #include "storage/frame.h"
 
-enum { SETTINGS_IDENTITY_VERSION = 1 };
+enum { SETTINGS_IDENTITY_PLAIN = 1, SETTINGS_IDENTITY_VERSION = 2 };
+
+/* The file that says that the node was removed. */
+#define SETTINGS_REMOVED "removed"
 
 static int settings_invalid(const char *why) {
     log_error("options of the node are not valid", F_STR("why", why));
@@ -27,9 +31,8 @@ static void settings_default(uint64_t *value, uint64_t otherwise) {
 }
 
 static const char *settings_wrong_peers(const struct lash_node_options *options) {
-    if (options->peer_count == 0 || options->peer_count > LASH_RAFT_MEMBERS_MAX || !options->peers)
-        return "peers: 1 to 16 of them are needed";
-    bool self = false;
+    if (options->peer_count > LASH_RAFT_MEMBERS_MAX || (options->peer_count > 0 && !options->peers))
+        return "peers: at most 16 of them are possible";
     for (size_t i = 0; i < options->peer_count; i++) {
         const struct lash_peer *peer = &options->peers[i];
         if (peer->id == 0)
@@ -37,15 +40,15 @@ static const char *settings_wrong_peers(const struct lash_node_options *options)
         for (size_t j = 0; j < i; j++)
             if (options->peers[j].id == peer->id)
                 return "peers: an id occurs twice";
-        if (peer->id == options->id)
-            self = true;
-        else if (!peer->host || peer->port == 0)
+        if (peer->id != options->id && (!peer->host || peer->port == 0))
             return "peers: one has no host or no port";
     }
-    return self ? NULL : "id: not among the peers";
+    return NULL;
 }
 
 static const char *settings_wrong(const struct lash_node_options *settings) {
+    if (settings->id == 0)
+        return "id: missing";
     if (!settings->data_dir || !settings->data_dir[0])
         return "data_dir: missing";
     if (!settings->listen_host)
@@ -112,29 +115,120 @@ int settings_keep(struct lash_node_options *settings) {
     return whole ? 0 : LASH_NOMEM;
 }
 
-void settings_configuration(const struct lash_node_options *settings, struct lash_configuration *configuration) {
-    memset(configuration, 0, sizeof *configuration);
-    for (size_t i = 0; i < settings->peer_count; i++) {
-        size_t at = configuration->count++;
-        while (at > 0 && configuration->members[at - 1].id > settings->peers[i].id) {
-            configuration->members[at] = configuration->members[at - 1];
-            at--;
-        }
-        configuration->members[at] = (struct lash_member){.id = settings->peers[i].id, .flags = LASH_MEMBER_VOTER};
-    }
+int settings_check_new(const struct lash_node_options *settings) {
+    bool self = settings->joining;
+    for (size_t i = 0; i < settings->peer_count; i++)
+        self = self || settings->peers[i].id == settings->id;
+    return self ? 0 : settings_invalid("id: not among the peers, and the node does not join");
 }
 
-size_t settings_identity(const struct lash_configuration *configuration, uint8_t data[SETTINGS_IDENTITY_MAX]) {
-    struct writer writer = writer_make(data, SETTINGS_IDENTITY_MAX);
-    write_u32(&writer, SETTINGS_IDENTITY_VERSION);
-    write_u32(&writer, configuration->count);
-    for (uint32_t i = 0; i < configuration->count; i++) {
-        write_u64(&writer, configuration->members[i].id);
-        write_u32(&writer, configuration->members[i].flags);
-        write_u32(&writer, configuration->members[i].priority);
+int settings_roster(const struct lash_node_options *settings, struct roster **roster) {
+    struct lash_node_member members[LASH_RAFT_MEMBERS_MAX];
+    *roster = NULL;
+    LASH_ASSERT(settings->peer_count <= LASH_RAFT_MEMBERS_MAX);
+    for (size_t i = 0; i < settings->peer_count; i++) {
+        const struct lash_peer *peer = &settings->peers[i];
+        size_t at = i;
+        for (; at > 0 && members[at - 1].id > peer->id; at--)
+            members[at] = members[at - 1];
+        members[at] = (struct lash_node_member){.id = peer->id, .flags = LASH_MEMBER_VOTER};
+        if (peer->host && peer->host[0] && peer->port) {
+            members[at].host = peer->host;
+            members[at].port = peer->port;
+        }
     }
-    LASH_ASSERT(!writer.failed);
-    return (size_t)(writer.at - data);
+    int error = settings->peer_count ? roster_new(0, members, settings->peer_count, roster) : 0;
+    return error == LASH_INVALID ? settings_invalid("peers: a host has other than printable characters") : error;
+}
+
+/* ---- What the log says of itself ------------------------------------------------------------------- */
+
+size_t settings_identity_encode(const struct settings_identity *identity, uint8_t data[SETTINGS_IDENTITY_MAX]) {
+    LASH_ASSERT(identity->disk != 0);
+    le32_put(data, SETTINGS_IDENTITY_VERSION);
+    le32_put(data + 4, 0);
+    le64_put(data + 8, identity->disk);
+    if (!identity->first)
+        return SETTINGS_IDENTITY_HEAD;
+    roster_encode(identity->first, data + SETTINGS_IDENTITY_HEAD);
+    return SETTINGS_IDENTITY_HEAD + roster_size(identity->first);
+}
+
+/* Members without addresses; the disk is told from others by the number with which the log's checksums begin. */
+static int settings_identity_plain(struct reader *reader, uint32_t salt, struct settings_identity *identity) {
+    struct lash_node_member members[LASH_RAFT_MEMBERS_MAX] = {0};
+    uint32_t count = read_u32(reader);
+    if (count > LASH_RAFT_MEMBERS_MAX)
+        return LASH_CORRUPT;
+    for (uint32_t i = 0; i < count; i++) {
+        members[i].id = read_u64(reader);
+        members[i].flags = read_u32(reader);
+        members[i].priority = read_u32(reader);
+    }
+    if (reader->failed || reader_left(reader) != 0)
+        return LASH_CORRUPT;
+    identity->disk = ((uint64_t)salt + 1) * 0x9e3779b97f4a7c15U | 1;
+    return roster_new(0, members, count, &identity->first);
+}
+
+int settings_identity_decode(const struct log_identity *log, struct settings_identity *identity) {
+    struct reader reader = reader_make(log->identity, log->identity_size);
+    uint32_t version = read_u32(&reader);
+    *identity = (struct settings_identity){0};
+    if (reader.failed || version > SETTINGS_IDENTITY_VERSION)
+        return reader.failed ? LASH_CORRUPT : LASH_VERSION;
+    int error = 0;
+    if (version == SETTINGS_IDENTITY_PLAIN) {
+        error = settings_identity_plain(&reader, log->salt, identity);
+    } else {
+        uint32_t reserved = read_u32(&reader);
+        identity->disk = read_u64(&reader);
+        size_t size = reader_left(&reader);
+        if (version == 0 || reserved != 0 || reader.failed || identity->disk == 0)
+            error = LASH_CORRUPT;
+        if (!error && size > 0)
+            error = roster_decode(read_bytes(&reader, size), size, &identity->first);
+    }
+    return error == LASH_INVALID ? LASH_CORRUPT : error;
+}
+
+/* ---- The data directory ------------------------------------------------------------------------------ */
+
+char *settings_path(const char *data_dir, const char *name) {
+    size_t size = strlen(data_dir) + 1 + strlen(name) + 1;
+    char *path = mem_alloc(size);
+    if (path)
+        (void)snprintf(path, size, "%s/%s", data_dir, name);
+    return path;
+}
+
+int settings_mark_removed(const struct vfs *vfs, const char *data_dir) {
+    char *path = settings_path(data_dir, SETTINGS_REMOVED);
+    if (!path)
+        return LASH_NOMEM;
+    int file = vfs->open(vfs->context, path, VFS_WRITE | VFS_CREATE);
+    int result = file;
+    if (file >= 0) {
+        result = vfs->fdatasync(vfs->context, file);
+        vfs->close(vfs->context, file);
+    }
+    if (result >= 0)
+        result = vfs->sync_dir(vfs->context, data_dir);
+    if (result < 0)
+        log_error("it could not be noted that the node was removed", F_STR("path", path),
+                  F_STR("why", strerror(-result)));
+    mem_free(path);
+    return result >= 0 ? 0 : result == -ENOSPC ? LASH_FULL : LASH_IO;
+}
+
+int settings_is_removed(const struct vfs *vfs, const char *data_dir, bool *removed) {
+    char *path = settings_path(data_dir, SETTINGS_REMOVED);
+    if (!path)
+        return LASH_NOMEM;
+    uint64_t size;
+    *removed = vfs->size(vfs->context, path, &size) == 0;
+    mem_free(path);
+    return 0;
 }
 
 /* Create one directory, whose parent exists, and make its name durable. */

@@ -167,35 +167,18 @@ static void taker_begin_done(struct job *job) {
     replica->env->submit(replica->env->context, REPLICA_SNAPSHOT, &taker->job);
 }
 
-/* The membership in force. Errors: LASH_NOMEM. */
-static int taker_roster(const struct replica *replica, struct roster **roster) {
-    const struct lash_configuration *configuration = &replica->status.configuration;
-    struct lash_node_member members[LASH_RAFT_MEMBERS_MAX];
-    *roster = NULL;
-    if (configuration->count == 0)
-        return 0;
-    for (uint32_t i = 0; i < configuration->count; i++)
-        members[i] = (struct lash_node_member){.id = configuration->members[i].id,
-                                               .flags = configuration->members[i].flags,
-                                               .priority = configuration->members[i].priority};
-    return roster_new(configuration->index, members, configuration->count, roster);
-}
-
 /* The membership as of what is applied, as bytes. Errors: LASH_NOMEM. */
 static int taker_encode(struct replica *replica) {
     struct taker *taker = &replica->taker;
-    struct roster *roster;
-    int error = taker_roster(replica, &roster);
-    if (error || !roster)
-        return error;
+    const struct roster *roster = members_at(replica, taker->index);
+    if (!roster)
+        return 0;
     taker->configuration_size = roster_size(roster);
     taker->configuration = mem_alloc(taker->configuration_size);
-    if (taker->configuration)
-        roster_encode(roster, taker->configuration);
-    else
-        error = LASH_NOMEM;
-    roster_unref(roster);
-    return error;
+    if (!taker->configuration)
+        return LASH_NOMEM;
+    roster_encode(roster, taker->configuration);
+    return 0;
 }
 
 static void taker_begin(struct replica *replica) {

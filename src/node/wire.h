@@ -13,7 +13,8 @@
  *       READ_REPLY    u64 context, u64 index
  *       TIMEOUT_NOW   u64 last index
  *       SNAPSHOT      u64 last index, u64 last term
- *   FORWARD        u64 term, u64 batch; the tail holds one frame whose index and term are to be ignored
+ *   FORWARD        u64 term, u64 batch; the tail holds one frame whose index and term are to be ignored; one of kind
+ *                  CONFIGURATION holds a change (change.h), and goes only to who announces MEMBERS
  *   FORWARD_REPLY  u64 batch, u32 error (negated)
  *   SNAPSHOT_CHUNK u64 index, u64 term, u64 bytes, u64 offset, u32 checksum of the tail, which holds the bytes
  *   SNAPSHOT_ACK   u64 index, u64 term, u64 offset, u32 answer
@@ -42,9 +43,10 @@ enum wire_kind {
     WIRE_REPAIR_REPLY = 7,
 };
 
-/* What a node announces to its peers when they connect. */
+/* What a node announces to its peers when they connect: nothing goes to who would not understand it. */
 #define WIRE_SNAPSHOTS ((uint64_t)1 << 0) /* it can be sent snapshots */
 #define WIRE_REPAIR ((uint64_t)1 << 1)    /* it can be asked for frames */
+#define WIRE_MEMBERS ((uint64_t)1 << 2)   /* it knows entries of kind CONFIGURATION */
 
 /* The most bytes in one chunk. */
 #define WIRE_CHUNK_MAX ((size_t)1 << 20)

@@ -135,9 +135,7 @@ static struct replica_options process_options(struct world_node *node) {
                                       .machine = {.context = node, .apply = machine_apply, .room = machine_room},
                                       .gauge = &node->gauge};
     options.sequence = (world_draw(world, DOMAIN_PROCESS, UINT32_MAX) << 20) + 1;
-    options.configuration.count = (uint32_t)world->count;
-    for (uint32_t i = 0; i < world->count; i++)
-        options.configuration.members[i] = (struct lash_member){.id = i + 1, .flags = LASH_MEMBER_VOTER};
+    options.first = world->first;
     return options;
 }
 

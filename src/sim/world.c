@@ -469,10 +469,18 @@ bool world_step(struct world *world) {
 
 /* ---- Creation ------------------------------------------------------------------------------------------ */
 
+/* Whom the versions simulated here talk to is of the same version. */
+static uint64_t world_features(void *context, lash_id peer) {
+    (void)context;
+    (void)peer;
+    return WIRE_MEMBERS;
+}
+
 static const struct replica_env world_env = {
     .now_ms = world_env_now_ms,
     .arm = world_env_arm,
     .send = network_send,
+    .features = world_features,
     .submit = world_env_submit,
     .observe = world_env_observe,
     .halt = world_env_halt,
@@ -496,6 +504,18 @@ static void world_add_node(struct world *world, size_t position) {
     }
 }
 
+/* All nodes vote. */
+static struct roster *world_first(size_t count) {
+    struct lash_node_member members[LASH_RAFT_MEMBERS_MAX];
+    struct roster *first;
+    LASH_ASSERT(count <= LASH_RAFT_MEMBERS_MAX);
+    for (size_t i = 0; i < count; i++)
+        members[i] = (struct lash_node_member){.id = i + 1, .flags = LASH_MEMBER_VOTER};
+    int error = roster_new(0, members, count, &first);
+    LASH_ASSERT(!error);
+    return first;
+}
+
 struct world *world_new(const struct world_options *options) {
     LASH_ASSERT(options->nodes >= 1 && options->nodes <= WORLD_NODES_MAX);
     LASH_ASSERT(options->puppets < options->nodes && (options->manual || !options->puppets));
@@ -510,6 +530,7 @@ struct world *world_new(const struct world_options *options) {
     for (unsigned kind = 0; kind < FAULT_KINDS; kind++)
         world->random[DOMAIN_FAULTS + kind] = fault_stream(random_mix(options->seed), kind);
     network_init(world);
+    world->first = world_first(world->count);
     for (size_t i = 0; i < world->count; i++)
         world_add_node(world, i);
     if (world->profile.sessions)
@@ -561,6 +582,7 @@ void world_free(struct world *world) {
     if (world->sessions)
         world_session_free(world);
     network_free(world);
+    roster_unref(world->first);
     for (size_t i = 0; i < world->count; i++)
         memfs_free(world->nodes[i].disk);
     queue_free(&world->queue);

@@ -235,6 +235,7 @@ struct world {
     struct queue queue;
     uint64_t random[DOMAINS];
     struct judge *judge;
+    struct roster *first; /* the group's first configuration */
     struct world_node nodes[WORLD_NODES_MAX];
     struct world_link links[WORLD_LINKS]; /* from * WORLD_NODES_MAX + to */
     struct world_command *commands;       /* by number - 1 */

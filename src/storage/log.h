@@ -38,8 +38,9 @@ struct log_options {
     /* A random number, kept when the log is new: where its records' checksums begin. Nobody who makes commands knows
      * it, so that nobody can make a command whose bytes recovery takes for records of the log. */
     uint32_t salt;
-    /* An opaque blob kept as the log's first record when the log is new (the node puts the first configuration and
-     * addresses there); must be equal when it exists, else LASH_MISMATCH. May be empty. */
+    /* An opaque blob kept as the log's first record when the log is new (the node puts the first configuration,
+     * addresses and the identity of its disk there); must be equal when it exists (see log_identify), else
+     * LASH_MISMATCH. May be empty. */
     const void *identity;
     size_t identity_size;
     /* Where what was durable is damaged and can be made whole again, do so, with the help of log_repair where frames of other
@@ -102,6 +103,21 @@ int log_repair(struct log *log, const struct buf *frame, struct log_recovered *r
 int log_find(struct log *log, const struct log_damage *damage, struct buf **frame);
 
 void log_recovered_free(struct log_recovered *recovered);
+
+/* Whose log lies in a directory. Freed by log_identity_free. */
+struct log_identity {
+    uint64_t cluster_id;
+    uint64_t node_id;
+    uint64_t group;
+    uint32_t salt;
+    uint8_t *identity; /* the blob that was given when it was new */
+    size_t identity_size;
+};
+
+/* Look whose log lies in `dir`; takes no lock and changes nothing. On success *identity is the caller's. Errors:
+ * LASH_NOT_FOUND (none does), LASH_CORRUPT, LASH_VERSION, LASH_IO, LASH_NOMEM. */
+int log_identify(const struct vfs *vfs, const char *dir, struct log_identity *identity);
+void log_identity_free(struct log_identity *identity);
 
 /* Write `count` items in order with as few writes as possible; not durable before log_sync. On an error nothing of it
  * counts: neither log_read nor a later log_open sees any of the items (the next append overwrites them), unless power is

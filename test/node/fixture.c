@@ -218,6 +218,17 @@ struct lash_node_options fixture_options(const struct fixture *fixture, size_t i
     return options;
 }
 
+struct lash_state_machine fixture_machine_of(const struct fixture *fixture, struct fixture_node *node) {
+    struct lash_state_machine machine = {.context = &node->machine, .apply = fixture_apply};
+    if (fixture->snapshots) {
+        machine.snapshot_begin = fixture_snapshot_begin;
+        machine.snapshot_write = fixture_snapshot_write;
+        machine.snapshot_end = fixture_snapshot_end;
+        machine.restore = fixture_restore;
+    }
+    return machine;
+}
+
 int fixture_try_open(struct fixture *fixture, size_t i) {
     char dir[96];
     struct lash_node_options options = fixture_options(fixture, i, dir);
@@ -226,13 +237,7 @@ int fixture_try_open(struct fixture *fixture, size_t i) {
     node->machine.hash = 0;
     node->machine.last = 0;
     node->machine.restored = 0;
-    struct lash_state_machine machine = {.context = &node->machine, .apply = fixture_apply};
-    if (fixture->snapshots) {
-        machine.snapshot_begin = fixture_snapshot_begin;
-        machine.snapshot_write = fixture_snapshot_write;
-        machine.snapshot_end = fixture_snapshot_end;
-        machine.restore = fixture_restore;
-    }
+    struct lash_state_machine machine = fixture_machine_of(fixture, node);
     return lash_node_open(&options, &machine, &node->node);
 }
 
@@ -333,7 +338,7 @@ void fixture_wait_for(struct fixture_wait *wait, uint64_t left) {
 
 uint64_t fixture_wait_all(struct fixture_wait *wait) {
     fixture_wait_for(wait, 0);
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < FIXTURE_ERRORS; i++)
         if (i != -LASH_DROPPED && i != -LASH_NO_LEADER)
             assert_int_equal(wait->failed[i], 0);
     return wait->succeeded;
@@ -346,7 +351,7 @@ static int fixture_one(struct fixture_wait *wait, int error, lash_index *index) 
     fixture_wait_for(wait, 0);
     if (index)
         *index = wait->index;
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < FIXTURE_ERRORS; i++)
         if (wait->failed[i])
             return -i;
     return 0;
@@ -378,6 +383,19 @@ int fixture_barrier(lash_node *node) {
     fixture_wait_init(&wait);
     fixture_wait_add(&wait);
     return fixture_one(&wait, lash_node_barrier(node, fixture_done, &wait), NULL);
+}
+
+void fixture_settle(lash_node *node) {
+    for (bool known = false; !known;) {
+        int error = fixture_barrier(node);
+        assert_true(error == 0 || error == LASH_DROPPED || error == LASH_NO_LEADER);
+        struct lash_members *members;
+        assert_int_equal(lash_node_members(node, &members), 0);
+        known = true;
+        for (size_t i = 0; i < members->count; i++)
+            known = known && members->members[i].disk != 0;
+        lash_members_free(members);
+    }
 }
 
 void fixture_propose_surely(lash_node *node, const void *data, size_t size) {

@@ -12,7 +12,7 @@
 
 #include "lash/node.h"
 
-enum { FIXTURE_NODES_MAX = 5 };
+enum { FIXTURE_NODES_MAX = 5, FIXTURE_ERRORS = 32 };
 
 /* A state machine: a hash chain over all commands, and their number. */
 struct fixture_machine {
@@ -64,6 +64,9 @@ void fixture_calm(struct fixture *fixture);
 /* Options as fixture_try_open uses them; `dir` is room for a path. */
 struct lash_node_options fixture_options(const struct fixture *fixture, size_t i, char dir[96]);
 
+/* The state machine of a node. */
+struct lash_state_machine fixture_machine_of(const struct fixture *fixture, struct fixture_node *node);
+
 /* Wait until an open node leads and the others that are open know it; returns its position. */
 size_t fixture_leader(struct fixture *fixture);
 
@@ -85,8 +88,8 @@ struct fixture_wait {
     pthread_cond_t cond;
     uint64_t outstanding;
     uint64_t succeeded;
-    uint64_t failed[20]; /* by negated error */
-    lash_index index;    /* of the last that succeeded */
+    uint64_t failed[FIXTURE_ERRORS]; /* by negated error */
+    lash_index index;                /* of the last that succeeded */
 };
 void fixture_wait_init(struct fixture_wait *wait);
 /* Count one request more; then pass fixture_done and the wait to it. */
@@ -102,6 +105,10 @@ uint64_t fixture_wait_all(struct fixture_wait *wait);
 int fixture_propose(lash_node *node, const void *data, size_t size);
 int fixture_read(lash_node *node, lash_index *index);
 int fixture_barrier(lash_node *node);
+
+/* Wait until the identities of all members' disks are written down: the one change of the membership that a leader begins by
+ * itself. */
+void fixture_settle(lash_node *node);
 
 /* Propose until it succeeds; an attempt may fail only if it was certainly not carried out. */
 void fixture_propose_surely(lash_node *node, const void *data, size_t size);

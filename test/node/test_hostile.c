@@ -323,7 +323,7 @@ static void entries_of_an_unknown_kind_are_not_taken(void **state) {
     struct world *world = new_puppet_world(3, 3);
     struct forgery forgery;
     forge(&forgery, 5, 0, 0, 0);
-    forge_frame(&forgery, 1, 5, LASH_ENTRY_BARRIER + 1, 1);
+    forge_frame(&forgery, 1, 5, LASH_ENTRY_CONFIGURATION + 1, 1);
     assert_int_equal(give(world, 0, 2, &forgery), LASH_VERSION);
     assert_int_equal(status_of(world, 0).raft.last_index, 0);
     free_world(world);

@@ -199,7 +199,7 @@ static void a_directory_or_a_port_in_use_is_busy(void **state) {
     fixture_tear_down(&fixture);
 }
 
-static void data_of_another_cluster_node_or_membership_is_a_mismatch(void **state) {
+static void data_of_another_cluster_or_node_is_a_mismatch(void **state) {
     (void)state;
     struct fixture fixture;
     fixture_set_up(&fixture, 1);
@@ -212,12 +212,38 @@ static void data_of_another_cluster_node_or_membership_is_a_mismatch(void **stat
     fixture.peers[0].id = 2;
     assert_int_equal(fixture_try_open(&fixture, 0), LASH_MISMATCH);
     fixture.peers[0].id = 1;
-    fixture.peers[1] = (struct lash_peer){.id = 2, .host = "127.0.0.1", .port = 9};
-    fixture.count = 2;
-    assert_int_equal(fixture_try_open(&fixture, 0), LASH_MISMATCH);
-    fixture.count = 1;
     fixture_open(&fixture, 0);
     fixture_agree(&fixture, 1);
+    fixture_tear_down(&fixture);
+}
+
+static void a_node_with_data_goes_by_its_log_whatever_peers_are_given(void **state) {
+    (void)state;
+    struct fixture fixture;
+    char dir[96];
+    fixture_set_up(&fixture, 1);
+    fixture_open(&fixture, 0);
+    fixture_propose_many(fixture.nodes[0].node, 1);
+    fixture_close(&fixture, 0);
+    struct lash_peer others[] = {{.id = 8, .host = "127.0.0.1", .port = 9}, {.id = 9, .host = "127.0.0.1", .port = 9}};
+    struct lash_node_options options = fixture_options(&fixture, 0, dir);
+    struct fixture_node *node = &fixture.nodes[0];
+    for (size_t count = 0; count <= 2; count += 2) {
+        node->machine.count = 0;
+        node->machine.last = 0;
+        struct lash_state_machine machine = fixture_machine_of(&fixture, node);
+        options.peers = others;
+        options.peer_count = count;
+        assert_int_equal(lash_node_open(&options, &machine, &node->node), 0);
+        fixture_agree(&fixture, 1 + count / 2);
+        struct lash_members *members;
+        assert_int_equal(lash_node_members(node->node, &members), 0);
+        assert_int_equal(members->count, 1);
+        assert_int_equal(members->members[0].id, 1);
+        lash_members_free(members);
+        fixture_propose_many(node->node, 1);
+        fixture_close(&fixture, 0);
+    }
     fixture_tear_down(&fixture);
 }
 
@@ -359,15 +385,17 @@ static void what_happens_is_told_and_counted(void **state) {
     assert_true(metrics.proposals >= COUNT); /* some may have been tried again */
     assert_int_equal(metrics.reads, 1);
     assert_int_equal(metrics.reads_failed, 0);
-    assert_true(metrics.log_writes > 0 && metrics.log_writes <= metrics.proposals + 2);
+    assert_true(metrics.log_writes > 0 && metrics.log_writes <= metrics.proposals + 3);
     assert_true(metric_total(&metrics.commit) >= COUNT && metrics.commit.sum_ns > 0);
     assert_true(metric_total(&metrics.apply) >= COUNT && metrics.apply.sum_ns > 0);
     assert_true(metric_total(&metrics.sync) >= metrics.log_writes && metrics.sync.sum_ns > 0);
     assert_int_equal(metrics.peer_count, 0);
+    fixture_settle(node);
     fixture_close(&fixture, 0);
     assert_int_equal(seen.of_kind[LASH_OBSERVED_LEADER], 1);
     assert_true(seen.of_kind[LASH_OBSERVED_ROLE] >= 1);
-    assert_int_equal(seen.count, seen.of_kind[LASH_OBSERVED_LEADER] + seen.of_kind[LASH_OBSERVED_ROLE]);
+    assert_int_equal(seen.of_kind[LASH_OBSERVED_CONFIGURATION], 1); /* in which the member's disk is written down */
+    assert_int_equal(seen.count, seen.of_kind[LASH_OBSERVED_LEADER] + seen.of_kind[LASH_OBSERVED_ROLE] + 1);
     assert_int_equal(seen.last.leader, seen.last.peer);
     fixture_tear_down(&fixture);
 }
@@ -414,7 +442,8 @@ int main(void) {
         cmocka_unit_test(a_command_larger_than_a_segment_is_written_and_read_back),
         cmocka_unit_test(beyond_the_bound_of_pending_bytes_it_is_busy),
         cmocka_unit_test(a_directory_or_a_port_in_use_is_busy),
-        cmocka_unit_test(data_of_another_cluster_node_or_membership_is_a_mismatch),
+        cmocka_unit_test(data_of_another_cluster_or_node_is_a_mismatch),
+        cmocka_unit_test(a_node_with_data_goes_by_its_log_whatever_peers_are_given),
         cmocka_unit_test(damaged_bytes_that_were_durable_keep_the_node_from_opening),
         cmocka_unit_test(a_state_machine_that_fails_stops_the_node_and_says_why),
         cmocka_unit_test(closing_ends_every_request_exactly_once),

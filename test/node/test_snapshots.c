@@ -78,6 +78,7 @@ static void a_snapshot_is_taken_on_demand_and_the_log_trimmed_to_the_one_before(
     lash_index first, second, again;
     set_up(&fixture, 1);
     fixture_open_all(&fixture);
+    fixture_settle(fixture.nodes[0].node);
     fixture_propose_many(fixture.nodes[0].node, 10);
     assert_int_equal(fixture_snapshot(fixture.nodes[0].node, &first), 0);
     assert_int_equal(status_of(&fixture, 0).raft.first_index, 1); /* it is the only one */

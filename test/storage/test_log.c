@@ -543,6 +543,23 @@ static void another_ones_log_is_refused(void **state) {
     assert_int_equal(log_open(&other, &log, &recovered), LASH_MISMATCH);
 }
 
+static void whose_log_it_is_can_be_told_while_it_is_open(void **state) {
+    struct fixture *fixture = *state;
+    struct log_identity found;
+    assert_int_equal(log_identify(fixture->options.vfs, "nowhere", &found), LASH_NOT_FOUND);
+    for (lash_index i = 1; i <= 40; i++)
+        append(fixture, i, 1, 1, 200);
+    trim(fixture, 40);
+    assert_int_equal(log_identify(fixture->options.vfs, fixture->options.dir, &found), LASH_OK);
+    assert_int_equal(found.cluster_id, fixture->options.cluster_id);
+    assert_int_equal(found.node_id, fixture->options.node_id);
+    assert_int_equal(found.group, fixture->options.group);
+    assert_int_equal(found.salt, fixture->options.salt);
+    assert_int_equal(found.identity_size, fixture->options.identity_size);
+    assert_memory_equal(found.identity, fixture->options.identity, found.identity_size);
+    log_identity_free(&found);
+}
+
 static void the_identity_survives_trimming(void **state) {
     struct fixture *fixture = *state;
     for (lash_index i = 1; i <= 40; i++)
@@ -716,6 +733,7 @@ int main(void) {
         SCENARIO(closing_twice_writes_nothing_new),
         SCENARIO(another_ones_log_is_refused),
         SCENARIO(the_identity_survives_trimming),
+        SCENARIO(whose_log_it_is_can_be_told_while_it_is_open),
         SCENARIO(a_second_opener_is_turned_away),
         SCENARIO(bad_options_are_refused),
         SCENARIO(a_missing_segment_is_noticed),

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The insides of a node in production, shared by the files that implement
+ * lash/node.h: node.c (threads and loop), and node_members.c (the membership).
+ */
+#ifndef LASH_NODE_NODE_STATE_H
+#define LASH_NODE_NODE_STATE_H
+
+#include <uv.h>
+
+#include "node/executor.h"
+#include "node/repair.h"
+#include "node/replica.h"
+#include "node/settings.h"
+#include "transport/transport.h"
+
+struct lash_node {
+    struct lash_node_options options;
+    struct lash_state_machine machine;
+    struct request_gauge gauge;
+    struct log *log;
+    struct snapshots *snapshots; /* NULL: the state machine takes none */
+    struct replica *replica;     /* NULL while the log is being repaired, */
+    struct repair *repair;       /* by this; or NULL */
+    struct replica_env env;
+    struct executor executors[REPLICA_EXECUTORS]; /* by enum replica_executor */
+    struct transport *transport;
+    struct settings_identity identity; /* what the log says of itself */
+    struct roster *contacts;           /* the options' peers */
+    bool removal_noted;
+
+    uv_loop_t loop;
+    uv_thread_t thread;
+    uv_async_t wake;
+    uv_timer_t timer;
+    uv_check_t check;
+    uint32_t executor_count; /* running */
+    bool loop_open;
+    bool tearing_down; /* handles are being closed */
+
+    uv_mutex_t mutex; /* guards what follows */
+    struct list incoming;
+    bool closing;
+    bool begun; /* there is a replica, and will be as long as there is the node */
+    struct lash_status status;
+    struct roster *roster;       /* in force; NULL: none is known */
+    struct lash_metrics metrics; /* queues and peers, as of the latest turn */
+};
+
+/* Make a request, counted, if there is room. Errors: LASH_BUSY, LASH_NOMEM. */
+int node_make_request(lash_node *node, enum request_kind kind, const void *data, size_t size, lash_done_fn done,
+                      void *argument, struct request **request);
+
+/* Hand a request to the loop thread; on an error it is freed. Errors: LASH_CLOSED. */
+int node_enqueue(lash_node *node, struct request *request);
+
+#endif
