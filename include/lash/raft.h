@@ -251,6 +251,9 @@ struct lash_event {
 /* A message to send. */
 struct lash_send {
     uint64_t after_write; /* 0: now. Otherwise: only once all writes up to this number are durable (§5.1, §5.3) */
+    /* Goes the way of entries and keeps their order: those with entries, and what asks whether they have arrived. Whatever
+     * is not ordered had better overtake it, so that no large entry delays a heartbeat. Safety rests on neither. */
+    bool ordered;
     struct lash_message message;
 };
 

@@ -73,22 +73,22 @@ static void sender_recent(struct replica *replica, const struct lash_message *me
     }
 }
 
-static int sender_transmit(struct replica *replica, const struct lash_message *message,
-                           const struct sender_frames *found) {
-    if (message->type == LASH_MSG_SNAPSHOT) { /* there is more to it than a message */
-        streams_offer(replica, message);
+static int sender_transmit(struct replica *replica, const struct lash_send *send, const struct sender_frames *found) {
+    if (send->message.type == LASH_MSG_SNAPSHOT) { /* there is more to it than a message */
+        streams_offer(replica, &send->message);
         return 0;
     }
-    struct wire_head head = {.group = replica->options.group, .kind = WIRE_MESSAGE, .message = *message};
+    struct wire_head head = {.group = replica->options.group, .kind = WIRE_MESSAGE, .message = send->message};
     uint8_t data[WIRE_HEAD_MAX];
     size_t size = wire_encode(&head, data);
-    enum transport_lane lane = message->type == LASH_MSG_APPEND ? TRANSPORT_ENTRIES : TRANSPORT_CONTROL;
-    return replica->env->send(replica->env->context, message->to, lane, data, size, found ? found->frames : NULL,
+    enum transport_lane lane = send->ordered ? TRANSPORT_ENTRIES : TRANSPORT_CONTROL;
+    return replica->env->send(replica->env->context, send->message.to, lane, data, size, found ? found->frames : NULL,
                               found ? found->count : 0);
 }
 
 /* Send AppendEntries with its entries, and tell the core how far that reached. */
-static void sender_append(struct replica *replica, const struct lash_message *message) {
+static void sender_append(struct replica *replica, const struct lash_send *send) {
+    const struct lash_message *message = &send->message;
     struct sender_frames found = {.count = 0};
     if (replica_is_connected(replica, message->to)) {
         sender_recent(replica, message, &found);
@@ -103,7 +103,7 @@ static void sender_append(struct replica *replica, const struct lash_message *me
     struct lash_event event = {.type = LASH_EVENT_SENT};
     event.sent.to = message->to;
     event.sent.last = message->append.first - 1;
-    if (found.count && sender_transmit(replica, message, &found) == 0) {
+    if (found.count && sender_transmit(replica, send, &found) == 0) {
         event.sent.last = found.last;
         event.sent.bytes = found.bytes;
     }
@@ -118,11 +118,11 @@ void sender_drain(struct replica *replica) {
         return;
     sender->draining = true;
     while (replica_active(replica) && sender->due.head < sender->due.count) {
-        struct lash_message message = sender->due.sends[sender->due.head++].message;
-        if (message.type == LASH_MSG_APPEND && message.append.first <= message.append.last)
-            sender_append(replica, &message);
+        const struct lash_send send = sender->due.sends[sender->due.head++];
+        if (send.message.type == LASH_MSG_APPEND && send.message.append.first <= send.message.append.last)
+            sender_append(replica, &send);
         else
-            (void)sender_transmit(replica, &message, NULL); /* what is lost is asked for again */
+            (void)sender_transmit(replica, &send, NULL); /* what is lost is asked for again */
     }
     sender->draining = false;
 }
@@ -132,7 +132,7 @@ void sender_release(struct replica *replica, uint64_t write) {
     size_t kept = 0;
     for (size_t i = held->head; i < held->count; i++) {
         if (held->sends[i].after_write <= write)
-            (void)sender_transmit(replica, &held->sends[i].message, NULL);
+            (void)sender_transmit(replica, &held->sends[i], NULL);
         else
             held->sends[kept++] = held->sends[i];
     }

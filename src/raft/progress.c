@@ -19,14 +19,25 @@ void progress_init(struct progress *progress, lash_index next, uint64_t now_ms) 
     progress->contact_ms = now_ms;
 }
 
-/* What was under way is forgotten with the state that it belonged to, bytes included. */
-static void progress_change(struct progress *progress, enum lash_progress_state state) {
+/* What was under way is forgotten, bytes included. */
+static void progress_forget(struct progress *progress) {
     memset(progress->inflight, 0, progress->inflight_count * sizeof progress->inflight[0]);
     progress->inflight_count = 0;
     progress->inflight_bytes = 0;
+}
+
+static void progress_change(struct progress *progress, enum lash_progress_state state) {
+    progress_forget(progress);
     progress->commit_sent = 0;
     progress->paused = PROGRESS_FREE;
     progress->state = state;
+}
+
+static void progress_push(struct progress *progress, struct progress_sent sent) {
+    progress->inflight[progress->inflight_count++] = sent;
+    progress->inflight_bytes += sent.bytes;
+    if (progress->state == LASH_REPLICATE)
+        progress->next = sent.last + 1;
 }
 
 void progress_become_probe(struct progress *progress, lash_index next) {
@@ -36,8 +47,13 @@ void progress_become_probe(struct progress *progress, lash_index next) {
 }
 
 void progress_become_replicate(struct progress *progress) {
+    /* A heartbeat was answered before the probe's entries: they are under way still, and not to be sent again. */
+    bool follows = progress->state == LASH_PROBE && progress->next == progress->match + 1;
+    struct progress_sent probe = follows ? progress->inflight[0] : (struct progress_sent){0};
     progress_change(progress, LASH_REPLICATE);
     progress->next = progress->match + 1;
+    if (probe.last > progress->match)
+        progress_push(progress, probe);
 }
 
 void progress_become_snapshot(struct progress *progress) {
@@ -57,14 +73,10 @@ void progress_record_sent(struct progress *progress, lash_index last, uint64_t b
         return;
     }
     if (progress->state != LASH_REPLICATE) {
+        progress_forget(progress);
         progress->paused = PROGRESS_WAITS;
-        return;
     }
-    progress->inflight[progress->inflight_count].last = last;
-    progress->inflight[progress->inflight_count].bytes = bytes;
-    progress->inflight_count++;
-    progress->inflight_bytes += bytes;
-    progress->next = last + 1;
+    progress_push(progress, (struct progress_sent){.last = last, .bytes = bytes});
 }
 
 void progress_acknowledge(struct progress *progress, lash_index match) {
@@ -87,8 +99,8 @@ void progress_acknowledge(struct progress *progress, lash_index match) {
 }
 
 void progress_hold(struct progress *progress) {
-    if (progress->state == LASH_REPLICATE)
-        progress_become_probe(progress, progress->match + 1);
+    if (progress->state != LASH_SNAPSHOT)
+        progress_become_probe(progress, progress->state == LASH_REPLICATE ? progress->match + 1 : progress->next);
     progress->paused = PROGRESS_WAITS;
 }
 

@@ -34,18 +34,18 @@ enum progress_offer {
 
 /* A member as its leader sees it. All zero at nodes that do not lead. Always match < next. */
 struct progress {
-    uint64_t state;                  /* enum lash_progress_state */
-    uint64_t match;                  /* its log equals the leader's up to here, durably; never falls (L7) */
-    uint64_t next;                   /* the next entry to send; in LASH_REPLICATE ahead of what is acknowledged */
-    uint64_t paused;                 /* enum progress_pause: why no entries are sent now */
-    uint64_t full;                   /* 1: it has no room for entries, it said */
-    uint64_t offer;                  /* enum progress_offer; outlasts LASH_SNAPSHOT, as the driver's work may */
-    uint64_t contact_ms;             /* when it last answered in this term; at first the time of the election */
-    uint64_t round;                  /* the last read round that it acknowledged (D§6.4) */
-    uint64_t round_sent;             /* the last read round that it was told of */
-    uint64_t commit_sent;            /* the commit index that it can know of from what it was sent */
-    uint64_t inflight_count;         /* entries of `inflight` in use; 0 unless LASH_REPLICATE */
-    uint64_t inflight_bytes;         /* their sum */
+    uint64_t state;          /* enum lash_progress_state */
+    uint64_t match;          /* its log equals the leader's up to here, durably; never falls (L7) */
+    uint64_t next;           /* the next entry to send; in LASH_REPLICATE ahead of what is acknowledged */
+    uint64_t paused;         /* enum progress_pause: why no entries are sent now */
+    uint64_t full;           /* 1: it has no room for entries, it said */
+    uint64_t offer;          /* enum progress_offer; outlasts LASH_SNAPSHOT, as the driver's work may */
+    uint64_t contact_ms;     /* when it last answered in this term; at first the time of the election */
+    uint64_t round;          /* the last read round that it acknowledged (D§6.4) */
+    uint64_t round_sent;     /* the last read round that it was told of */
+    uint64_t commit_sent;    /* LASH_REPLICATE: the commit index that it can know of from what it was sent */
+    uint64_t inflight_count; /* entries of `inflight` in use; in LASH_PROBE at most the probe; 0 in LASH_SNAPSHOT */
+    uint64_t inflight_bytes; /* their sum */
     struct progress_sent inflight[]; /* oldest first; the rest is zero */
 };
 

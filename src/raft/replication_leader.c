@@ -33,17 +33,48 @@ static struct lash_message *replication_message(struct lash_raft *raft, uint32_t
     return message;
 }
 
-/* A heartbeat: without entries, so that the driver never has to wait for a disk or a full queue to send it. It says
- * what comes before the next entry, and so also finds out whether what was sent before has arrived. */
+/* A message that keeps the order of those with entries. */
+static struct lash_message *replication_ordered(struct lash_raft *raft, uint32_t slot, struct lash_outputs *outputs) {
+    struct lash_message *message = replication_message(raft, slot, raft_progress(raft, slot)->next - 1, outputs);
+    outputs->sends[outputs->send_count - 1].ordered = true;
+    return message;
+}
+
+static void replication_told(struct lash_raft *raft, struct progress *progress, lash_index matched) {
+    lash_index told = replication_commit_told(raft, matched);
+    if (progress->state == LASH_REPLICATE && told > progress->commit_sent)
+        progress->commit_sent = told;
+}
+
+/* What a heartbeat says the logs have in common. In a pipeline that is what the member acknowledged: a heartbeat overtakes
+ * entries, and must not be refused for that. A probe's asks for what the probe asks for; a member in need of a snapshot is
+ * asked for the earliest entry that could do instead of one. */
+static lash_index replication_common(const struct lash_raft *raft, const struct progress *progress) {
+    lash_index earliest = raft_terms_of(raft)->first_index - 1;
+    if (progress->state == LASH_SNAPSHOT)
+        return earliest;
+    if (progress->state == LASH_PROBE)
+        return progress->next - 1;
+    return progress->match >= earliest ? progress->match : 0;
+}
+
+/* A heartbeat: without entries, so that the driver never has to wait for a disk or a full queue to send it. Also how a
+ * round of reads is told of: not with entries, which may take long on their way. */
 static void replication_heartbeat(struct lash_raft *raft, uint32_t slot, struct lash_outputs *outputs) {
     struct progress *progress = raft_progress(raft, slot);
-    /* A member in need of a snapshot is asked for the earliest entry that could do instead of one. */
-    lash_index earliest = raft_terms(raft)->first_index - 1;
-    lash_index prev_index = progress->state == LASH_SNAPSHOT ? earliest : progress->next - 1;
+    lash_index prev_index = replication_common(raft, progress);
     replication_message(raft, slot, prev_index, outputs);
     progress->round_sent = raft->round;
-    if (progress->state == LASH_REPLICATE)
-        progress->commit_sent = replication_commit_told(raft, prev_index);
+    replication_told(raft, progress, prev_index);
+}
+
+/* Say behind the entries that were sent what precedes the next one: whoever lacks that refuses, and so what got lost is found
+ * out, while what is merely slow is not taken for lost. */
+static void replication_mark(struct lash_raft *raft, uint32_t slot, struct lash_outputs *outputs) {
+    struct progress *progress = raft_progress(raft, slot);
+    LASH_ASSERT(progress->state == LASH_REPLICATE);
+    replication_ordered(raft, slot, outputs);
+    replication_told(raft, progress, progress->next - 1);
 }
 
 /* Offer the driver the entries that the member lacks, if some may be sent now. What of them was sent comes back as
@@ -57,7 +88,7 @@ static bool replication_entries(struct lash_raft *raft, uint32_t slot, struct la
         !progress_ready(progress, raft->inflight_messages_max, raft->inflight_bytes_max))
         return false;
     uint64_t room = raft->inflight_bytes_max - progress->inflight_bytes;
-    struct lash_message *message = replication_message(raft, slot, progress->next - 1, outputs);
+    struct lash_message *message = replication_ordered(raft, slot, outputs);
     message->append.last = terms->last_index;
     message->append.bytes_max = room < raft->message_bytes_max ? room : raft->message_bytes_max;
     return true;
@@ -68,11 +99,16 @@ static void replication_update(struct lash_raft *raft, uint32_t slot, struct las
     struct progress *progress = raft_progress(raft, slot);
     if (progress->state != LASH_SNAPSHOT && progress->next < raft_terms(raft)->first_index)
         progress_become_snapshot(progress);
-    if (replication_entries(raft, slot, outputs))
+    if (progress->round_sent < raft->round)
+        replication_heartbeat(raft, slot, outputs);
+    if (replication_entries(raft, slot, outputs) || progress->state != LASH_REPLICATE)
         return;
-    bool commit_news =
-        progress->state == LASH_REPLICATE && replication_commit_told(raft, progress->next - 1) > progress->commit_sent;
-    if (commit_news || progress->round_sent < raft->round)
+    if (replication_commit_told(raft, progress->next - 1) <= progress->commit_sent)
+        return;
+    /* What is committed of what is under way can only be told behind it. */
+    if (raft->commit > progress->match)
+        replication_mark(raft, slot, outputs);
+    else
         replication_heartbeat(raft, slot, outputs);
 }
 
@@ -97,6 +133,8 @@ void replication_tick(struct lash_raft *raft, struct lash_outputs *outputs) {
         if (progress->state != LASH_SNAPSHOT && progress->next < raft_terms(raft)->first_index)
             progress_become_snapshot(progress);
         replication_heartbeat(raft, slot, outputs);
+        if (progress->state == LASH_REPLICATE && progress->inflight_count > 0)
+            replication_mark(raft, slot, outputs);
     }
 }
 
@@ -158,10 +196,8 @@ void replication_sent(struct lash_raft *raft, const struct lash_event *event, st
     struct progress *progress = raft_progress(raft, slot);
     bool some = event->sent.last >= progress->next;
     progress_record_sent(progress, event->sent.last, event->sent.bytes);
-    if (some) {
-        progress->round_sent = raft->round;
-        progress->commit_sent = replication_commit_told(raft, event->sent.last);
-    }
+    if (some)
+        replication_told(raft, progress, progress->next - 1);
     replication_update(raft, slot, outputs);
 }
 

@@ -254,6 +254,7 @@ static void a_search_cut_short_says_so(void **state) {
     bounds.terms = 3;
     bounds.timeouts = 3;
     bounds.messages = 4;
+    bounds.heartbeats = 2;
     outcome = run(&bounds, MODEL_FAULT_NONE, &(struct search_limits){.seconds = 0.001});
     assert_int_equal(outcome.result.end, SEARCH_TIME);
     outcome = run(&bounds, MODEL_FAULT_NONE, &(struct search_limits){.memory = (size_t)16 << 20});

@@ -260,7 +260,47 @@ static void a_probe_is_one_message_at_a_time(void **state) {
     progress_record_sent(progress, 7, 30);
     assert_int_equal(progress->next, 5);
     assert_false(progress_ready(progress, INFLIGHT_MAX, 100));
+    assert_int_equal(progress->inflight_bytes, 30);
+    free(progress);
+}
+
+static void a_probe_that_a_heartbeat_overtook_is_under_way_still(void **state) {
+    (void)state;
+    struct progress *progress = make_progress(5);
+    progress_record_sent(progress, 7, 30);
+    progress_acknowledge(progress, 4);
+    progress_become_replicate(progress);
+    assert_int_equal(progress->next, 8);
+    assert_int_equal(progress->inflight_count, 1);
+    assert_int_equal(progress->inflight_bytes, 30);
+    progress_acknowledge(progress, 7);
     assert_int_equal(progress->inflight_bytes, 0);
+    free(progress);
+}
+
+/* An answer to something older: what lies between that and the probe was never sent. */
+static void a_probe_that_does_not_follow_what_is_held_is_forgotten(void **state) {
+    (void)state;
+    struct progress *progress = make_progress(5);
+    progress_record_sent(progress, 7, 30);
+    progress_acknowledge(progress, 3);
+    progress_become_replicate(progress);
+    assert_int_equal(progress->next, 4);
+    assert_int_equal(progress->inflight_count, 0);
+    assert_int_equal(progress->inflight_bytes, 0);
+    free(progress);
+}
+
+static void a_probe_is_forgotten_with_the_next_one(void **state) {
+    (void)state;
+    struct progress *progress = make_progress(5);
+    progress_record_sent(progress, 7, 30);
+    progress_record_sent(progress, 8, 40);
+    assert_int_equal(progress->inflight_count, 1);
+    assert_int_equal(progress->inflight_bytes, 40);
+    progress_hold(progress);
+    assert_int_equal(progress->inflight_count, 0);
+    assert_int_equal(progress->next, 5);
     free(progress);
 }
 
@@ -436,6 +476,9 @@ int main(void) {
         cmocka_unit_test(the_hint_search_ends_where_the_log_begins),
         cmocka_unit_test(unused_runs_are_zero_whatever_happened),
         cmocka_unit_test(a_probe_is_one_message_at_a_time),
+        cmocka_unit_test(a_probe_that_a_heartbeat_overtook_is_under_way_still),
+        cmocka_unit_test(a_probe_that_does_not_follow_what_is_held_is_forgotten),
+        cmocka_unit_test(a_probe_is_forgotten_with_the_next_one),
         cmocka_unit_test(a_pipeline_ends_at_its_number_of_messages),
         cmocka_unit_test(a_pipeline_ends_at_its_number_of_bytes),
         cmocka_unit_test(a_full_queue_pauses_until_an_answer),
