@@ -55,6 +55,20 @@ static bool fault_clog(struct world *world, const struct fault_draw *draw) {
     return true;
 }
 
+static bool fault_lane(struct world *world, const struct fault_draw *draw) {
+    struct world_link *link = network_link(world, draw->a, draw->b);
+    struct world_lane *lane = &link->lanes[TRANSPORT_ENTRIES];
+    if (draw->a == draw->b || !link->open || !world->profile.lanes)
+        return false;
+    TRACE(world, "FAULT lane: no entries from n%zu to n%zu for %llu us%s", draw->a + 1, draw->b + 1,
+          (unsigned long long)draw->lasting_us, draw->flag ? ", and their connection breaks" : "");
+    if (world->now_us + draw->lasting_us > lane->blocked_us)
+        lane->blocked_us = world->now_us + draw->lasting_us;
+    if (draw->flag)
+        network_cut(world, draw->a, draw->b);
+    return true;
+}
+
 static bool fault_isolate(struct world *world, const struct fault_draw *draw) {
     bool out = draw->number % 3 != 1;
     bool in = draw->number % 3 != 2;
@@ -264,7 +278,8 @@ static bool (*const fault_handlers[FAULT_PACKET])(struct world *world, const str
     [FAULT_MEMORY] = fault_memory,     [FAULT_STEP] = fault_step,
     [FAULT_DRIFT] = fault_drift,       [FAULT_TRANSFER] = fault_transfer,
     [FAULT_LOSE] = fault_lose,         [FAULT_ROT] = fault_rot,
-    [FAULT_ASTRAY] = fault_astray,     [FAULT_SLOW] = fault_slow,
+    [FAULT_LANE] = fault_lane,         [FAULT_ASTRAY] = fault_astray,
+    [FAULT_SLOW] = fault_slow,
 };
 
 static void fault_plan(struct world *world, unsigned kind, uint64_t count) {
@@ -319,8 +334,10 @@ bool fault_of_packet(struct world *world, enum fault kind) {
 
 void fault_end(struct world *world) {
     world->healed = true;
-    for (size_t i = 0; i < WORLD_LINKS; i++)
+    for (size_t i = 0; i < WORLD_LINKS; i++) {
         world->links[i].blocked_us = 0;
+        world->links[i].lanes[TRANSPORT_ENTRIES].blocked_us = 0;
+    }
     for (size_t i = 0; i < world->count; i++) {
         struct world_node *node = &world->nodes[i];
         node->short_of_memory = 0;

@@ -34,7 +34,8 @@ static bool heal_connected(struct world *world) {
         for (size_t to = 0; to < world->count; to++) {
             bool running = from != to && world->nodes[from].replica && world->nodes[to].replica;
             const struct world_link *link = network_link(world, from, to);
-            if (running && (!link->open || link->broken))
+            const struct world_lane *entries = &link->lanes[TRANSPORT_ENTRIES];
+            if (running && (!link->open || link->broken || entries->cut || entries->closed))
                 return false;
         }
     }

@@ -31,14 +31,20 @@ static void network_forget(struct world *world, struct world_packet *packet) {
     list_push(&world->free_packets, &packet->link);
 }
 
+static void network_clear_lane(struct world *world, struct world_lane *lane) {
+    struct list *at;
+    while ((at = list_pop(&lane->packets)))
+        network_forget(world, list_entry(at, struct world_packet, link));
+    lane->count = 0;
+    lane->last_us = 0;
+    lane->generation++;
+    lane->cut = false;
+    lane->closed = false;
+}
+
 static void network_clear(struct world *world, struct world_link *link) {
-    for (size_t i = 0; i < TRANSPORT_LANES; i++) {
-        struct list *at;
-        while ((at = list_pop(&link->lanes[i].packets)))
-            network_forget(world, list_entry(at, struct world_packet, link));
-        link->lanes[i].count = 0;
-        link->lanes[i].last_us = 0;
-    }
+    for (size_t i = 0; i < TRANSPORT_LANES; i++)
+        network_clear_lane(world, &link->lanes[i]);
     link->generation++;
 }
 
@@ -89,7 +95,7 @@ static void network_push(struct world *world, struct world_link *link, size_t nu
     packet->flipped = packet->tail_count && fault_of_packet(world, FAULT_FLIP);
     list_push(&lane->packets, &packet->link);
     lane->count++;
-    world_plan(world, us, EVENT_DELIVER, number * WORLD_LINKS + position, link->generation);
+    world_plan(world, us, EVENT_DELIVER, number * WORLD_LINKS + position, lane->generation);
 }
 
 /* The last packet, a message of the core's, comes before the one before it. */
@@ -126,7 +132,7 @@ int network_send(void *context, lash_id peer, enum transport_lane lane, const vo
     size_t number = world->profile.lanes ? lane : 0;
     if (node->send_error)
         return node->send_error;
-    if (!link->open)
+    if (!link->open || link->lanes[number].closed)
         return LASH_NOT_FOUND;
     bool message = network_judge(node, peer, head, head_size);
     if (link->lanes[number].count >= NETWORK_PACKETS_MAX || fault_of_packet(world, FAULT_REFUSE))
@@ -135,7 +141,7 @@ int network_send(void *context, lash_id peer, enum transport_lane lane, const vo
     world->tally.packets++;
     if (world->options.trace)
         trace_packet(world, link->broken ? "loses" : "sends", node->id, peer, head, head_size, tails, count);
-    if (link->broken || fault_of_packet(world, FAULT_DROP))
+    if (link->broken || link->lanes[number].cut || fault_of_packet(world, FAULT_DROP))
         return 0;
     network_push(world, link, number, network_packet(world, head, head_size, tails, count));
     if (message && fault_of_packet(world, FAULT_REORDER))
@@ -188,11 +194,12 @@ void network_deliver(struct world *world, const struct event *event) {
     size_t position = event->subject % WORLD_LINKS;
     struct world_link *link = &world->links[position];
     struct world_lane *lane = &link->lanes[event->subject / WORLD_LINKS];
-    if (event->argument != link->generation || list_empty(&lane->packets))
+    if (event->argument != lane->generation || list_empty(&lane->packets))
         return;
-    if (link->blocked_us > world->now_us) {
+    uint64_t blocked_us = lane->blocked_us > link->blocked_us ? lane->blocked_us : link->blocked_us;
+    if (blocked_us > world->now_us) {
         struct event later = *event;
-        later.at_us = link->blocked_us;
+        later.at_us = blocked_us;
         queue_push(&world->queue, later);
         return;
     }
@@ -202,7 +209,9 @@ void network_deliver(struct world *world, const struct event *event) {
     network_hand(world, position % WORLD_NODES_MAX, packet);
     network_forget(world, packet);
     /* Bytes that cannot be right end their connection. */
-    if (flipped)
+    if (flipped && event->subject / WORLD_LINKS == TRANSPORT_ENTRIES)
+        network_cut(world, position / WORLD_NODES_MAX, position % WORLD_NODES_MAX);
+    else if (flipped)
         network_break(world, position / WORLD_NODES_MAX, position % WORLD_NODES_MAX);
 }
 
@@ -268,7 +277,56 @@ void network_break(struct world *world, size_t from, size_t to) {
                (uint64_t)(link - world->links), link->generation);
 }
 
+/* What its sender does about a lane of entries that broke: it goes by as lost, and is connected again. */
+static void network_notice_lane(struct world *world, const struct event *event) {
+    size_t position = event->subject % WORLD_LINKS;
+    struct world_lane *lane = &world->links[position].lanes[TRANSPORT_ENTRIES];
+    struct world_node *node = &world->nodes[position / WORLD_NODES_MAX];
+    if (!lane->cut || event->argument != lane->generation)
+        return;
+    TRACE(world, "n%u notices that its lane of entries to n%zu is broken", (unsigned)node->id,
+          position % WORLD_NODES_MAX + 1);
+    lane->cut = false;
+    lane->closed = true;
+    replica_disconnected(node->replica, position % WORLD_NODES_MAX + 1);
+    world_observe(node);
+    world_turn_soon(node);
+    world_plan(world, 1 + world_draw(world, DOMAIN_NETWORK, world->profile.packet_span_us * 4), EVENT_CONNECT,
+               event->subject, lane->generation);
+}
+
+static void network_connect_lane(struct world *world, const struct event *event) {
+    size_t position = event->subject % WORLD_LINKS;
+    struct world_lane *lane = &world->links[position].lanes[TRANSPORT_ENTRIES];
+    struct world_node *node = &world->nodes[position / WORLD_NODES_MAX];
+    if (!lane->closed || event->argument != lane->generation)
+        return;
+    if (lane->blocked_us > world->now_us) {
+        world_plan(world, lane->blocked_us - world->now_us, EVENT_CONNECT, event->subject, event->argument);
+        return;
+    }
+    TRACE(world, "n%u connects its lane of entries to n%zu", (unsigned)node->id, position % WORLD_NODES_MAX + 1);
+    lane->closed = false;
+    replica_connected(node->replica, position % WORLD_NODES_MAX + 1);
+    world_turn_soon(node);
+}
+
+void network_cut(struct world *world, size_t from, size_t to) {
+    struct world_link *link = network_link(world, from, to);
+    struct world_lane *lane = &link->lanes[TRANSPORT_ENTRIES];
+    if (!link->open || link->broken || lane->cut || lane->closed)
+        return;
+    network_clear_lane(world, lane);
+    lane->cut = true;
+    world_plan(world, 1 + world_draw(world, DOMAIN_NETWORK, world->profile.heartbeat_ms * 3000), EVENT_NOTICE,
+               TRANSPORT_ENTRIES * WORLD_LINKS + (uint64_t)(link - world->links), lane->generation);
+}
+
 void network_notice(struct world *world, const struct event *event) {
+    if (event->subject >= WORLD_LINKS) {
+        network_notice_lane(world, event);
+        return;
+    }
     const struct world_link *link = &world->links[event->subject];
     size_t from = event->subject / WORLD_NODES_MAX;
     size_t to = event->subject % WORLD_NODES_MAX;
@@ -291,6 +349,10 @@ static void network_refused(struct world *world, size_t from, size_t to) {
 }
 
 void network_connect_event(struct world *world, const struct event *event) {
+    if (event->subject >= WORLD_LINKS) {
+        network_connect_lane(world, event);
+        return;
+    }
     struct world_link *link = &world->links[event->subject];
     size_t from = event->subject / WORLD_NODES_MAX;
     size_t to = event->subject % WORLD_NODES_MAX;

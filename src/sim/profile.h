@@ -13,6 +13,7 @@
 enum fault {
     FAULT_RESET,     /* a connection breaks, with what was on its way */
     FAULT_CLOG,      /* nothing gets through one way between two nodes for a while */
+    FAULT_LANE,      /* entries get stuck one way between two nodes, or lose their connection; all else gets through */
     FAULT_ISOLATE,   /* a node is cut off, both ways or one way */
     FAULT_PARTITION, /* two halves do not reach one another */
     FAULT_KILL,      /* a process dies; its machine lives on */

@@ -408,7 +408,7 @@ static struct world_node *world_event_node(struct world *world, const struct eve
     if (who == WHO_RECEIVER)
         return &world->nodes[event->subject % WORLD_NODES_MAX];
     if (who == WHO_SENDER)
-        return &world->nodes[event->subject / WORLD_NODES_MAX];
+        return &world->nodes[event->subject % WORLD_LINKS / WORLD_NODES_MAX];
     return &world->nodes[event->subject];
 }
 

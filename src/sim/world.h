@@ -42,8 +42,8 @@ enum world_event {
     EVENT_WORK,    /* a node's executor runs its next job */
     EVENT_DONE,    /* a node's loop is told that a job is done */
     EVENT_CLIENT,  /* a client makes its next request */
-    EVENT_NOTICE,  /* a link's sender learns that it is broken */
-    EVENT_CONNECT, /* a link's sender tries to connect */
+    EVENT_NOTICE,  /* a link's sender learns that it, or its lane of entries, is broken: subjects as of EVENT_DELIVER */
+    EVENT_CONNECT, /* a link's sender tries to connect; likewise */
     EVENT_START,   /* a node is started */
     EVENT_KILL,    /* a node whose replica has failed is ended by its operator */
     EVENT_ROOM,    /* a full disk has room again */
@@ -67,6 +67,10 @@ struct world_packet {
 };
 
 struct world_lane {
+    bool cut;            /* it broke by itself: what is sent is lost; the sender is yet to notice */
+    bool closed;         /* the sender noticed, and is yet to connect it again */
+    uint32_t generation; /* of the lane alone */
+    uint64_t blocked_us; /* nothing arrives before */
     uint32_t count;      /* of packets */
     uint64_t last_us;    /* when the last packet arrives */
     struct list packets; /* in order */
@@ -339,6 +343,10 @@ int machine_room(void *context);
 /* ---- Network (network.c) ----------------------------------------------------------------------------- */
 
 void network_init(struct world *world);
+
+/* The lane of entries breaks, by itself. */
+void network_cut(struct world *world, size_t from, size_t to);
+
 struct world_link *network_link(struct world *world, size_t from, size_t to);
 int network_send(void *context, lash_id peer, enum transport_lane lane, const void *head, size_t head_size,
                  struct buf *const *tails, size_t count);

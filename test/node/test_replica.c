@@ -207,7 +207,8 @@ static void redirect(struct world *world, size_t from, size_t to, size_t third) 
             link->lanes[lane].count--;
             list_push(&other->lanes[lane].packets, at);
             other->lanes[lane].count++;
-            world_plan(world, 1, EVENT_DELIVER, lane * WORLD_LINKS + (size_t)(other - world->links), other->generation);
+            world_plan(world, 1, EVENT_DELIVER, lane * WORLD_LINKS + (size_t)(other - world->links),
+                       other->lanes[lane].generation);
         }
     }
 }
