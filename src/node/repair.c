@@ -145,13 +145,16 @@ static void repair_ask(struct repair *repair, uint64_t now_ms) {
 
 /* ---- Events ----------------------------------------------------------------------------------------- */
 
-static int repair_reply(struct repair *repair, lash_id from, const struct wire_head *head, const uint8_t *tail,
-                        size_t size) {
+int repair_check_reply(const uint8_t *tail, size_t size) {
     struct frame frame;
     size_t used = 0;
     int error = size ? frame_check(tail, size, &frame, &used) : LASH_OK;
-    if (!error && used != size)
-        error = LASH_CORRUPT;
+    return !error && used != size ? LASH_CORRUPT : error;
+}
+
+static int repair_reply(struct repair *repair, lash_id from, const struct wire_head *head, const uint8_t *tail,
+                        size_t size) {
+    int error = repair_check_reply(tail, size);
     bool awaited = from == repair->asked && !repair->busy && head->repair.index == repair->damage.index &&
                    head->repair.size == repair->damage.size && head->repair.crc == repair->damage.crc;
     if (error || !awaited)

@@ -23,6 +23,9 @@ struct repair_options {
 int repair_new(const struct repair_options *options, const struct replica_env *env, struct log *log,
                struct repair **repair);
 
+/* Check the tail of a REPAIR_REPLY. Errors: LASH_CORRUPT, LASH_VERSION. */
+int repair_check_reply(const uint8_t *tail, size_t size);
+
 /* Free one that has stopped, is over, or was never turned. */
 void repair_free(struct repair *repair);
 

@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/logger.h"
 #include "base/names.h"
+#include "node/repair.h"
 #include "node/replica_state.h"
 
 enum {
@@ -362,8 +363,8 @@ int replica_receive(struct replica *replica, lash_id from, const uint8_t *head, 
             streams_acked(replica, from, &decoded);
         return 0;
     }
-    if (decoded.kind == WIRE_REPAIR_REPLY)
-        return 0; /* what it answers is repaired by now */
+    if (decoded.kind == WIRE_REPAIR_REPLY) /* what it answers is repaired by now */
+        return repair_check_reply(tail, tail_size);
     if (decoded.kind == WIRE_REPAIR_ASK && !tail_size) {
         lender_ask(&replica->lender, from, &decoded);
         fetcher_turn(replica);

@@ -13,6 +13,7 @@
 enum {
     FAULT_OPERATIONS = 40, /* a fault of a disk hits one of so many next operations, */
     FAULT_WRITES = 20,     /* or writes */
+    FAULT_ROT_BYTES = 700, /* rot goes so far */
 };
 
 /* What is drawn for each fault, whatever kind it is, and whether it is carried out or not. */
@@ -104,7 +105,7 @@ static bool fault_partition(struct world *world, const struct fault_draw *draw) 
 /* ---- Processes -------------------------------------------------------------------------------------------- */
 
 static bool fault_die(struct world *world, const struct fault_draw *draw, void (*die)(struct world *, size_t)) {
-    if (!world->nodes[draw->a].replica)
+    if (!world_alive(&world->nodes[draw->a]))
         return false;
     die(world, draw->a);
     world_plan(world, 1 + draw->lasting_us, EVENT_START, draw->a, 0);
@@ -200,10 +201,15 @@ static bool fault_rot(struct world *world, const struct fault_draw *draw) {
         return false;
     const struct log_segment *segment = node->log->segments[draw->number % (node->log->segment_count - 1)];
     uint64_t offset = draw->lasting_us * 7919 % segment->size;
+    uint64_t end = draw->flag ? offset + 1 : offset + 1 + draw->number / 8 % FAULT_ROT_BYTES;
     log_segment_name(path + sizeof "log/" - 1, segment->sequence);
-    if (!memfs_rot(node->disk, path, offset, (uint8_t)(1U << draw->number % 8)))
+    bool rotten = false;
+    for (uint64_t at = offset; at < end; at++)
+        rotten |= memfs_rot(node->disk, path, at, (uint8_t)(1U << (draw->number + at) % 8));
+    if (!rotten)
         return false;
-    TRACE(world, "FAULT rot: n%zu's %s at %llu", draw->a + 1, path, (unsigned long long)offset);
+    TRACE(world, "FAULT rot: n%zu's %s at %llu, %llu bytes", draw->a + 1, path, (unsigned long long)offset,
+          (unsigned long long)(end - offset));
     node->damaged = true;
     return true;
 }

@@ -50,7 +50,7 @@ static bool heal_converged(struct world *world) {
     lash_index last = world->nodes[leader].replica->status.last_index;
     for (size_t i = 0; i < world->count; i++) {
         const struct world_node *node = &world->nodes[i];
-        if (node->gone)
+        if (node->gone || (node->repair && world_repair_is_hopeless(node)))
             continue;
         if (!node->replica || replica_error(node->replica) || node->replica->status.commit != last ||
             node->machine.applied != last)
@@ -74,10 +74,10 @@ static void heal_wait(struct world *world, bool (*reached)(struct world *world),
 
 static void heal_start(struct world *world) {
     for (size_t i = 0; i < world->count; i++)
-        if (!world->nodes[i].replica && !world->nodes[i].gone)
+        if (!world_alive(&world->nodes[i]) && !world->nodes[i].gone)
             (void)world_start(world, i);
     for (size_t i = 0; i < world->count; i++)
-        if (world->nodes[i].replica)
+        if (world_alive(&world->nodes[i]))
             network_up(world, i);
 }
 

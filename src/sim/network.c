@@ -180,14 +180,18 @@ static void network_hand(struct world *world, size_t position, struct world_pack
     if (world->options.trace)
         trace_packet(world, packet->flipped ? "gets, damaged," : "gets", node->id, packet->from, packet->head,
                      packet->head_size, packet->tails, packet->tail_count);
-    int error = replica_receive(node->replica, packet->from, packet->head, packet->head_size, tail, size);
-    if (packet->flipped && !error)
+    int error = node->repair
+                    ? repair_receive(node->repair, packet->from, packet->head, packet->head_size, tail, size)
+                    : replica_receive(node->replica, packet->from, packet->head, packet->head_size, tail, size);
+    /* What is not about repairs a repair does not look at. */
+    if (node->replica && packet->flipped && !error)
         world_fail(world, "D3", "n%u takes damaged frames from n%u for good", (unsigned)node->id,
                    (unsigned)packet->from);
     if (!packet->flipped && error)
         world_fail(world, "contract", "n%u finds what n%u sent impossible: %s", (unsigned)node->id,
                    (unsigned)packet->from, lash_strerror(error));
-    world_observe(node);
+    if (node->replica)
+        world_observe(node);
 }
 
 void network_deliver(struct world *world, const struct event *event) {
@@ -219,17 +223,20 @@ void network_deliver(struct world *world, const struct event *event) {
 
 /* Whether a node can be connected to. */
 static bool network_present(const struct world *world, size_t position) {
-    return world->nodes[position].replica || position >= world->count - world->options.puppets;
+    return world_alive(&world->nodes[position]) || position >= world->count - world->options.puppets;
 }
 
 static void network_open(struct world *world, size_t from, size_t to) {
     struct world_link *link = network_link(world, from, to);
     struct world_node *node = &world->nodes[from];
-    if (link->open || from == to || !node->replica || !network_present(world, to))
+    if (link->open || from == to || !world_alive(node) || !network_present(world, to))
         return;
     link->open = true;
     link->broken = false;
-    replica_connected(node->replica, to + 1);
+    if (node->repair)
+        repair_connected(node->repair, to + 1);
+    else
+        replica_connected(node->replica, to + 1);
     world_turn_soon(node);
 }
 
@@ -241,10 +248,14 @@ static void network_close(struct world *world, size_t from, size_t to) {
         return;
     link->open = false;
     link->broken = false;
-    if (!node->replica)
+    if (!world_alive(node))
         return;
-    replica_disconnected(node->replica, to + 1);
-    world_observe(node);
+    if (node->repair) {
+        repair_disconnected(node->repair, to + 1);
+    } else {
+        replica_disconnected(node->replica, to + 1);
+        world_observe(node);
+    }
     world_turn_soon(node);
 }
 
@@ -340,7 +351,7 @@ void network_notice(struct world *world, const struct event *event) {
 /* A machine that runs refuses connections to a process that has ended; one that does not run says nothing. */
 static void network_refused(struct world *world, size_t from, size_t to) {
     struct world_node *node = &world->nodes[from];
-    if (world->nodes[to].gone || world->nodes[to].lost_power)
+    if (world->nodes[to].gone || world->nodes[to].lost_power || !node->replica)
         return;
     TRACE(world, "n%zu is refused by n%zu, whose process has ended", from + 1, to + 1);
     replica_down(node->replica, to + 1);
@@ -360,14 +371,14 @@ void network_connect_event(struct world *world, const struct event *event) {
     uint64_t back_us = network_link(world, to, from)->blocked_us;
     uint64_t blocked_us = link->blocked_us > back_us ? link->blocked_us : back_us;
     link->waiting = false;
-    if (!world->nodes[from].replica)
+    if (!world_alive(&world->nodes[from]))
         return;
     if (blocked_us > world->now_us) {
         link->waiting = true;
         world_plan(world, blocked_us - world->now_us, EVENT_CONNECT, event->subject, 0);
         return;
     }
-    if (!world->nodes[to].replica) {
+    if (!world_alive(&world->nodes[to])) {
         network_refused(world, from, to);
         return;
     }

@@ -13,6 +13,7 @@
 #include "sim/stray.h"
 #include "sim/world_session.h"
 #include "sim/world_store.h"
+#include "storage/log_recovery.h"
 
 enum { PROCESS_READ_BYTES = 1 << 16 };
 
@@ -170,27 +171,17 @@ static int process_begin(struct world_node *node, const struct log_recovered *re
     return 0;
 }
 
-bool world_start(struct world *world, size_t position) {
-    struct world_node *node = &world->nodes[position];
-    struct log_options log_options = {.vfs = memfs_vfs(node->disk),
-                                      .dir = "log",
-                                      .segment_bytes = world->profile.segment_bytes,
-                                      .cluster_id = 1,
-                                      .node_id = node->id,
-                                      .salt = (uint32_t)(node->id * 0x9e3779b9u)};
-    struct log_recovered recovered;
+/* The log is whole and open: judge it, and begin. */
+static bool process_go_on(struct world_node *node, struct log_recovered *recovered) {
+    struct world *world = node->world;
     struct judge_log found = {0};
-    LASH_ASSERT(!node->replica && !node->gone);
-    int error = log_open(&log_options, &node->log, &recovered);
+    int error = process_read(node, recovered, &found);
     mem_fail_after(0);
-    if (error) {
-        process_failed(node, error);
-        return false;
-    }
-    error = process_read(node, &recovered, &found);
+    if (node->log->mended && !node->damaged)
+        world_fail(world, "D3", "n%u mends its log, which is not damaged", (unsigned)node->id);
     if (!error)
-        error = process_begin(node, &recovered, &found);
-    log_recovered_free(&recovered);
+        error = process_begin(node, recovered, &found);
+    log_recovered_free(recovered);
     judge_log_free(&found);
     if (error) {
         log_close(node->log);
@@ -202,6 +193,100 @@ bool world_start(struct world *world, size_t position) {
     TRACE(world, "n%u starts with term %llu, %llu entries, %llu of them applied", (unsigned)node->id,
           (unsigned long long)node->replica->status.term, (unsigned long long)node->replica->status.last_index,
           (unsigned long long)node->machine.applied);
+    return true;
+}
+
+/* ---- Repairing ------------------------------------------------------------------------------------------ */
+
+/* Damage to what nothing had damaged would be a lie (D3). */
+static void process_repair(struct world_node *node) {
+    const struct repair_options options = {.id = node->id};
+    if (!node->damaged)
+        world_fail(node->world, "D3", "n%u finds its log damaged, which it is not", (unsigned)node->id);
+    process_reset(node);
+    int error = repair_new(&options, &node->env, node->log, &node->repair);
+    LASH_ASSERT(!error);
+    TRACE(node->world, "n%u's log is damaged, and is to be repaired", (unsigned)node->id);
+}
+
+static void process_repaired(struct world_node *node, struct log_recovered *recovered) {
+    struct world *world = node->world;
+    repair_free(node->repair);
+    node->repair = NULL;
+    world->tally.repairs++;
+    TRACE(world, "n%u's log is whole again", (unsigned)node->id);
+    if (!process_go_on(node, recovered)) {
+        network_down(world, node->id - 1);
+        return;
+    }
+    for (size_t i = 0; i < world->count; i++)
+        if (network_link(world, node->id - 1, i)->open)
+            replica_connected(node->replica, i + 1);
+}
+
+void world_repair_turn(struct world_node *node) {
+    struct world *world = node->world;
+    struct log_recovered recovered;
+    int error = repair_outcome(node->repair, &recovered);
+    if (error == LASH_DAMAGED || node->halted) {
+        repair_turn(node->repair);
+    } else if (!error) {
+        process_repaired(node, &recovered);
+    } else {
+        bool ailing = node->ailing;
+        world_kill(world, node->id - 1);
+        node->ailing = ailing;
+        process_failed(node, error);
+    }
+}
+
+static bool process_holds(const struct world_node *other, const struct world_node *node,
+                          const struct log_damage *damage) {
+    struct buf *frame;
+    struct record record;
+    const struct recovery *recovery = node->log->recovery;
+    if (log_find(other->log, damage, &frame))
+        return false;
+    bool fits =
+        damage->size != 0 || salvage_fit(recovery, &recovery->gap, RECORD_FRAME, frame->data, frame->size, &record);
+    buf_unref(frame);
+    return fits;
+}
+
+bool world_repair_is_hopeless(const struct world_node *node) {
+    const struct world *world = node->world;
+    struct log_damage damage;
+    if (!log_damaged(node->log, &damage))
+        return false;
+    for (size_t i = 0; i < world->count; i++) {
+        const struct world_node *other = &world->nodes[i];
+        if (other != node && world_alive(other) && process_holds(other, node, &damage))
+            return false;
+    }
+    return true;
+}
+
+bool world_start(struct world *world, size_t position) {
+    struct world_node *node = &world->nodes[position];
+    struct log_options log_options = {.vfs = memfs_vfs(node->disk),
+                                      .dir = "log",
+                                      .segment_bytes = world->profile.segment_bytes,
+                                      .cluster_id = 1,
+                                      .node_id = node->id,
+                                      .repair = true,
+                                      .salt = (uint32_t)(node->id * 0x9e3779b9u)};
+    struct log_recovered recovered;
+    LASH_ASSERT(!world_alive(node) && !node->gone);
+    int error = log_open(&log_options, &node->log, &recovered);
+    mem_fail_after(0);
+    if (error && error != LASH_DAMAGED) {
+        process_failed(node, error);
+        return false;
+    }
+    if (error)
+        process_repair(node);
+    else if (!process_go_on(node, &recovered))
+        return false;
     network_up(world, position);
     world_turn(world, position);
     return true;
@@ -213,16 +298,21 @@ bool world_start(struct world *world, size_t position) {
 static void process_stop(struct world *world, size_t position) {
     struct world_node *node = &world->nodes[position];
     struct replica *replica = node->replica;
-    LASH_ASSERT(replica);
+    LASH_ASSERT(world_alive(node));
     for (size_t i = 0; i < WORLD_EXECUTORS; i++) {
         list_init(&node->queued[i]);
         list_init(&node->worked[i]);
     }
-    replica_stop(replica);
-    node->replica = NULL;
-    replica_abandon(replica);
-    client_abandon(node);
-    judge_stop(world->judge, node->id);
+    if (node->repair) {
+        repair_abandon(node->repair);
+        node->repair = NULL;
+    } else {
+        replica_stop(replica);
+        node->replica = NULL;
+        replica_abandon(replica);
+        client_abandon(node);
+        judge_stop(world->judge, node->id);
+    }
     network_down(world, position);
     memfs_fail(node->disk, 1, MEMFS_POWER_OFF);
     log_close(node->log);
@@ -267,7 +357,7 @@ bool world_may_damage(const struct world *world) {
 
 void world_lose(struct world *world, size_t position) {
     struct world_node *node = &world->nodes[position];
-    if (node->replica)
+    if (world_alive(node))
         world_kill(world, position);
     TRACE(world, "n%u is gone for good", (unsigned)node->id);
     node->damaged = true;

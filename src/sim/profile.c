@@ -46,7 +46,7 @@ static const uint64_t profile_most[FAULT_KINDS] = {
     [FAULT_PARTITION] = 40, [FAULT_KILL] = 40,     [FAULT_POWER] = 40,        [FAULT_CRASH_AT] = 40,
     [FAULT_PAUSE] = 40,     [FAULT_STALL] = 40,    [FAULT_EIO] = 20,          [FAULT_SHORT] = 40,
     [FAULT_FULL] = 15,      [FAULT_MEMORY] = 40,   [FAULT_STEP] = 20,         [FAULT_DRIFT] = 20,
-    [FAULT_LOSE] = 1,       [FAULT_ROT] = 4,       [FAULT_ASTRAY] = 8,        [FAULT_SLOW] = 20,
+    [FAULT_LOSE] = 1,       [FAULT_ROT] = 40,      [FAULT_ASTRAY] = 8,        [FAULT_SLOW] = 20,
     [FAULT_TRANSFER] = 40,  [FAULT_DROP] = 20000,  [FAULT_DUPLICATE] = 20000, [FAULT_REORDER] = 20000,
     [FAULT_DELAY] = 20000,  [FAULT_REFUSE] = 5000, [FAULT_FLIP] = 2000,
 };

@@ -58,6 +58,7 @@ static void run_collect(void) {
     result->reads = world->tally.reads;
     result->packets = world->tally.packets;
     result->starts = world->tally.starts;
+    result->repairs = world->tally.repairs;
     result->hash = world->hash;
     memcpy(result->faults, world->tally.faults, sizeof result->faults);
 }
@@ -263,10 +264,10 @@ void run_print_json(const struct run_settings *settings, const struct run_result
         before = ", ";
     }
     printf("}, \"commits\": %" PRIu64 ", \"writes\": %" PRIu64 ", \"reads\": %" PRIu64 ", \"packets\": %" PRIu64
-           ", \"starts\": %" PRIu64 ", \"violations\": %" PRIu64
+           ", \"starts\": %" PRIu64 ", \"repairs\": %" PRIu64 ", \"violations\": %" PRIu64
            ", \"invariant\": \"%s\", \"trace_hash\": \"%016" PRIx64 "\", \"events_per_second\": %.0f}\n",
-           result->commits, result->done, result->reads, result->packets, result->starts, result->violations,
-           result->invariant, result->hash, (double)result->events / seconds);
+           result->commits, result->done, result->reads, result->packets, result->starts, result->repairs,
+           result->violations, result->invariant, result->hash, (double)result->events / seconds);
 }
 
 void run_add(struct run_result *sum, const struct run_result *result) {
@@ -277,6 +278,7 @@ void run_add(struct run_result *sum, const struct run_result *result) {
     sum->reads += result->reads;
     sum->packets += result->packets;
     sum->starts += result->starts;
+    sum->repairs += result->repairs;
     sum->violations += result->violations;
     sum->hash ^= result->hash;
     for (unsigned kind = 0; kind < FAULT_KINDS; kind++)

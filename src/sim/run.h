@@ -35,6 +35,7 @@ struct run_result {
     uint64_t reads;
     uint64_t packets;
     uint64_t starts;
+    uint64_t repairs; /* of damaged logs */
     uint64_t violations;
     uint64_t hash;
     uint64_t cpu_us;

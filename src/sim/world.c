@@ -186,7 +186,9 @@ static void world_env_submit(void *context, enum replica_executor executor, stru
     list_push(&node->queued[executor], &job->link);
     node->jobs[executor]++;
     uint64_t us = 0;
-    if (executor == REPLICA_LOG) {
+    if (executor == REPLICA_LOG && node->repair) {
+        us = (profile->disk_us + world_draw(world, DOMAIN_DISK, profile->disk_span_us)) * node->slowness;
+    } else if (executor == REPLICA_LOG) {
         const struct journal *journal = &node->replica->journal;
         if (!journal->append_error && journal->writing.count) {
             world_judge_journal(node, &journal->writing, node->replica->status.role == LASH_LEADER);
@@ -211,12 +213,13 @@ bool world_work(struct world *world, size_t position, enum replica_executor exec
     if (!at)
         return false;
     struct job *job = list_entry(at, struct job, link);
-    if (executor == REPLICA_LOG) {
+    bool writes = executor == REPLICA_LOG && node->replica;
+    if (writes) {
         world_pend(node);
         stray_before(node);
     }
     job->work(job);
-    if (executor == REPLICA_LOG)
+    if (writes)
         world_written(node);
     list_push(&node->worked[executor], &job->link);
     world_plan_done(world, position, executor);
@@ -230,7 +233,8 @@ bool world_finish(struct world *world, size_t position, enum replica_executor ex
         return false;
     struct job *job = list_entry(at, struct job, link);
     job->done(job);
-    world_observe(node);
+    if (node->replica)
+        world_observe(node);
     return true;
 }
 
@@ -276,6 +280,8 @@ static void world_env_halt(void *context, int error) {
 
 void world_turn(struct world *world, size_t position) {
     struct world_node *node = &world->nodes[position];
+    if (node->repair)
+        world_repair_turn(node);
     if (!node->replica)
         return;
     replica_turn(node->replica);
@@ -357,28 +363,22 @@ static void world_done_event(struct world *world, const struct event *event) {
 
 static void world_deliver_event(struct world *world, const struct event *event) {
     struct world_node *node = &world->nodes[event->subject % WORLD_NODES_MAX];
-    const struct replica *replica = node->replica;
+    uint64_t life = node->life;
     network_deliver(world, event);
-    if (node->replica && node->replica == replica)
+    if (world_alive(node) && node->life == life)
         world_turn_mostly(node);
 }
 
 static void world_start_event(struct world *world, const struct event *event) {
     const struct world_node *node = &world->nodes[event->subject];
-    if (!node->replica && !node->gone)
+    if (!world_alive(node) && !node->gone)
         (void)world_start(world, event->subject);
 }
 
 /* An operator, who has seen that the replica takes no part any more, ends the process. */
 static void world_kill_event(struct world *world, const struct event *event) {
-    struct world_node *node = &world->nodes[event->subject];
-    bool corrupt = replica_error(node->replica) == LASH_CORRUPT;
     world_kill(world, event->subject);
-    if (corrupt)
-        world_lose(world, event->subject);
-    else
-        world_plan(world, 1 + world_draw(world, DOMAIN_PROCESS, world->profile.lasting_us), EVENT_START, event->subject,
-                   0);
+    world_plan(world, 1 + world_draw(world, DOMAIN_PROCESS, world->profile.lasting_us), EVENT_START, event->subject, 0);
 }
 
 static void world_room_event(struct world *world, const struct event *event) {
@@ -416,7 +416,7 @@ static struct world_node *world_event_node(struct world *world, const struct eve
 static void world_see_to(struct world_node *node) {
     struct world *world = node->world;
     size_t position = node->id - 1;
-    if (!node->replica || world->options.manual)
+    if (!world_alive(node) || world->options.manual)
         return;
     if (node->armed && memfs_failed(node->disk)) {
         world_power_off(world, position);
@@ -424,7 +424,7 @@ static void world_see_to(struct world_node *node) {
     } else if (node->halted) {
         world_kill(world, position);
         world_plan(world, 1 + world_draw(world, DOMAIN_PROCESS, world->profile.lasting_us), EVENT_START, position, 0);
-    } else if (replica_error(node->replica) && !node->ending) {
+    } else if (node->replica && replica_error(node->replica) && !node->ending) {
         int error = replica_error(node->replica);
         if (error == LASH_CORRUPT ? !node->damaged : !node->ailing && !node->full)
             world_fail(world, error == LASH_CORRUPT ? "D3" : "contract", "n%u stops taking part without a reason: %s",
@@ -455,11 +455,11 @@ bool world_step(struct world *world) {
     enum world_who who = world_handlers[event.kind].who;
     struct world_node *node = world_event_node(world, &event, who);
     uint64_t life = who == WHO_EXECUTOR ? event.argument / WORLD_EXECUTORS : event.argument & UINT32_MAX;
-    if (node && who <= WHO_RECEIVER && !node->replica)
+    if (node && who <= WHO_RECEIVER && !world_alive(node))
         return true;
     if (who <= WHO_EXECUTOR && life != node->life)
         return true;
-    if (node && node->replica && world_postponed(world, &event, node->paused_us))
+    if (node && world_alive(node) && world_postponed(world, &event, node->paused_us))
         return true;
     world->tally.events++;
     world->hash = random_mix(world->hash ^ (event.at_us << 8 | event.kind)) + event.subject;
@@ -473,7 +473,7 @@ bool world_step(struct world *world) {
 static uint64_t world_features(void *context, lash_id peer) {
     (void)context;
     (void)peer;
-    return WIRE_MEMBERS;
+    return WIRE_MEMBERS | WIRE_REPAIR;
 }
 
 static const struct replica_env world_env = {
@@ -554,6 +554,8 @@ static bool world_drain(struct world *world, size_t position) {
 
 static void world_stop_node(struct world *world, size_t position) {
     struct world_node *node = &world->nodes[position];
+    if (node->repair)
+        world_kill(world, position);
     if (!node->replica)
         return;
     replica_stop(node->replica);

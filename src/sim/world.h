@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "node/repair.h"
 #include "node/replica.h"
 #include "sim/judge.h"
 #include "sim/memfs.h"
@@ -144,7 +145,8 @@ struct world_node {
     lash_id id;
     struct memfs *disk;
     struct log *log;
-    struct replica *replica; /* NULL: not running */
+    struct replica *replica; /* NULL: not running, or */
+    struct repair *repair;   /* its log is being repaired */
     struct replica_env env;
     struct request_gauge gauge;
     struct list calls; /* requests that have not ended */
@@ -213,6 +215,7 @@ struct world_tally {
     uint64_t transfers; /* ends of them */
     uint64_t packets;
     uint64_t starts;
+    uint64_t repairs; /* of damaged logs that became whole */
     uint64_t faults[FAULT_KINDS];
 };
 
@@ -303,6 +306,17 @@ void world_clock_set(struct world_node *node, uint64_t step_us, uint64_t rate_pp
 
 /* process.c: false when it could not be started now, which is tried again by itself. */
 bool world_start(struct world *world, size_t position);
+
+/* Whether its process runs, be it that its log is still being repaired. */
+static inline bool world_alive(const struct world_node *node) {
+    return node->replica || node->repair;
+}
+
+/* The loop of a node whose log is being repaired goes round; once the log is whole there is a replica. */
+void world_repair_turn(struct world_node *node);
+
+/* Whether nobody that runs has what the damaged log of a node lacks. */
+bool world_repair_is_hopeless(const struct world_node *node);
 
 /* The process dies: the disk keeps what was written, the state machine what it applied. */
 void world_kill(struct world *world, size_t position);

@@ -28,11 +28,12 @@ static void flip(uint8_t *bytes, size_t bit) {
     bytes[bit / 8] ^= (uint8_t)(1U << bit % 8);
 }
 
-static int mended(const struct log *log, const struct log_segment *segment, uint64_t offset, const char *what) {
+static int mended(struct log *log, const struct log_segment *segment, uint64_t offset, const char *what) {
     char name[LOG_NAME_SIZE];
     log_segment_name(name, segment->sequence);
     log_warn("mended damage to the log from what is around it; check the disk", F_STR("what", what),
              F_STR("dir", log->dir), F_STR("file", name), F_U64("offset", offset));
+    log->mended++;
     return LASH_OK;
 }
 

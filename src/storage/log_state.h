@@ -73,6 +73,7 @@ struct log {
     size_t pool_count;
     bool repair;               /* see log_options */
     uint64_t torn_bytes;       /* cut off by recovery */
+    uint32_t mended;           /* records that recovery put right by itself */
     struct recovery *recovery; /* while it is under way, or has stopped for damage */
     uint8_t *scratch;          /* headers and vectors of the append under way */
     size_t scratch_size;

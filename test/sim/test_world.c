@@ -108,6 +108,74 @@ static void a_bit_of_the_log_flips(struct world *world) {
     (void)world_start(world, 1);
 }
 
+/* Frames of their own, one behind the other: entries 12 to 17. */
+static void six_commands(struct world *world) {
+    for (int i = 0; i < 6; i++) {
+        (void)world_propose(world, world_leader(world));
+        world_quiet(world);
+    }
+    world_heal(world);
+}
+
+/* Bytes of the frame with this entry are wrong; it is in the log's first segment. */
+static void rot(struct world *world, size_t position, lash_index index) {
+    const struct log_index *spans = &world->nodes[position].log->index;
+    uint64_t offset = spans->spans[log_index_find(spans, index)].offset;
+    world_kill(world, position);
+    world->nodes[position].damaged = true;
+    for (uint64_t i = 0; i < 80; i++)
+        assert_true(memfs_rot(world->nodes[position].disk, "log/log-0000000000000001", offset + i, 0xff));
+}
+
+/* With it the checksum of the record's header is wrong, and nothing else. */
+static void a_bit_flips_and_is_put_right(struct world *world) {
+    world->nodes[1].damaged = true;
+    a_bit_of_the_log_flips(world);
+    world->options.manual = true;
+    if (!world->nodes[1].replica || world->tally.repairs)
+        world_broken(NULL, "not put right", "");
+    world_heal(world);
+}
+
+/* While one is being repaired, the two others and it are as two of three. */
+static void a_log_is_repaired(struct world *world) {
+    six_commands(world);
+    rot(world, 1, 13);
+    (void)world_start(world, 1);
+    if (!world->nodes[1].repair)
+        world_broken(NULL, "not damaged", "");
+    world_heal(world);
+    world_ask_all(world);
+    if (!world->nodes[1].replica || world->tally.repairs != 1)
+        world_broken(NULL, "not repaired", "");
+}
+
+/* Of two that are damaged in different places each has what the other lacks; the third stays away. */
+static void two_logs_repair_one_another(struct world *world) {
+    six_commands(world);
+    rot(world, 1, 13);
+    rot(world, 2, 14);
+    world_kill(world, 0);
+    world->nodes[0].gone = true;
+    (void)world_start(world, 1);
+    (void)world_start(world, 2);
+    if (!world->nodes[1].repair || !world->nodes[2].repair)
+        world_broken(NULL, "not damaged", "");
+    world_heal(world);
+    world_ask_all(world);
+    if (world->tally.repairs != 2)
+        world_broken(NULL, "not repaired", "");
+}
+
+/* A repair that could go on does not. */
+static void a_repair_stands_still(struct world *world) {
+    six_commands(world);
+    rot(world, 1, 13);
+    (void)world_start(world, 1);
+    world_hold(world, 1, REPLICA_LOG);
+    world_heal(world);
+}
+
 static void a_machine_forgets_before_a_read(struct world *world) {
     size_t leader = world_leader(world);
     world_read(world, leader);
@@ -256,10 +324,14 @@ static void the_last_write_goes_astray(struct world *world) {
     gone_and_nothing_broken(world);
 }
 
+/* The others have what was lost with it. */
 static void a_write_goes_astray_and_others_follow(struct world *world) {
     go_astray(world, 1);
     start_anew(world);
-    gone_and_nothing_broken(world);
+    (void)world_propose(world, world_leader(world));
+    world_heal(world);
+    if (!world->nodes[1].replica || world->tally.repairs != 1)
+        world_broken(NULL, "not repaired", "");
 }
 
 static void the_last_write_is_missing_and_none_went_astray(struct world *world) {
@@ -308,6 +380,10 @@ static void what_is_broken_behind_its_back_is_found(void **state) {
     expect("D2", the_disk_is_empty);
     expect("contract", the_disk_is_anothers);
     expect("D3", a_bit_of_the_log_flips);
+    expect("", a_bit_flips_and_is_put_right);
+    expect("", a_log_is_repaired);
+    expect("", two_logs_repair_one_another);
+    expect("P2", a_repair_stands_still);
     expect("R1", a_machine_forgets_before_a_read);
     expect("R1", a_dropped_command_is_applied);
     expect("L4", a_command_is_applied_elsewhere);
