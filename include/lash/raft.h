@@ -134,6 +134,7 @@ struct lash_message {
              * others are not looked at. In an output NULL. */
             const struct lash_configuration *configurations;
             uint32_t configuration_count;
+            bool promise; /* the receiver is asked to vote for nobody else for an election timeout (D§6.4.1) */
         } append;
         struct {
             bool success;
@@ -143,9 +144,12 @@ struct lash_message {
             lash_index hint_index; /* refusal: where to look next, with the term there; prunes whole terms */
             lash_term hint_term;
             uint64_t round;
+            uint64_t
+                promise_ms; /* for so long it votes for nobody, itself included (D§6.4.1); 0: it promises nothing */
         } append_reply;
         struct {
             uint64_t context; /* the asker's; echoed */
+            bool lease;       /* an answer by lease will do (D§6.4.1) */
         } read;
         struct {
             uint64_t context;
@@ -215,6 +219,9 @@ struct lash_event {
         } applied;
         struct {
             uint64_t context; /* the caller's, unique among its reads outstanding; not 0 */
+            /* A lease will do (D§6.4.1): the leader need not ask anyone while it holds one. `now_ms` must have been read
+             * after the read was asked for. */
+            bool lease;
         } read;
         struct {
             lash_id id;
@@ -324,6 +331,12 @@ struct lash_raft_options {
     uint64_t election_ms;  /* [1000] timeouts are drawn from election_ms .. 2 * election_ms - 1 (§5.2, §9.3) */
     bool no_pre_vote;      /* pre-vote (D§9.6) is on unless this is set */
     bool no_check_quorum;  /* a leader steps down without a quorum's replies for election_ms (D§6.2) unless set */
+    /* Reads may be answered by lease (D§6.4.1), on which this node gives promises and, as leader, counts on others'. After a
+     * restart it votes for nobody for election_ms, as it may have promised so: so who comes back with a shorter
+     * election_ms must have been down for the longer one. Where it is not set, a read by lease is one by a round. */
+    bool leases;
+    uint32_t lease_drift; /* [100] per mille: how much faster or slower than true time any member's clock runs, at most;
+                           * below 1000 */
     uint32_t inflight_messages_max; /* [128] per follower */
     uint32_t terms_max;             /* [256] changes of term in the log that the block can hold; see lash_raft_grow */
     uint32_t reads_max;             /* [4096] reads outstanding */
@@ -417,9 +430,10 @@ struct lash_raft_status {
     lash_index durable_index; /* own log on disk up to here */
     lash_index commit;
     lash_index applied;
-    lash_id transfer_to; /* leader: whom it hands its office to; 0: nobody. No proposals are taken meanwhile */
-    uint32_t full;       /* 1: the disk has no room for entries: none are taken, and no election is stood for */
-    uint32_t no_room;    /* leader: 1: neither are proposals, as this node or a majority has no room for them */
+    lash_id transfer_to;     /* leader: whom it hands its office to; 0: nobody. No proposals are taken meanwhile */
+    uint32_t full;           /* 1: the disk has no room for entries: none are taken, and no election is stood for */
+    uint32_t no_room;        /* leader: 1: neither are proposals, as this node or a majority has no room for them */
+    uint64_t lease_until_ms; /* leader: when its lease ends, by the clock of events; 0: it holds none */
     struct lash_configuration
         configuration; /* the newest in the log, which is in force; committed if `commit` says so */
     struct lash_progress progress[LASH_RAFT_MEMBERS_MAX]; /* of its members, in their order */

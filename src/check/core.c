@@ -65,6 +65,7 @@ static void core_options(struct lash_raft_options *options, const struct model_b
  * The generator draws deadlines only. Write numbers are used only in comparison with one another: they are counted from
  * the last durable write. `released` is output of the last step. Read contexts start from a number that was not used
  * before (core_start), as their randomness makes (nearly) sure in production.
+ * - There are no leases: they rest on clocks that run alike, and these run as they like.
  * All else of the block is the state: what the core comes to hold in later versions is taken for state until it is
  * named here. */
 static uint64_t core_if(uint64_t value, uint64_t canonical) {
@@ -77,6 +78,7 @@ static void core_canonical(struct lash_raft *raft) {
     raft->election_deadline_ms = core_if(raft->election_deadline_ms, core_deadline(CORE_ELECTION));
     raft->asked_ms = core_if(raft->asked_ms, CORE_NOW - 2 * CORE_HEARTBEAT_MS);
     raft->contact_ms = core_if(raft->contact_ms, CORE_NOW - 2 * CORE_ELECTION_MS);
+    LASH_ASSERT(raft->leases == 0 && raft->promised_ms == 0 && raft->round_ms == 0 && raft->lease_wanted_ms == 0);
     raft->heartbeat_deadline_ms = core_if(raft->heartbeat_deadline_ms, core_deadline(CORE_HEARTBEAT));
     raft->transfer_deadline_ms = core_if(raft->transfer_deadline_ms, core_deadline(CORE_QUORUM));
     for (uint32_t slot = 0; slot < raft->configuration.count; slot++) {

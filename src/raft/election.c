@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "raft/durability.h"
+#include "raft/lease.h"
 #include "raft/message.h"
 #include "raft/quorum.h"
 #include "raft/raft_state.h"
@@ -100,6 +101,7 @@ static void election_ask(struct lash_raft *raft, struct lash_outputs *outputs) {
 void election_tick(struct lash_raft *raft, struct lash_outputs *outputs) {
     if (raft->now_ms < election_deadline(raft))
         return;
+    LASH_ASSERT(raft->role == LASH_LEADER || !lease_promised(raft));
     if (raft->role == LASH_LEADER) {
         /* D§6.2: a leader steps down if an election timeout elapses without a successful round of heartbeats to a
          * majority of its cluster. */
@@ -126,6 +128,9 @@ void election_peer_down(struct lash_raft *raft, const struct lash_event *event, 
     /* §5.2 has a follower wait for an election timeout because silence proves nothing. An ended process is proof; what is left to
      * wait for is that the others notice as well, at slightly different moments, so that one asks first. */
     uint64_t soon = raft->now_ms + random_between(&raft->random, raft->heartbeat_ms / 2, raft->heartbeat_ms);
+    /* D§6.4.1: the hint may be wrong, and a leader that lives may count on this node's promise. */
+    if (soon < raft->promised_ms)
+        soon = raft->promised_ms + (soon - raft->now_ms);
     if (soon < raft->election_deadline_ms)
         raft->election_deadline_ms = soon;
 }
@@ -179,6 +184,9 @@ void election_vote(struct lash_raft *raft, const struct lash_message *message, s
     /* D§4.2.3, §6: a server that hears RequestVote within the minimum election timeout of hearing from a current leader
      * does not update its term or grant its vote; so no server that cannot hear the leader deposes it. */
     if (!message->vote.transfer && election_leader_is_alive(raft, message->from))
+        return;
+    /* D§6.4.1: nor does one that has promised its leader so, whatever it came to know since. */
+    if (!message->vote.transfer && lease_promised(raft))
         return;
     /* D§9.6: a pre-vote changes no state here. */
     if (!pre && message->term > raft->term)

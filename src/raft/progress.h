@@ -43,6 +43,7 @@ struct progress {
     uint64_t contact_ms;     /* when it last answered in this term; at first the time of the election */
     uint64_t round;          /* the last read round that it acknowledged (D§6.4) */
     uint64_t round_sent;     /* the last read round that it was told of */
+    uint64_t lease_ms;       /* until then it keeps the promise that it gave, by the leader's clock (D§6.4.1) */
     uint64_t commit_sent;    /* LASH_REPLICATE: the commit index that it can know of from what it was sent */
     uint64_t inflight_count; /* entries of `inflight` in use; in LASH_PROBE at most the probe; 0 in LASH_SNAPSHOT */
     uint64_t inflight_bytes; /* their sum */

@@ -8,6 +8,7 @@
 #include "raft/commit.h"
 #include "raft/durability.h"
 #include "raft/election.h"
+#include "raft/lease.h"
 #include "raft/membership.h"
 #include "raft/message.h"
 #include "raft/raft_state.h"
@@ -38,12 +39,16 @@ static int raft_configure(struct lash_raft *raft, const struct lash_raft_options
     raft->election_ms = raft_or(options->election_ms, 1000);
     raft->pre_vote = !options->no_pre_vote;
     raft->check_quorum = !options->no_check_quorum;
+    raft->leases = options->leases;
+    raft->lease_drift = raft_or(options->lease_drift, 100);
     raft->inflight_messages_max = raft_or(options->inflight_messages_max, 128);
     raft->inflight_bytes_max = raft_or(options->inflight_bytes_max, (uint64_t)8 << 20);
     raft->message_bytes_max = raft_or(options->message_bytes_max, (uint64_t)1 << 20);
     raft->reads_max = raft_or(options->reads_max, 4096);
     *terms_max = raft_or(options->terms_max, 256);
     if (options->id == 0 || raft->heartbeat_ms >= raft->election_ms || raft->election_ms >= UINT32_MAX)
+        return LASH_INVALID;
+    if (raft->lease_drift >= 1000)
         return LASH_INVALID;
     if (raft->inflight_messages_max > RAFT_TABLE_MAX / LASH_RAFT_MEMBERS_MAX || raft->reads_max > RAFT_TABLE_MAX ||
         *terms_max > RAFT_TABLE_MAX)
@@ -113,6 +118,7 @@ static void raft_start(struct lash_raft *raft, const struct lash_raft_saved *sav
     /* §5.2: when servers start up, they begin as followers. */
     raft->role = LASH_FOLLOWER;
     election_begin(raft);
+    lease_start(raft);
 }
 
 int lash_raft_init(void *block, const struct lash_raft_options *options, const struct lash_raft_saved *saved,

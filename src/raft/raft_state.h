@@ -25,6 +25,7 @@
 struct raft_read {
     uint64_t context; /* its asker's */
     uint64_t from;    /* the follower that forwarded it; 0: asked here */
+    uint64_t lease;   /* 1: a lease will do */
 };
 
 /* Reads that wait, in the order of arrival (D§6.4). The first `joined` are on their way together: at the leader they
@@ -51,6 +52,8 @@ struct lash_raft {
     uint64_t election_ms;
     uint64_t pre_vote;     /* 1: on */
     uint64_t check_quorum; /* 1: on */
+    uint64_t leases;       /* 1: on */
+    uint64_t lease_drift;  /* per mille that a clock may be off */
     uint64_t inflight_messages_max;
     uint64_t inflight_bytes_max;
     uint64_t message_bytes_max;
@@ -77,6 +80,7 @@ struct lash_raft {
     uint64_t contact_ms;            /* when the leader was last heard; 0 when it is unknown */
     uint64_t heartbeat_deadline_ms; /* leader */
     uint64_t full;                  /* 1: the disk has no room for entries */
+    uint64_t promised_ms;           /* before that it votes for nobody of its own accord (D§6.4.1) */
 
     /* Leader: the transfer of its office that is under way (D§3.10). All 0 when there is none. */
     uint64_t transfer_to;
@@ -95,8 +99,11 @@ struct lash_raft {
     uint64_t cut_from;       /* the lowest index dropped by the cuts that are not durable yet; 0: none */
     uint64_t durable_index;  /* the log equals the disk's up to here */
 
-    uint64_t round;        /* leader: the current read round, 0 at the begin of a leadership */
-    uint64_t read_context; /* of the last batch forwarded; rises */
+    uint64_t round;           /* leader: the current read round, 0 at the begin of a leadership */
+    uint64_t round_ms;        /* leader: when that began */
+    uint64_t lease_wanted_ms; /* leader: until when it keeps up a lease; 0: nobody has read by one */
+    uint64_t lease_behind;    /* leader: it holds no lease before something behind this is committed */
+    uint64_t read_context;    /* of the last batch forwarded; rises */
 
     uint64_t votes[LASH_RAFT_MEMBERS_MAX]; /* candidates of both kinds: 1 for a vote granted, by slot */
     struct configuration configuration;    /* in force: the newest in the log, else what came before the log */

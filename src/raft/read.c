@@ -11,18 +11,19 @@
 
 #include "base/assert.h"
 #include "raft/commit.h"
+#include "raft/lease.h"
 #include "raft/message.h"
 #include "raft/quorum.h"
 #include "raft/raft_state.h"
 
 /* ---- The queue --------------------------------------------------------------------------------- */
 
-static void read_push(struct lash_raft *raft, uint64_t context, lash_id from) {
+static void read_push(struct lash_raft *raft, uint64_t context, lash_id from, bool lease) {
     struct raft_reads *reads = raft_reads(raft);
     LASH_ASSERT(reads->count < raft->reads_max);
-    reads->items[reads->count].context = context;
-    reads->items[reads->count].from = from;
-    reads->count++;
+    reads->items[reads->count++] = (struct raft_read){.context = context, .from = from, .lease = lease};
+    if (lease && raft->role == LASH_LEADER)
+        lease_want(raft);
 }
 
 /* Take out `count` reads from `position` on. */
@@ -56,16 +57,18 @@ static void read_answer_remote(const struct lash_raft *raft, lash_id to, uint64_
     reply->read_reply.index = index;
 }
 
+static void read_answer_one(struct lash_raft *raft, const struct raft_read *read, lash_index index,
+                            struct lash_outputs *outputs) {
+    if (read->from == 0)
+        read_answer_local(raft, read->context, index);
+    else
+        read_answer_remote(raft, read->from, read->context, index, outputs);
+}
+
 /* Answer the first `count` reads, all with the same index; 0 refuses them. */
 static void read_answer(struct lash_raft *raft, uint64_t count, lash_index index, struct lash_outputs *outputs) {
-    const struct raft_reads *reads = raft_reads(raft);
-    for (uint64_t i = 0; i < count; i++) {
-        const struct raft_read *read = &reads->items[i];
-        if (read->from == 0)
-            read_answer_local(raft, read->context, index);
-        else
-            read_answer_remote(raft, read->from, read->context, index, outputs);
-    }
+    for (uint64_t i = 0; i < count; i++)
+        read_answer_one(raft, &raft_reads(raft)->items[i], index, outputs);
     read_remove(raft, 0, count);
 }
 
@@ -86,17 +89,44 @@ static uint64_t read_round_confirmed(struct lash_raft *raft) {
     return quorum_reached(&raft->configuration, rounds);
 }
 
+static void read_begin_round(struct lash_raft *raft) {
+    raft->round++;
+    if (raft->leases)
+        raft->round_ms = raft->now_ms;
+}
+
+/* D§6.4.1: within its lease a leader need not ask whether it still is one. Nobody else led at the time of this event, which
+ * came after each of the reads was asked for; so what is committed now is all that they can be expected to see. */
+static void read_answer_by_lease(struct lash_raft *raft, struct lash_outputs *outputs) {
+    struct raft_reads *reads = raft_reads(raft);
+    if (!lease_wanted(raft) || lease_until(raft) == 0)
+        return;
+    uint64_t kept = 0;
+    uint64_t joined = 0;
+    for (uint64_t i = 0; i < reads->count; i++) {
+        if (reads->items[i].lease) {
+            read_answer_one(raft, &reads->items[i], raft->commit, outputs);
+            continue;
+        }
+        joined += i < reads->joined;
+        reads->items[kept++] = reads->items[i];
+    }
+    reads->joined = joined;
+    read_remove(raft, kept, reads->count - kept);
+}
+
 static void read_settle_leader(struct lash_raft *raft, struct lash_outputs *outputs) {
     struct raft_reads *reads = raft_reads(raft);
     /* D§6.4: the leader issues a new round of heartbeats and waits for their acknowledgments from a majority; then the
      * read index is good. */
     if (reads->joined > 0 && read_round_confirmed(raft) >= raft->round)
         read_answer(raft, reads->joined, reads->index, outputs);
+    read_answer_by_lease(raft, outputs);
     /* D§6.4: a leader that has not yet committed an entry of its current term waits until it has; then it saves its
      * commit index as the read index. */
     if (reads->joined > 0 || reads->count == 0 || !commit_in_term(raft))
         return;
-    raft->round++;
+    read_begin_round(raft);
     reads->joined = reads->count;
     reads->index = raft->commit;
     /* A leader that is a quorum by itself need not ask anyone. */
@@ -136,7 +166,7 @@ void read_request(struct lash_raft *raft, const struct lash_message *message, st
     if (reads->count == raft->reads_max)
         read_answer_remote(raft, message->from, context, 0, outputs);
     else
-        read_push(raft, context, message->from);
+        read_push(raft, context, message->from, message->read.lease);
 }
 
 /* ---- Follower: forwarding ---------------------------------------------------------------------- */
@@ -149,7 +179,11 @@ static void read_settle_follower(struct lash_raft *raft, struct lash_outputs *ou
     reads->joined = reads->count;
     reads->deadline_ms = raft->now_ms + raft->election_ms;
     raft->read_context++;
-    message_send(raft, LASH_MSG_READ, raft->leader, outputs)->read.context = raft->read_context;
+    struct lash_message *message = message_send(raft, LASH_MSG_READ, raft->leader, outputs);
+    message->read.context = raft->read_context;
+    message->read.lease = true;
+    for (uint64_t i = 0; i < reads->count; i++)
+        message->read.lease = message->read.lease && reads->items[i].lease;
 }
 
 void read_reply(struct lash_raft *raft, const struct lash_message *message, struct lash_outputs *outputs) {
@@ -171,6 +205,11 @@ uint64_t read_deadline(const struct lash_raft *raft) {
 void read_tick(struct lash_raft *raft, struct lash_outputs *outputs) {
     if (raft->now_ms >= read_deadline(raft))
         read_refuse_all(raft, outputs);
+    /* D§6.4.1: a lease is kept up with a round for each heartbeat, or, where the way there and back takes longer, as soon as
+     * the one before has come back. */
+    bool beats = raft->role == LASH_LEADER && raft->now_ms >= raft->heartbeat_deadline_ms;
+    if (beats && lease_wanted(raft) && raft_reads(raft)->joined == 0 && read_round_confirmed(raft) >= raft->round)
+        read_begin_round(raft);
 }
 
 /* ---- Both -------------------------------------------------------------------------------------- */
@@ -186,7 +225,7 @@ void read_ask(struct lash_raft *raft, const struct lash_event *event, struct las
     if (raft->leader == 0)
         read_answer_local(raft, event->read.context, 0);
     else
-        read_push(raft, event->read.context, 0);
+        read_push(raft, event->read.context, 0, event->read.lease);
 }
 
 void read_settle(struct lash_raft *raft, struct lash_outputs *outputs) {

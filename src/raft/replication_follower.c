@@ -7,6 +7,7 @@
 #include "raft/commit.h"
 #include "raft/durability.h"
 #include "raft/election.h"
+#include "raft/lease.h"
 #include "raft/membership.h"
 #include "raft/message.h"
 #include "raft/raft_state.h"
@@ -170,8 +171,12 @@ static bool replication_meets(const struct lash_raft *raft, const struct lash_me
 struct lash_message *replication_answer(struct lash_raft *raft, const struct lash_message *message,
                                         uint64_t after_write, struct lash_outputs *outputs) {
     struct lash_message *reply = message_send_after(raft, LASH_MSG_APPEND_REPLY, message->from, after_write, outputs);
-    if (message->type == LASH_MSG_APPEND)
+    if (message->type == LASH_MSG_APPEND && message->term == raft->term) {
+        /* Rounds count from the begin of a leadership (D§6.4). That of an earlier one says nothing of the present leader,
+         * who may be the same node and have begun a round of that number since. */
         reply->append_reply.round = message->append.round;
+        reply->append_reply.promise_ms = lease_promise(raft, message);
+    }
     reply->append_reply.full = raft->full != 0;
     return reply;
 }
@@ -214,9 +219,6 @@ bool replication_hear(struct lash_raft *raft, const struct lash_message *message
     if (message->term < raft->term) {
         struct lash_message *reply = replication_answer(raft, message, 0, outputs);
         reply->append_reply.rejected = rejected;
-        /* Rounds count from the begin of a leadership (D§6.4). That of an earlier one says nothing of the present leader,
-         * who may be the same node and have begun a round of that number since. */
-        reply->append_reply.round = 0;
         return false;
     }
     /* A term has one leader (E1): a second can only be one that lost its disk, and is not heard. */

@@ -5,6 +5,7 @@
  */
 #include "base/assert.h"
 #include "raft/durability.h"
+#include "raft/lease.h"
 #include "raft/membership.h"
 #include "raft/message.h"
 #include "raft/quorum.h"
@@ -28,6 +29,7 @@ static struct lash_message *replication_message(struct lash_raft *raft, uint32_t
     message->append.prev_term = prev_index == 0 ? 0 : terms_at(raft_terms(raft), prev_index);
     message->append.commit = raft->commit;
     message->append.round = raft->round;
+    message->append.promise = lease_wanted(raft);
     message->append.first = prev_index + 1;
     message->append.last = prev_index;
     return message;
@@ -277,6 +279,7 @@ void replication_append_reply(struct lash_raft *raft, const struct lash_message 
      * that it echoes had begun. */
     if (message->append_reply.round > progress->round)
         progress->round = message->append_reply.round;
+    lease_answered(raft, progress, message);
     if (success)
         replication_accepted(raft, progress, message->append_reply.match);
     else

@@ -37,6 +37,9 @@ static void role_clear_leadership(struct lash_raft *raft) {
     memset(raft_progress(raft, 0), 0, LASH_RAFT_MEMBERS_MAX * raft->progress_words * sizeof(uint64_t));
     raft->heartbeat_deadline_ms = 0;
     raft->round = 0;
+    raft->round_ms = 0;
+    raft->lease_wanted_ms = 0;
+    raft->lease_behind = 0;
     raft->retiring = 0;
     raft->commit_mark = 0;
     transfer_end(raft);

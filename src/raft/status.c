@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "raft/lease.h"
 #include "raft/raft_state.h"
 #include "raft/replication.h"
 
@@ -52,6 +53,7 @@ void lash_raft_status(const struct lash_raft *raft, struct lash_raft_status *sta
         return;
     LASH_ASSERT(raft->configuration.count <= LASH_RAFT_MEMBERS_MAX);
     status->no_room = !replication_room_left(raft);
+    status->lease_until_ms = lease_until(raft);
     status->progress_count = (uint32_t)raft->configuration.count;
     for (uint32_t slot = 0; slot < status->progress_count; slot++)
         status_progress(raft, slot, &status->progress[slot]);

@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "raft/election.h"
+#include "raft/lease.h"
 #include "raft/message.h"
 #include "raft/raft_state.h"
 
@@ -98,6 +99,7 @@ void transfer_settle(struct lash_raft *raft, struct lash_outputs *outputs) {
          * to it. */
         message_send(raft, LASH_MSG_TIMEOUT_NOW, raft->transfer_to, outputs)->timeout_now.last_index = last_index;
         raft->transfer_told = 1;
+        lease_release(raft, last_index);
     }
 }
 

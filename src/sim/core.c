@@ -12,6 +12,9 @@
 
 #define LLU (unsigned long long)
 
+/* The rate of a clock that shows true time. */
+#define CORE_CLOCK_TRUE ((uint64_t)1000)
+
 /* ---- Logs ------------------------------------------------------------------------------------------- */
 
 void core_log_put(struct core_log *log, lash_index first, const struct core_entry *entries, uint32_t count) {
@@ -41,6 +44,7 @@ struct core *core_new(uint32_t count, const struct lash_raft_options *options, u
         node->options = *options;
         node->options.id = id;
         node->first_index = 1;
+        node->clock_rate = CORE_CLOCK_TRUE;
     }
     return core;
 }
@@ -297,8 +301,9 @@ static void core_hash(struct core *core, const struct lash_outputs *outputs) {
 static int core_step_with(struct core *core, struct core_node *node, struct lash_event *event,
                           const struct core_packet *packet) {
     struct lash_outputs outputs;
-    event->now_ms = core->now_ms;
-    if (node->write_count == CORE_WRITES_MAX)
+    event->now_ms = core_clock(core, node);
+    /* What was sent must be told at once, before any other event; it never writes. */
+    if (node->write_count == CORE_WRITES_MAX && event->type != LASH_EVENT_SENT)
         core_write(core, node, 1);
     if (core->trace)
         core_trace_event(core, node, event, packet);
@@ -346,11 +351,12 @@ int core_propose(struct core *core, struct core_node *node, uint32_t count) {
     return error;
 }
 
-int core_read(struct core *core, struct core_node *node) {
+int core_read(struct core *core, struct core_node *node, bool lease) {
     struct lash_event event = {.type = LASH_EVENT_READ};
     if (node->read_count == CORE_READS_MAX)
         return LASH_BUSY;
     event.read.context = ++core->contexts;
+    event.read.lease = lease;
     node->reads[node->read_count++] = (struct core_read){event.read.context, judge_committed(core->judge)};
     int error = core_step(core, node, &event);
     if (error != LASH_OK)
@@ -368,6 +374,20 @@ int core_configure(struct core *core, struct core_node *node, const struct lash_
     return error;
 }
 
+/* ---- Clocks -------------------------------------------------------------------------------------------- */
+
+uint64_t core_clock(const struct core *core, const struct core_node *node) {
+    return node->clock_ahead + core->now_ms * node->clock_rate / CORE_CLOCK_TRUE;
+}
+
+/* The true time at which the node's clock reaches its deadline. */
+static uint64_t core_due_ms(const struct core_node *node) {
+    if (node->deadline_ms == UINT64_MAX)
+        return UINT64_MAX;
+    uint64_t passed = node->deadline_ms > node->clock_ahead ? node->deadline_ms - node->clock_ahead : 0;
+    return (passed * CORE_CLOCK_TRUE + node->clock_rate - 1) / node->clock_rate;
+}
+
 /* ---- Lives --------------------------------------------------------------------------------------------- */
 
 static int core_init(struct core *core, struct core_node *node, struct lash_raft_saved *saved) {
@@ -375,7 +395,7 @@ static int core_init(struct core *core, struct core_node *node, struct lash_raft
     for (; error == LASH_FULL; node->options.terms_max *= 2) {
         memory_free(node->block);
         node->block = memory_new(1, lash_raft_size(&node->options));
-        error = lash_raft_init(node->block, &node->options, saved, core->now_ms, &node->raft);
+        error = lash_raft_init(node->block, &node->options, saved, core_clock(core, node), &node->raft);
         if (!error)
             break;
     }
@@ -515,8 +535,8 @@ void core_pass(struct core *core, uint64_t ms) {
         uint64_t when_ms = end_ms;
         for (lash_id id = 1; id <= core->count; id++) {
             struct core_node *node = &core->nodes[id];
-            if (node->up && node->deadline_ms < when_ms) {
-                when_ms = node->deadline_ms;
+            if (node->up && core_due_ms(node) < when_ms) {
+                when_ms = core_due_ms(node);
                 due = node;
             }
         }

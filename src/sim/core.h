@@ -81,7 +81,9 @@ struct core_node {
     struct lash_raft_options options;
     void *block;
     struct lash_raft *raft;
-    uint64_t deadline_ms;
+    uint64_t clock_rate;            /* of its clock, per mille of true time; */
+    uint64_t clock_ahead;           /* where that began, in milliseconds */
+    uint64_t deadline_ms;           /* by that clock */
     struct lash_raft_status status; /* after the latest step */
     lash_index first_index;         /* what is before was compacted */
     struct core_log log;
@@ -142,6 +144,9 @@ void core_spare(struct core *core, uint32_t spare);
 /* Start a node from its disk; `floor` is what it knows to be committed. */
 void core_start(struct core *core, struct core_node *node, lash_index floor);
 
+/* What the node's clock shows. */
+uint64_t core_clock(const struct core *core, const struct core_node *node);
+
 /* It dies; of its writes under way the first `survive` have reached the disk all the same. */
 void core_crash(struct core *core, struct core_node *node, uint32_t survive);
 
@@ -149,7 +154,7 @@ void core_crash(struct core *core, struct core_node *node, uint32_t survive);
 int core_step(struct core *core, struct core_node *node, struct lash_event *event);
 int core_tick(struct core *core, struct core_node *node);
 int core_propose(struct core *core, struct core_node *node, uint32_t count);
-int core_read(struct core *core, struct core_node *node);
+int core_read(struct core *core, struct core_node *node, bool lease);
 int core_configure(struct core *core, struct core_node *node, const struct lash_configuration *to);
 
 /* Let the first `count` writes under way of a node reach its disk, as one. */

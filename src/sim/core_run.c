@@ -9,7 +9,7 @@
 
 #include "base/assert.h"
 #include "raft/random.h"
-#include "sim/core.h"
+#include "sim/core_schedule.h"
 
 /* What may happen next: weights, drawn anew now and then. */
 enum core_chance {
@@ -41,19 +41,7 @@ enum core_chance {
     CHANCE_AT_NODE = CHANCE_WRITE, /* the first of those at a node that is up */
 };
 
-enum { CORE_WEIGHT_MAX = 512 };
-
-struct core_schedule {
-    struct core *core;
-    const struct run_settings *settings;
-    struct run_result *result;
-    uint32_t weights[CHANCES];
-    uint64_t weight;                          /* their sum */
-    uint8_t table[CORE_WEIGHT_MAX];           /* each chance as often as it weighs */
-    bool reorder;                             /* packets are taken from anywhere, else in the order of sending */
-    struct core_packet aside[CORE_ASIDE_MAX]; /* packets that come much later */
-    uint32_t aside_count;
-};
+_Static_assert((int)CHANCES <= (int)CORE_CHANCES, "each chance has a weight");
 
 /* The greatest weight that each may get, what it is always given, and the fault that it is counted as. */
 static const struct {
@@ -87,12 +75,12 @@ static const struct {
     [CHANCE_CONFIGURE] = {24, 2, FAULT_KINDS},
 };
 
-static void core_count(struct core_schedule *schedule, enum fault fault) {
+void core_count(struct core_schedule *schedule, enum fault fault) {
     schedule->result->faults[fault]++;
     JUDGE_CHECK(schedule->core->judge, !schedule->settings->forbid[fault], "forbidden", "%s", fault_names[fault]);
 }
 
-static uint64_t core_draw(struct core *core, uint64_t below) {
+uint64_t core_draw(struct core *core, uint64_t below) {
     LASH_ASSERT(below > 0);
     return random_next(&core->random) % below;
 }
@@ -106,7 +94,19 @@ static struct lash_raft_options core_options(uint64_t *random) {
     options.message_bytes_max = CORE_ENTRY_BYTES * random_between(random, 1, 5);
     options.terms_max = (uint32_t)random_between(random, 1, 8);
     options.reads_max = (uint32_t)random_between(random, 1, 6);
+    options.leases = random_between(random, 0, 4) != 0;
+    options.lease_drift = (uint32_t)random_between(random, 1, CORE_DRIFT_MAX);
     return options;
+}
+
+/* Each node's clock is off by no more than the leases allow for, and often by all of that. */
+static void core_clocks(struct core *core, uint64_t drift) {
+    for (lash_id id = 1; id <= core->count; id++) {
+        struct core_node *node = &core->nodes[id];
+        uint64_t off = core_draw(core, 4) != 0 ? drift : core_draw(core, drift + 1);
+        node->clock_rate = core_draw(core, 2) == 0 ? node->clock_rate + off : node->clock_rate - off;
+        node->clock_ahead = core_draw(core, CORE_AHEAD_MAX);
+    }
 }
 
 static void core_table(struct core_schedule *schedule) {
@@ -152,7 +152,7 @@ static lash_index core_send_all(struct core *core, const struct lash_message *me
     return last < message->append.last ? last : message->append.last;
 }
 
-static struct core_node *core_some_node(struct core *core, bool up) {
+struct core_node *core_some_node(struct core *core, bool up) {
     lash_id id = 1 + core_draw(core, core->count);
     for (uint32_t i = 0; i < core->count; i++) {
         if (core->nodes[id].up == up)
@@ -163,7 +163,7 @@ static struct core_node *core_some_node(struct core *core, bool up) {
 }
 
 /* What was set aside arrives when its sender may long have another role or term. */
-static void core_arrive(struct core_schedule *schedule) {
+void core_arrive(struct core_schedule *schedule) {
     if (schedule->aside_count == 0)
         return;
     struct core_packet *packet = &schedule->aside[core_draw(schedule->core, schedule->aside_count)];
@@ -194,13 +194,13 @@ static void core_time(struct core *core, uint64_t ms) {
     core->now_ms += ms;
     for (lash_id id = 1; id <= core->count; id++) {
         struct core_node *node = &core->nodes[id];
-        if (node->up && node->deadline_ms <= core->now_ms && core_draw(core, 8) != 0)
+        if (node->up && node->deadline_ms <= core_clock(core, node) && core_draw(core, 8) != 0)
             core_tick(core, node);
     }
 }
 
 /* A durable state machine knows of what it applied. */
-static void core_start_some(struct core *core) {
+void core_start_some(struct core *core) {
     struct core_node *node = core_some_node(core, false);
     if (!node)
         return;
@@ -213,7 +213,7 @@ static void core_start_some(struct core *core) {
     core_start(core, node, floor);
 }
 
-static void core_isolate(struct core *core, lash_id id, bool cut) {
+void core_isolate(struct core *core, lash_id id, bool cut) {
     for (lash_id other = 1; other <= core->count; other++) {
         core->cut[id][other] = cut;
         core->cut[other][id] = cut;
@@ -269,7 +269,7 @@ static struct lash_member *core_member(struct lash_configuration *to, lash_id id
 }
 
 /* Mostly at the leader: one node becomes something else or leaves, all may, or only addresses change. */
-static void core_configure_some(struct core *core, struct core_node *node) {
+void core_configure_some(struct core *core, struct core_node *node) {
     static const uint32_t flags[] = {LASH_MEMBER_VOTER, LASH_MEMBER_VOTER, LASH_MEMBER_VOTER, 0, LASH_MEMBER_PROMOTE};
     enum { FLAGS = sizeof flags / sizeof flags[0], KINDS = FLAGS + 6 };
     struct core_node *leader = core_leader(core);
@@ -294,7 +294,7 @@ static void core_configure_some(struct core *core, struct core_node *node) {
     core_configure(core, node, &to);
 }
 
-static void core_with_id(struct core *core, struct core_node *node, uint32_t type, lash_id id) {
+void core_with_id(struct core *core, struct core_node *node, uint32_t type, lash_id id) {
     struct lash_event event = {.type = type};
     event.peer.id = id; /* where a transfer has its target as well */
     core_step(core, node, &event);
@@ -323,7 +323,7 @@ static void core_at_node(struct core_schedule *schedule, enum core_chance chance
         core_propose_some(core, node);
         break;
     case CHANCE_READ:
-        core_read(core, node);
+        core_read(core, node, core_draw(core, 4) != 0);
         break;
     case CHANCE_CRASH:
         core_crash(core, node, (uint32_t)core_draw(core, node->write_count + 1));
@@ -434,7 +434,8 @@ static void core_converge(struct core *core) {
         if (!core_is_member(leader, id))
             continue;
         members++;
-        JUDGE_CHECK(core->judge, core_read(core, &core->nodes[id]) == LASH_OK, "P2", "n%u takes no read", (unsigned)id);
+        JUDGE_CHECK(core->judge, core_read(core, &core->nodes[id], id % 2 == 0) == LASH_OK, "P2", "n%u takes no read",
+                    (unsigned)id);
         core_pass(core, 60);
     }
     core_pass(core, 100);
@@ -475,9 +476,10 @@ static void core_failed(void *context, const char *invariant, const char *what) 
 
 static const char core_plain[] = "core";
 static const char core_membership[] = "membership";
+static const char core_lease[] = "lease"; /* half of its runs change the membership */
 
 bool core_profile(const char *name) {
-    return strcmp(name, core_plain) == 0 || strcmp(name, core_membership) == 0;
+    return strcmp(name, core_plain) == 0 || strcmp(name, core_membership) == 0 || strcmp(name, core_lease) == 0;
 }
 
 void core_run(const struct run_settings *settings, struct run_result *result, judge_failed_fn failed) {
@@ -485,17 +487,30 @@ void core_run(const struct run_settings *settings, struct run_result *result, ju
     struct core_end end = {.result = result, .failed = failed};
     uint64_t random = random_mix(settings->seed + 1);
     struct lash_raft_options options = core_options(&random);
+    bool leases = strcmp(settings->profile, core_lease) == 0;
+    options.leases |= leases;
+    if (leases) {
+        options.heartbeat_ms = 5;
+        options.reads_max = CORE_READS_MAX;
+    }
     struct core *core = core_new(settings->nodes, &options, settings->seed, core_failed, &end);
     end.core = core;
     schedule.core = core;
     core->random = random;
     core->send_some = core_send_some;
     core->trace = settings->trace ? stdout : NULL;
-    if (strcmp(settings->profile, core_membership) == 0)
+    core_clocks(core, options.lease_drift);
+    if (strcmp(settings->profile, core_membership) == 0 || (leases && core_draw(core, 2) == 0))
         core_spare(core, (uint32_t)core_draw(core, core->count));
     for (lash_id id = 1; id <= core->count; id++)
         core_start(core, &core->nodes[id], 0);
     core_weights(&schedule);
+    core_lease_regime(&schedule);
+    while (core->steps < settings->events && leases) {
+        if (core_draw(core, 1000) == 0)
+            core_lease_regime(&schedule);
+        core_lease_moment(&schedule);
+    }
     while (core->steps < settings->events) {
         if (core_draw(core, 500) == 0)
             core_regime(&schedule);

@@ -52,7 +52,7 @@ struct soak {
 };
 
 static const char *const soak_profiles[] = {"node",  "swarm", "node",       "core",   "swarm",
-                                            "store", "calm",  "membership", "session"};
+                                            "store", "calm",  "membership", "session", "lease"};
 static const uint32_t soak_nodes[] = {3, 3, 5, 3, 3, 5, 1, 3, 7, 2, 3, 4};
 
 static uint64_t soak_now_ms(void) {

@@ -59,6 +59,7 @@ struct cluster *cluster_new(uint32_t count, const struct lash_raft_options *opti
         cluster->nodes[i].id = i + 1;
         cluster->nodes[i].options = *options;
         cluster->nodes[i].options.id = i + 1;
+        cluster->nodes[i].clock_rate = CLUSTER_CLOCK_TRUE;
         cluster->nodes[i].first_index = 1;
     }
     return cluster;
@@ -110,6 +111,18 @@ void cluster_free(struct cluster *cluster) {
     free(cluster->configurations);
     oracle_free(cluster->oracle);
     free(cluster);
+}
+
+/* ---- Clocks ------------------------------------------------------------------------------------ */
+
+uint64_t cluster_clock(const struct cluster *cluster, const struct cluster_node *node) {
+    return cluster->now_ms * node->clock_rate / CLUSTER_CLOCK_TRUE;
+}
+
+uint64_t cluster_due(const struct cluster_node *node) {
+    if (node->deadline_ms == UINT64_MAX)
+        return UINT64_MAX;
+    return (node->deadline_ms * CLUSTER_CLOCK_TRUE + node->clock_rate - 1) / node->clock_rate;
 }
 
 /* ---- Start and crash --------------------------------------------------------------------------- */
@@ -169,7 +182,7 @@ void cluster_start(struct cluster *cluster, lash_id id, lash_index floor) {
     for (;; node->options.terms_max *= 2) {
         free(node->block);
         node->block = cluster_calloc(1, lash_raft_size(&node->options));
-        error = lash_raft_init(node->block, &node->options, &saved, cluster->now_ms, &node->raft);
+        error = lash_raft_init(node->block, &node->options, &saved, cluster_clock(cluster, node), &node->raft);
         if (error != LASH_FULL)
             break;
     }
@@ -420,7 +433,7 @@ static void cluster_grow(struct cluster *cluster, struct cluster_node *node) {
 static int cluster_step_with(struct cluster *cluster, struct cluster_node *node, struct lash_event *event,
                              const struct cluster_packet *packet) {
     struct lash_outputs outputs;
-    event->now_ms = cluster->now_ms;
+    event->now_ms = cluster_clock(cluster, node);
     int error;
     for (;;) {
         uint64_t hash = event->type == LASH_EVENT_SENT ? 0 : lash_raft_hash(node->raft);
@@ -460,9 +473,10 @@ int cluster_propose(struct cluster *cluster, lash_id id, uint32_t count) {
     return error;
 }
 
-int cluster_read(struct cluster *cluster, lash_id id) {
+static int cluster_read_as(struct cluster *cluster, lash_id id, bool lease) {
     struct cluster_node *node = cluster_node(cluster, id);
     struct lash_event event = {.type = LASH_EVENT_READ};
+    event.read.lease = lease;
     event.read.context = ++cluster->contexts;
     node->reads = cluster_grown(node->reads, &node->read_max, node->read_count + 1, sizeof node->reads[0]);
     node->reads[node->read_count].context = event.read.context;
@@ -472,6 +486,14 @@ int cluster_read(struct cluster *cluster, lash_id id) {
     if (error != LASH_OK)
         node->read_count--;
     return error;
+}
+
+int cluster_read(struct cluster *cluster, lash_id id) {
+    return cluster_read_as(cluster, id, false);
+}
+
+int cluster_read_by_lease(struct cluster *cluster, lash_id id) {
+    return cluster_read_as(cluster, id, true);
 }
 
 static int cluster_tell_of(struct cluster *cluster, lash_id id, uint32_t type, lash_id peer) {
@@ -658,8 +680,8 @@ void cluster_run(struct cluster *cluster, uint64_t ms) {
         uint64_t when = end;
         for (lash_id id = 1; id <= cluster->count; id++) {
             struct cluster_node *node = cluster_node(cluster, id);
-            if (node->up && node->deadline_ms < when) {
-                when = node->deadline_ms;
+            if (node->up && cluster_due(node) < when) {
+                when = cluster_due(node);
                 due = id;
             }
         }
@@ -687,8 +709,8 @@ lash_id cluster_leader(struct cluster *cluster) {
 void cluster_elect(struct cluster *cluster, lash_id id) {
     struct cluster_node *node = cluster_node(cluster, id);
     cluster_settle(cluster);
-    if (cluster->now_ms < node->deadline_ms)
-        cluster->now_ms = node->deadline_ms;
+    if (cluster->now_ms < cluster_due(node))
+        cluster->now_ms = cluster_due(node);
     cluster_tick(cluster, id);
     cluster_settle(cluster);
     ORACLE_CHECK(cluster_leader(cluster) == id, "test", "n%llu was not elected", LLU id);

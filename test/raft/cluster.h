@@ -18,6 +18,7 @@
 #define CLUSTER_NODES_MAX 7
 #define CLUSTER_PACKETS_MAX 4096
 #define CLUSTER_ENTRY_BYTES 100 /* what an entry weighs on the wire */
+#define CLUSTER_CLOCK_TRUE 1000 /* the rate of a clock that shows true time */
 
 /* A message on its way, with the entries that it carries: entries[0] is at index `first`. */
 struct cluster_packet {
@@ -70,7 +71,8 @@ struct cluster_node {
     struct lash_raft_options options;
     void *block;
     struct lash_raft *raft;
-    uint64_t deadline_ms;
+    uint64_t clock_rate;  /* of its clock, per mille of true time */
+    uint64_t deadline_ms; /* by that clock */
     lash_index commit;
     lash_term term;
     uint32_t role;
@@ -143,6 +145,10 @@ void cluster_spare(struct cluster *cluster, uint32_t count);
 
 struct cluster_node *cluster_node(struct cluster *cluster, lash_id id);
 
+/* What a node's clock shows, and the true time at which it shows the node's deadline. */
+uint64_t cluster_clock(const struct cluster *cluster, const struct cluster_node *node);
+uint64_t cluster_due(const struct cluster_node *node);
+
 /* What an entry of kind CONFIGURATION holds. */
 const struct lash_configuration *cluster_configuration(const struct cluster *cluster, const struct entry *entry);
 
@@ -164,6 +170,7 @@ int cluster_step(struct cluster *cluster, lash_id id, struct lash_event *event);
 int cluster_tick(struct cluster *cluster, lash_id id);
 int cluster_propose(struct cluster *cluster, lash_id id, uint32_t count);
 int cluster_read(struct cluster *cluster, lash_id id);
+int cluster_read_by_lease(struct cluster *cluster, lash_id id);
 int cluster_unreachable(struct cluster *cluster, lash_id id, lash_id peer);
 int cluster_down(struct cluster *cluster, lash_id id, lash_id peer);
 int cluster_applied(struct cluster *cluster, lash_id id, lash_index index);

@@ -58,6 +58,7 @@ static const uint32_t chance_max[CHANCES] = {
 };
 
 #define ASIDE_MAX 32
+#define DRIFT_MAX 250     /* per mille that clocks may be off */
 #define SEEDS_FOR_ALL 100 /* in so many everything happens */
 
 /* What came of changes of the membership. */
@@ -79,6 +80,7 @@ struct schedule {
     uint32_t aside_count;
     uint64_t transfers;  /* begun */
     uint64_t taken_over; /* elections that a leader asked for */
+    uint64_t by_lease;   /* reads that a leader answered at once */
     bool fixed;          /* the membership stays as it is */
     struct random_changes changes;
     lash_index known[CLUSTER_NODES_MAX + 1]; /* configurations that the nodes, by id, went by last */
@@ -87,7 +89,8 @@ struct schedule {
 
 /* What all schedules did, to see that they did something. */
 struct totals {
-    uint64_t steps, committed, leaders, reads_ok, reads_no, grows, transfers, taken_over, installs, resets, trace;
+    uint64_t steps, committed, leaders, reads_ok, reads_no, grows, transfers, taken_over, by_lease, installs, resets,
+        trace;
     struct random_changes changes;
 };
 
@@ -112,6 +115,8 @@ static struct lash_raft_options random_options(struct schedule *schedule) {
     options.message_bytes_max = CLUSTER_ENTRY_BYTES * (1 + draw(schedule, 5));
     options.terms_max = (uint32_t)(1 + draw(schedule, 8));
     options.reads_max = (uint32_t)(1 + draw(schedule, 6));
+    options.leases = draw(schedule, 4) != 0;
+    options.lease_drift = (uint32_t)(1 + draw(schedule, DRIFT_MAX));
     return options;
 }
 
@@ -189,7 +194,7 @@ static void random_time(struct schedule *schedule, struct cluster *cluster) {
     cluster->now_ms += draw(schedule, 30) == 0 ? draw(schedule, 400) : draw(schedule, 8);
     for (lash_id id = 1; id <= cluster->count; id++) {
         struct cluster_node *node = cluster_node(cluster, id);
-        if (node->up && node->deadline_ms <= cluster->now_ms && draw(schedule, 8) != 0)
+        if (node->up && node->deadline_ms <= cluster_clock(cluster, node) && draw(schedule, 8) != 0)
             cluster_tick(cluster, id);
     }
 }
@@ -235,6 +240,24 @@ static void random_propose(struct schedule *schedule, struct cluster *cluster, l
     if (leader != 0 && draw(schedule, 4) != 0)
         id = leader;
     cluster_propose(cluster, id, (uint32_t)(1 + draw(schedule, 5)));
+}
+
+/* Mostly by lease. */
+static void random_read(struct schedule *schedule, struct cluster *cluster, lash_id id) {
+    if (draw(schedule, 4) != 0)
+        cluster_read_by_lease(cluster, id);
+    else
+        cluster_read(cluster, id);
+}
+
+/* Each clock is off by no more than the leases allow for, and often by all of that. */
+static void random_clocks(struct schedule *schedule, struct cluster *cluster, uint64_t drift) {
+    for (lash_id id = 1; id <= cluster->count; id++) {
+        bool all = draw(schedule, 2) == 0;
+        uint64_t off = all ? drift : draw(schedule, drift + 1);
+        bool fast = draw(schedule, 2) == 0;
+        cluster_node(cluster, id)->clock_rate = fast ? CLUSTER_CLOCK_TRUE + off : CLUSTER_CLOCK_TRUE - off;
+    }
 }
 
 /* Mostly by the leader, to anyone. */
@@ -312,7 +335,7 @@ static void random_on_node(struct schedule *schedule, struct cluster *cluster, e
     else if (chance == CHANCE_PROPOSE)
         random_propose(schedule, cluster, id);
     else if (chance == CHANCE_READ)
-        cluster_read(cluster, id);
+        random_read(schedule, cluster, id);
     else if (chance == CHANCE_CRASH)
         cluster_crash(cluster, id, draw(schedule, node->write_count + 1));
     else if (chance == CHANCE_START)
@@ -422,6 +445,9 @@ static void random_observe(struct cluster *cluster, struct cluster_node *node, c
     struct schedule *schedule = cluster->context;
     if (event->type == LASH_EVENT_MESSAGE && event->message.type == LASH_MSG_TIMEOUT_NOW && outputs->role_changed)
         schedule->taken_over += node->role == LASH_CANDIDATE;
+    /* Answered in the very step: nobody was asked. */
+    schedule->by_lease += event->type == LASH_EVENT_READ && event->read.lease && node->role == LASH_LEADER &&
+                          node->configuration.count > 1 && outputs->reads_done_count > 0;
     struct random_changes *changes = &schedule->changes;
     if (outputs->configure) {
         bool joint = false;
@@ -454,6 +480,7 @@ static uint64_t random_run(uint64_t seed, uint64_t events, struct totals *totals
     cluster->send_some = random_send;
     cluster->frame_start = random_frame;
     cluster->observe = random_observe;
+    random_clocks(&schedule, cluster, options.lease_drift);
     cluster_start_all(cluster);
     random_weights(&schedule);
     for (uint64_t i = 0; i < events; i++) {
@@ -477,6 +504,7 @@ static uint64_t random_run(uint64_t seed, uint64_t events, struct totals *totals
     totals->resets += cluster->resets;
     totals->transfers += schedule.transfers;
     totals->taken_over += schedule.taken_over;
+    totals->by_lease += schedule.by_lease;
     totals->changes.proposed += schedule.changes.proposed;
     totals->changes.joint += schedule.changes.joint;
     totals->changes.by_leaders += schedule.changes.by_leaders;
@@ -523,20 +551,20 @@ int main(int argc, char **argv) {
         }
     }
     printf("seeds %" PRIu64 "..%" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " entries committed, %" PRIu64
-           " terms, reads %" PRIu64 " answered and %" PRIu64 " refused, %" PRIu64 " term tables grown, %" PRIu64
-           " transfers and %" PRIu64 " elections asked for, %" PRIu64 " snapshots installed, %" PRIu64
-           " of them in place of the log, %" PRIu64 " changes of membership (%" PRIu64 " joint, %" PRIu64
-           " steps by leaders themselves, %" PRIu64 " rolled back at a node, %" PRIu64
+           " terms, reads %" PRIu64 " answered (%" PRIu64 " by lease at once) and %" PRIu64 " refused, %" PRIu64
+           " term tables grown, %" PRIu64 " transfers and %" PRIu64 " elections asked for, %" PRIu64
+           " snapshots installed, %" PRIu64 " of them in place of the log, %" PRIu64 " changes of membership (%" PRIu64
+           " joint, %" PRIu64 " steps by leaders themselves, %" PRIu64 " rolled back at a node, %" PRIu64
            " leaders retired), trace %016" PRIx64 "\n",
-           from, from + seeds - 1, totals.steps, totals.committed, totals.leaders, totals.reads_ok, totals.reads_no,
-           totals.grows, totals.transfers, totals.taken_over, totals.installs, totals.resets, totals.changes.proposed,
-           totals.changes.joint, totals.changes.by_leaders, totals.changes.rolled_back, totals.changes.retired,
-           totals.trace);
+           from, from + seeds - 1, totals.steps, totals.committed, totals.leaders, totals.reads_ok, totals.by_lease,
+           totals.reads_no, totals.grows, totals.transfers, totals.taken_over, totals.installs, totals.resets,
+           totals.changes.proposed, totals.changes.joint, totals.changes.by_leaders, totals.changes.rolled_back,
+           totals.changes.retired, totals.trace);
     bool changed = totals.changes.proposed > 0 && totals.changes.joint > 0 && totals.changes.by_leaders > 0 &&
                    totals.changes.rolled_back > 0 && totals.changes.retired > 0;
     bool all = totals.committed > 0 && totals.leaders > seeds && totals.reads_ok > 0 && totals.reads_no > 0 &&
-               totals.grows > 0 && totals.transfers > 0 && totals.taken_over > 0 && totals.installs > 0 &&
-               totals.resets > 0 && changed;
+               totals.grows > 0 && totals.transfers > 0 && totals.taken_over > 0 && totals.by_lease > 0 &&
+               totals.installs > 0 && totals.resets > 0 && changed;
     ORACLE_CHECK(all || seeds < SEEDS_FOR_ALL, "test", "something that schedules are made for has never happened");
     return 0;
 }

@@ -97,7 +97,9 @@ static void text_append(const struct lash_message *message, lash_index first, la
     at += text(buffer + at, size - at, " after %" PRIu64 " of term %" PRIu64 ", commit %" PRIu64,
                message->append.prev_index, message->append.prev_term, message->append.commit);
     if (message->append.round != 0)
-        text(buffer + at, size - at, ", round %" PRIu64, message->append.round);
+        at += text(buffer + at, size - at, ", round %" PRIu64, message->append.round);
+    if (message->append.promise)
+        text(buffer + at, size - at, ", asks for a promise");
 }
 
 static void text_append_reply(const struct lash_message *message, char *buffer, size_t size) {
@@ -112,7 +114,9 @@ static void text_append_reply(const struct lash_message *message, char *buffer, 
     if (message->append_reply.full)
         at += text(buffer + at, size - at, ", and has no room");
     if (message->append_reply.round != 0)
-        text(buffer + at, size - at, ", round %" PRIu64, message->append_reply.round);
+        at += text(buffer + at, size - at, ", round %" PRIu64, message->append_reply.round);
+    if (message->append_reply.promise_ms != 0)
+        text(buffer + at, size - at, ", votes for nobody for %" PRIu64 " ms", message->append_reply.promise_ms);
 }
 
 static void text_message(const struct lash_message *message, lash_index first, lash_index last, char *buffer,
@@ -303,6 +307,7 @@ static void do_cluster(const struct words *words) {
         const char *word = words->word[i];
         options.no_pre_vote |= strcmp(word, "no-pre-vote") == 0;
         options.no_check_quorum |= strcmp(word, "no-check-quorum") == 0;
+        options.leases |= strcmp(word, "leases") == 0;
         if (strncmp(word, "inflight=", 9) == 0)
             options.inflight_messages_max = (uint32_t)strtoul(word + 9, NULL, 10);
         if (strncmp(word, "message=", 8) == 0)
@@ -520,7 +525,9 @@ static void do_ready(const struct words *words) {
 }
 
 static void do_read(const struct words *words) {
-    if (cluster_read(story.cluster, word_node(words, 1)) != LASH_OK)
+    bool lease = words->count > 2 && strcmp(words->word[2], "lease") == 0;
+    lash_id id = word_node(words, 1);
+    if ((lease ? cluster_read_by_lease(story.cluster, id) : cluster_read(story.cluster, id)) != LASH_OK)
         story_say("n%" PRIu64 " is busy", word_node(words, 1));
 }
 
