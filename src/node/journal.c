@@ -28,7 +28,7 @@ static int journal_append(struct log *log, struct journal_batch *batch) {
 static void journal_trim(struct journal *journal, struct log *log) {
     journal->trim_error = log_trim(log, journal->trimming);
     if (journal->trim_error == LASH_IO)
-        journal->sync_error = LASH_IO;
+        journal->sync_error = log_sync(log); /* which fails, if it was a sync */
 }
 
 /* On the log thread. */

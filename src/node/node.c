@@ -23,6 +23,7 @@
 
 enum {
     NODE_RECENT_BYTES_MAX = 32 << 20, /* of frames kept in memory for followers */
+    NODE_PIECE_BYTES = 256 << 10,     /* of a snapshot that go to a peer at a time */
     NODE_PROBE_MS = 1000,             /* between measurements of the round trip to a peer */
 };
 
@@ -467,6 +468,7 @@ static int node_make_replica(struct lash_node *node, const struct log_recovered 
                                       .snapshot_bytes_min = node->options.snapshot_bytes_min,
                                       .trailing_bytes = node->options.trailing_bytes,
                                       .snapshot_rate = node->options.snapshot_rate,
+                                      .piece_bytes = NODE_PIECE_BYTES,
                                       .machine = node->machine,
                                       .gauge = &node->gauge};
     error = replica_new(&options, &node->env, node->log, recovered, &node->replica);

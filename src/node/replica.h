@@ -91,6 +91,7 @@ struct replica_options {
     uint64_t snapshot_bytes_min; /* of log, after which a snapshot is taken */
     uint64_t trailing_bytes;     /* of log kept before a snapshot */
     uint64_t snapshot_rate;      /* bytes a second to each peer; 0: as many as it takes */
+    uint64_t piece_bytes;        /* of a snapshot that go to a peer at a time */
     struct lash_state_machine machine;
     struct request_gauge *gauge;
 };

@@ -14,13 +14,10 @@
 #include "node/replica_state.h"
 
 enum {
-    STREAMS_CHUNK_BYTES = 256 << 10,
     STREAMS_PATIENCE_BEATS = 40, /* heartbeats without a word from the peer, after which the stream is given up */
     STREAMS_PAUSE_BEATS = 10,    /* heartbeats after a failure */
     STREAMS_BURST_US = 100000,   /* what was not sent so long ago may be sent at once */
 };
-
-_Static_assert(STREAMS_CHUNK_BYTES <= WIRE_CHUNK_MAX, "a piece is taken");
 
 void streams_init(struct replica *replica) {
     replica->streams.replica = replica;
@@ -185,12 +182,13 @@ static int stream_open(struct snapshots *snapshots, struct stream *stream) {
     return error;
 }
 
-static int stream_read(struct stream *stream) {
+static int stream_read(struct stream *stream, size_t piece_bytes) {
     size_t got;
-    stream->chunk = buf_new(STREAMS_CHUNK_BYTES);
+    LASH_ASSERT(piece_bytes > 0 && piece_bytes <= WIRE_CHUNK_MAX);
+    stream->chunk = buf_new(piece_bytes);
     if (!stream->chunk)
         return LASH_NOMEM;
-    int error = snapshot_raw(stream->reader, stream->offset, stream->chunk->data, STREAMS_CHUNK_BYTES, &got);
+    int error = snapshot_raw(stream->reader, stream->offset, stream->chunk->data, piece_bytes, &got);
     stream->chunk->size = got;
     return error || got ? error : LASH_CORRUPT;
 }
@@ -199,10 +197,11 @@ static void streams_work(struct job *job) {
     struct streams *streams = list_entry(job, struct streams, job);
     struct stream *stream = streams_current(streams);
     struct snapshots *snapshots = streams->replica->options.snapshots;
+    size_t piece_bytes = (size_t)streams->replica->options.piece_bytes;
     if (stream->check)
         stream->error = snapshots_check(snapshots, stream->index);
     else
-        stream->error = stream->state == STREAM_OPENING ? stream_open(snapshots, stream) : stream_read(stream);
+        stream->error = stream->reader ? stream_read(stream, piece_bytes) : stream_open(snapshots, stream);
 }
 
 static void streams_done(struct job *job) {

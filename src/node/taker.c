@@ -67,6 +67,7 @@ static void taker_write_work(struct job *job) {
     const struct lash_state_machine *machine = &taker->replica->options.machine;
     taker->error = taker_write(taker);
     machine->snapshot_end(machine->context, taker->view);
+    taker->view = NULL;
     taker->trim = taker->error ? 0 : taker_trim_index(taker->replica, taker->index);
 }
 
@@ -126,7 +127,6 @@ static void taker_finish(struct replica *replica, int error) {
     struct taker *taker = &replica->taker;
     mem_free(taker->configuration);
     taker->configuration = NULL;
-    taker->view = NULL;
     taker->state = TAKER_IDLE;
     if (!error)
         taker_taken(replica);
@@ -219,6 +219,9 @@ void taker_init(struct replica *replica) {
 void taker_free(struct replica *replica) {
     struct taker *taker = &replica->taker;
     LASH_ASSERT(list_empty(&taker->queue) && list_empty(&taker->served));
+    /* A simulated process can die with a view pinned. */
+    if (taker->view)
+        replica->options.machine.snapshot_end(replica->options.machine.context, taker->view);
     mem_free(taker->configuration);
 }
 

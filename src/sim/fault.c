@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "node/replica_state.h"
 #include "sim/stray.h"
+#include "sim/world_snapshot.h"
 #include "storage/log_state.h"
 
 enum {
@@ -197,6 +198,10 @@ static bool fault_rot(struct world *world, const struct fault_draw *draw) {
     struct world_node *node = &world->nodes[draw->a];
     char path[sizeof "log/" + LOG_NAME_SIZE] = "log/";
     bool may = node->damaged ? node->stray.after == 0 : world_may_damage(world);
+    if (node->replica && may && draw->flag && world_snapshot_rot(node, draw->number, draw->lasting_us * 7919)) {
+        node->damaged = true;
+        return true;
+    }
     if (!node->replica || node->log->segment_count < 2 || !may)
         return false;
     const struct log_segment *segment = node->log->segments[draw->number % (node->log->segment_count - 1)];

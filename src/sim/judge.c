@@ -60,6 +60,7 @@ struct judge_node {
     bool configured;                         /* in this step it appended a configuration of its own, */
     bool by_itself;                          /* after it had committed what the step let it commit */
     uint64_t cuts;                           /* times that the end of its disk's log was replaced */
+    bool replaced; /* its disk's log counts as gone for a snapshot that its core is yet to hear of */
     uint64_t
         cuts_seen[JUDGE_NODES_MAX + 1]; /* while it leads: of each member's, those that `matches` has stood up to */
 };
@@ -107,11 +108,11 @@ void judge_log_free(struct judge_log *log) {
     memset(log, 0, sizeof *log);
 }
 
-static void judge_log_copy(struct judge_log *to, uint64_t from, const struct judge_log *log) {
-    to->entries = memory_room(to->entries, &to->capacity, from + log->count, sizeof log->entries[0]);
-    if (log->count)
-        memcpy(to->entries + from, log->entries, log->count * sizeof log->entries[0]);
-    to->count = from + log->count;
+void judge_log_copy(struct judge_log *to, uint64_t kept, const struct judge_log *suffix) {
+    to->entries = memory_room(to->entries, &to->capacity, kept + suffix->count, sizeof suffix->entries[0]);
+    if (suffix->count)
+        memcpy(to->entries + kept, suffix->entries, suffix->count * sizeof suffix->entries[0]);
+    to->count = kept + suffix->count;
 }
 
 /* ---- Creation ------------------------------------------------------------------------------------- */
@@ -206,6 +207,7 @@ void judge_restart(struct judge *judge, lash_id id) {
     JUDGE_CHECK(judge, node->disk_term >= node->sent_term, "E3", "n%llu fell from term %llu to %llu over a restart",
                 LLU id, LLU node->sent_term, LLU node->disk_term);
     judge_log_copy(&node->memory, 0, &node->disk);
+    node->replaced = false;
     judge_hold_all(judge, id);
     node->running = true;
     node->halted = false;
@@ -314,6 +316,7 @@ void judge_durable(struct judge *judge, lash_id id, uint64_t kept, const struct 
     uint64_t stays = kept < disk->count ? judge_must_stay(judge, node, kept) : 0;
     node->cuts += kept < disk->count;
     judge_log_copy(disk, kept, suffix);
+    node->replaced = false;
     JUDGE_CHECK(judge,
                 stays <= disk->count && judge_log_chain(disk, stays) == judge_log_chain(&judge->committed, stays), "D1",
                 "n%llu's disk drops what was committed up to %llu", LLU id, LLU stays);
@@ -349,6 +352,7 @@ void judge_snapshot(struct judge *judge, lash_id id, lash_index index) {
         return;
     judge_log_commit(judge, &node->disk, index);
     node->cuts++;
+    node->replaced = true;
 }
 
 void judge_reset(struct judge *judge, lash_id id, lash_index index) {
@@ -360,6 +364,7 @@ void judge_reset(struct judge *judge, lash_id id, lash_index index) {
     JUDGE_CHECK(judge, !judge_log_holds(judge, &node->memory, index), "S3",
                 "n%llu drops its log for a snapshot at %llu, which it holds", LLU id, LLU index);
     judge_log_commit(judge, &node->memory, index);
+    node->replaced = false;
     judge_hold_all(judge, id);
 }
 
@@ -498,10 +503,11 @@ static void judge_indexes(struct judge *judge, lash_id id, const struct lash_raf
     JUDGE_CHECK(judge, status->applied <= status->commit, "L5", "n%llu: applied is %llu, commit %llu", LLU id,
                 LLU status->applied, LLU status->commit);
     lash_index durable = status->durable_index;
-    JUDGE_CHECK(judge,
-                durable <= node->disk.count && durable <= node->memory.count &&
-                    judge_log_chain(&node->disk, durable) == judge_log_chain(&node->memory, durable),
-                "L6", "n%llu believes that its disk holds %llu", LLU id, LLU durable);
+    JUDGE_CHECK(
+        judge,
+        durable <= node->disk.count && durable <= node->memory.count &&
+            (node->replaced || judge_log_chain(&node->disk, durable) == judge_log_chain(&node->memory, durable)),
+        "L6", "n%llu believes that its disk holds %llu", LLU id, LLU durable);
 }
 
 /* C4: the newest configuration in a node's log is in force. C1: the one before it is committed. C2, C3: what a leader
@@ -627,6 +633,10 @@ lash_index judge_committed(const struct judge *judge) {
 
 uint64_t judge_committed_chain(const struct judge *judge, lash_index index) {
     return index <= judge->committed.count ? judge_log_chain(&judge->committed, index) : 0;
+}
+
+const struct judge_log *judge_committed_log(const struct judge *judge) {
+    return &judge->committed;
 }
 
 const struct judge_log *judge_memory(const struct judge *judge, lash_id id) {

@@ -36,6 +36,9 @@ void judge_log_cut(struct judge_log *log, uint64_t count);
 /* Append an entry whose content has this digest, behind what hashes to `chain`. */
 void judge_log_push(struct judge_log *log, uint64_t chain, lash_term term, uint32_t kind, uint64_t digest);
 
+/* Let `to` be its first `kept` entries, and those of `suffix`. */
+void judge_log_copy(struct judge_log *to, uint64_t kept, const struct judge_log *suffix);
+
 /* The hash of the log's first `count` entries, which it has. */
 uint64_t judge_log_chain(const struct judge_log *log, uint64_t count);
 void judge_log_free(struct judge_log *log);
@@ -124,6 +127,7 @@ lash_index judge_committed(const struct judge *judge);
 
 /* The hash of what was committed up to `index`; 0 when that much was not. */
 uint64_t judge_committed_chain(const struct judge *judge, lash_index index);
+const struct judge_log *judge_committed_log(const struct judge *judge);
 const struct judge_log *judge_memory(const struct judge *judge, lash_id id);
 const struct judge_log *judge_disk(const struct judge *judge, lash_id id);
 void judge_disk_vote(const struct judge *judge, lash_id id, lash_term *term, lash_id *vote);

@@ -12,6 +12,7 @@
 #include "sim/memory.h"
 #include "sim/stray.h"
 #include "sim/world_session.h"
+#include "sim/world_snapshot.h"
 #include "sim/world_store.h"
 #include "storage/log_recovery.h"
 
@@ -52,13 +53,6 @@ static int process_read(struct world_node *node, const struct log_recovered *rec
     return 0;
 }
 
-static bool process_equal(const struct judge_log *found, const struct judge_log *disk, uint64_t kept,
-                          const struct judge_log *suffix) {
-    uint64_t count = kept + (suffix ? suffix->count : 0);
-    uint64_t chain = suffix && suffix->count ? judge_log_chain(suffix, suffix->count) : judge_log_chain(disk, kept);
-    return found->count == count && judge_log_chain(found, found->count) == chain;
-}
-
 /* D1, D2, D3: the log is what was durable, or that with the batch that was being written. False when it lacks what a stray
  * write has taken from it, and nobody could know. */
 static bool process_judge(struct world_node *node, const struct log_recovered *recovered,
@@ -69,15 +63,23 @@ static bool process_judge(struct world_node *node, const struct log_recovered *r
     lash_term term;
     lash_id vote;
     judge_disk_vote(world->judge, node->id, &term, &vote);
-    bool without = process_equal(found, disk, disk->count, NULL) && recovered->term == term && recovered->vote == vote;
+    world_disk_term(node, &term, &vote);
+    const struct judge_log *base = pending->reset ? judge_committed_log(world->judge) : &node->on_disk;
+    const struct world_disk before = {.base = &node->on_disk, .kept = node->on_disk.count};
+    const struct world_disk after = {.base = base, .kept = pending->kept, .suffix = &pending->suffix};
+    bool without = world_disk_finds(node, &before, found) && recovered->term == term && recovered->vote == vote;
     bool possible = pending->any && (!pending->undone || node->lost_power);
-    bool with = possible && process_equal(found, disk, pending->kept, &pending->suffix) &&
+    bool with = possible && world_disk_finds(node, &after, found) &&
                 recovered->term == (pending->save_vote ? pending->term : term) &&
                 recovered->vote == (pending->save_vote ? pending->vote : vote);
     const struct world_state state = {found->count, judge_log_chain(found, found->count), recovered->term,
                                       recovered->vote};
     if (!without && !with && stray_excuses(node, &state)) {
         TRACE(world, "n%u lacks what a stray write has taken, and cannot know: it is not started", (unsigned)node->id);
+        return false;
+    }
+    if (!without && !with && node->rotten) {
+        TRACE(world, "n%u lacks what only a damaged snapshot held: it is not started", (unsigned)node->id);
         return false;
     }
     if (!without && !with)
@@ -91,6 +93,7 @@ static bool process_judge(struct world_node *node, const struct log_recovered *r
     node->pending.any = false;
     node->lost_power = false;
     judge_start(world->judge, node->id, found, recovered->term, recovered->vote);
+    world_disk_started(node, found);
     return true;
 }
 
@@ -137,12 +140,14 @@ static struct replica_options process_options(struct world_node *node) {
                                       .gauge = &node->gauge};
     options.sequence = (world_draw(world, DOMAIN_PROCESS, UINT32_MAX) << 20) + 1;
     options.first = world->first;
+    world_snapshot_options(node, &options);
     return options;
 }
 
 static void process_reset(struct world_node *node) {
     node->life++;
     node->journal_seen = 0;
+    node->reset_seen = 0;
     node->deadline_us = UINT64_MAX;
     node->timer_us = UINT64_MAX;
     node->turn_planned = false;
@@ -175,15 +180,21 @@ static int process_begin(struct world_node *node, const struct log_recovered *re
 static bool process_go_on(struct world_node *node, struct log_recovered *recovered) {
     struct world *world = node->world;
     struct judge_log found = {0};
-    int error = process_read(node, recovered, &found);
+    int error = world_snapshot_open(node, recovered);
     mem_fail_after(0);
     if (node->log->mended && !node->damaged)
         world_fail(world, "D3", "n%u mends its log, which is not damaged", (unsigned)node->id);
+    if (!error) {
+        world_snapshot_look(node);
+        world_disk_begin(node, recovered, &found);
+        error = process_read(node, recovered, &found);
+    }
     if (!error)
         error = process_begin(node, recovered, &found);
     log_recovered_free(recovered);
     judge_log_free(&found);
     if (error) {
+        world_snapshot_close(node);
         log_close(node->log);
         node->log = NULL;
         process_failed(node, error);
@@ -303,6 +314,7 @@ static void process_stop(struct world *world, size_t position) {
         list_init(&node->queued[i]);
         list_init(&node->worked[i]);
     }
+    memfs_fail(node->disk, 1, MEMFS_POWER_OFF); /* what it would still do to its files, it does not */
     if (node->repair) {
         repair_abandon(node->repair);
         node->repair = NULL;
@@ -314,7 +326,7 @@ static void process_stop(struct world *world, size_t position) {
         judge_stop(world->judge, node->id);
     }
     network_down(world, position);
-    memfs_fail(node->disk, 1, MEMFS_POWER_OFF);
+    world_snapshot_close(node);
     log_close(node->log);
     node->log = NULL;
     memfs_fail(node->disk, 0, MEMFS_EIO);

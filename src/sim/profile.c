@@ -117,6 +117,16 @@ static void profile_faults(struct profile *profile, uint64_t seed, uint64_t kind
     }
 }
 
+/* Of two seeds one has snapshots, small and often. */
+static void profile_snapshots(struct profile *profile, uint64_t random) {
+    profile->snapshots = random_between(&random, 0, 2) != 0;
+    profile->snapshot_bytes_min = profile_scale(&random, 128, 8);
+    profile->trailing_bytes = profile_scale(&random, 1, 13);
+    profile->piece_bytes = profile_scale(&random, 64, 8);
+    if (random_between(&random, 0, 4) == 0)
+        profile->snapshot_rate = profile_scale(&random, 2000, 8);
+}
+
 bool profile_draw(const char *name, uint64_t seed, struct profile *profile) {
     bool node = strcmp(name, "node") == 0;
     bool swarm = strcmp(name, "swarm") == 0;
@@ -130,6 +140,8 @@ bool profile_draw(const char *name, uint64_t seed, struct profile *profile) {
     profile->store = store;
     profile->sessions = sessions;
     profile->lanes = random_mix(seed ^ 0x6c616e6573) % 4 != 0;
+    if (!store && !sessions)
+        profile_snapshots(profile, random_mix(seed ^ 0x736e617073686f74));
     if (node || swarm || store || sessions)
         profile_faults(profile, random, swarm ? 3 : 6);
     return true;

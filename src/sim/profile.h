@@ -67,10 +67,13 @@ struct profile {
     uint32_t read_percent;       /* of a client's requests */
     uint32_t data_max;           /* of a command's bytes beyond its header */
     uint64_t every[FAULT_KINDS]; /* mean time between two of a kind in us, or how many of a million packets; 0: never */
-    bool lanes;          /* of a peer's packets, else all are in one: a build without lanes is among the nodes */
-    bool store;          /* the state machine is lashd's store */
-    bool sessions;       /* clients have sessions */
-    uint64_t lasting_us; /* faults last up to so long */
+    bool lanes;     /* of a peer's packets, else all are in one: a build without lanes is among the nodes */
+    bool store;     /* the state machine is lashd's store */
+    bool sessions;  /* clients have sessions */
+    bool snapshots; /* are taken, sent and restored; */
+    uint64_t snapshot_bytes_min, trailing_bytes, snapshot_rate; /* as struct replica_options has them, */
+    uint64_t piece_bytes;                                       /* and in pieces of so many bytes */
+    uint64_t lasting_us;                                        /* faults last up to so long */
 };
 
 /* The profile of that name for this seed; false when there is none of that name. */

@@ -35,7 +35,10 @@ struct run_result {
     uint64_t reads;
     uint64_t packets;
     uint64_t starts;
-    uint64_t repairs; /* of damaged logs */
+    uint64_t repairs;   /* of damaged logs */
+    uint64_t snapshots; /* taken or got */
+    uint64_t installed; /* logs that went on from a peer's */
+    uint64_t restored;  /* state machines */
     uint64_t violations;
     uint64_t hash;
     uint64_t cpu_us;

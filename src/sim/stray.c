@@ -52,7 +52,7 @@ void stray_before(struct world_node *node) {
     const struct judge_log *disk = judge_disk(node->world->judge, node->id);
     append->begin = node->log->position;
     append->claim = node->log->durable;
-    append->mark = node->replica->journal.writing.count == 0;
+    append->mark = node->replica->journal.writing.write == 0 && node->replica->journal.trimming == 0;
     append->hit = false;
     append->before.count = disk->count;
     append->before.chain = judge_log_chain(disk, disk->count);

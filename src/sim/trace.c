@@ -32,6 +32,25 @@ static void trace_frames(char *text, size_t size, struct buf *const *tails, size
     }
 }
 
+/* A packet that is not the core's. */
+static void trace_other(char text[WORDS_SIZE], const struct wire_head *head) {
+    static const char *const answers[] = {"goes on", "done", "refused", "damaged", "asks"};
+    if (head->kind == WIRE_FORWARD)
+        (void)snprintf(text, WORDS_SIZE, "FORWARD term %" PRIu64 " batch %" PRIu64, head->forward.term,
+                       head->forward.batch);
+    else if (head->kind == WIRE_FORWARD_REPLY)
+        (void)snprintf(text, WORDS_SIZE, "FORWARD-REPLY batch %" PRIu64 ": %s", head->forward_reply.batch,
+                       lash_strerror(head->forward_reply.error));
+    else if (head->kind == WIRE_SNAPSHOT_CHUNK)
+        (void)snprintf(text, WORDS_SIZE, "SNAPSHOT-CHUNK %" PRIu64 " at %" PRIu64 " of %" PRIu64, head->chunk.index,
+                       head->chunk.offset, head->chunk.bytes);
+    else if (head->kind == WIRE_SNAPSHOT_ACK)
+        (void)snprintf(text, WORDS_SIZE, "SNAPSHOT-ACK %" PRIu64 " %s at %" PRIu64, head->ack.index,
+                       answers[head->ack.answer], head->ack.offset);
+    else
+        (void)snprintf(text, WORDS_SIZE, "kind %u", head->kind);
+}
+
 void trace_packet(struct world *world, const char *what, lash_id from, lash_id to, const uint8_t *head, size_t size,
                   struct buf *const *tails, size_t count) {
     struct wire_head decoded;
@@ -41,12 +60,8 @@ void trace_packet(struct world *world, const char *what, lash_id from, lash_id t
         return;
     if (decoded.kind == WIRE_MESSAGE)
         words_message(text, &decoded.message);
-    else if (decoded.kind == WIRE_FORWARD)
-        (void)snprintf(text, sizeof text, "FORWARD term %" PRIu64 " batch %" PRIu64, decoded.forward.term,
-                       decoded.forward.batch);
     else
-        (void)snprintf(text, sizeof text, "FORWARD-REPLY batch %" PRIu64 ": %s", decoded.forward_reply.batch,
-                       lash_strerror(decoded.forward_reply.error));
+        trace_other(text, &decoded);
     if (decoded.kind == WIRE_MESSAGE)
         trace_frames(frames, sizeof frames, tails, count);
     trace(world, "n%u %s %s n%u %s%s", (unsigned)from, what, what[0] == 'g' ? "from" : "to", (unsigned)to, text,

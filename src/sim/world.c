@@ -15,6 +15,7 @@
 #include "sim/stray.h"
 #include "sim/words.h"
 #include "sim/world_session.h"
+#include "sim/world_snapshot.h"
 #include "sim/world_store.h"
 
 enum {
@@ -102,6 +103,11 @@ static void world_judge_entry(struct world_node *node, lash_index index, const s
 }
 
 static void world_judge_journal(struct world_node *node, const struct journal_batch *batch, bool leading) {
+    if (batch->reset && batch->reset != node->reset_seen) {
+        judge_reset(node->world->judge, node->id, batch->reset);
+        node->reset_seen = batch->reset;
+        node->journal_seen = 0;
+    }
     for (; node->journal_seen < batch->count; node->journal_seen++)
         world_each_entry(node, &batch->items[node->journal_seen], leading, world_judge_entry);
 }
@@ -130,7 +136,7 @@ static void world_pend_entry(struct world_node *node, lash_index index, const st
                              bool leading) {
     (void)leading;
     struct world_pending *pending = &node->pending;
-    const struct judge_log *disk = judge_disk(node->world->judge, node->id);
+    const struct judge_log *disk = pending->reset ? judge_committed_log(node->world->judge) : &node->on_disk;
     if (index <= pending->kept) {
         pending->kept = index - 1;
         pending->suffix.count = 0;
@@ -145,10 +151,13 @@ static void world_pend_entry(struct world_node *node, lash_index index, const st
 static void world_pend(struct world_node *node) {
     const struct journal_batch *batch = &node->replica->journal.writing;
     struct world_pending *pending = &node->pending;
-    pending->any = batch->count > 0;
+    pending->any = batch->write > 0;
+    pending->reset = batch->reset;
+    node->dropped |= batch->reset != 0;
+    pending->reset_term = batch->reset_term;
     pending->undone = false;
     pending->save_vote = false;
-    pending->kept = judge_disk(node->world->judge, node->id)->count;
+    pending->kept = batch->reset ? batch->reset : node->on_disk.count;
     pending->suffix.count = 0;
     for (size_t i = 0; i < batch->count; i++) {
         if (batch->items[i].save_vote) {
@@ -166,13 +175,19 @@ static void world_written(struct world_node *node) {
     struct world_pending *pending = &node->pending;
     struct judge *judge = node->world->judge;
     stray_after(node, !journal->sync_error && !journal->append_error);
+    if (!journal->sync_error)
+        world_snapshot_trimmed(node);
     if (!pending->any || journal->sync_error)
-        return; /* what became of it, the next start shows */
+        return;                                          /* what became of it, the next start shows */
+    if (pending->reset && journal->writing.reset == 0) { /* whatever became of the rest */
+        world_disk_reset(node, pending->reset, pending->reset_term);
+        pending->reset = 0;
+    }
     pending->undone = journal->append_error != 0;
     pending->any = pending->undone;
     if (pending->undone)
         return;
-    judge_durable(judge, node->id, pending->kept, &pending->suffix);
+    world_disk_written(node, pending->kept, &pending->suffix);
     if (pending->save_vote)
         judge_durable_vote(judge, node->id, pending->term, pending->vote);
 }
@@ -190,14 +205,15 @@ static void world_env_submit(void *context, enum replica_executor executor, stru
         us = (profile->disk_us + world_draw(world, DOMAIN_DISK, profile->disk_span_us)) * node->slowness;
     } else if (executor == REPLICA_LOG) {
         const struct journal *journal = &node->replica->journal;
-        if (!journal->append_error && journal->writing.count) {
+        if (!journal->append_error && journal->writing.write) {
             world_judge_journal(node, &journal->writing, node->replica->status.role == LASH_LEADER);
             node->journal_seen = 0;
         }
         us = (profile->disk_us + world_draw(world, DOMAIN_DISK, profile->disk_span_us)) * node->slowness;
     } else {
         us = profile->apply_us + world_draw(world, DOMAIN_PROCESS, profile->apply_span_us); /* reading, too */
-        us *= executor == REPLICA_READ ? node->slowness : 1;
+        us *= executor == REPLICA_APPLY ? 1 : node->slowness;
+        us *= executor == REPLICA_SNAPSHOT ? 1 + world_draw(world, DOMAIN_PROCESS, 20) : 1;
     }
     world_plan(world, us, EVENT_WORK, node->id - 1, node->life * WORLD_EXECUTORS + executor);
 }
@@ -221,6 +237,7 @@ bool world_work(struct world *world, size_t position, enum replica_executor exec
     job->work(job);
     if (writes)
         world_written(node);
+    world_snapshot_look(node);
     list_push(&node->worked[executor], &job->link);
     world_plan_done(world, position, executor);
     return true;
@@ -471,9 +488,9 @@ bool world_step(struct world *world) {
 
 /* Whom the versions simulated here talk to is of the same version. */
 static uint64_t world_features(void *context, lash_id peer) {
-    (void)context;
-    (void)peer;
-    return WIRE_MEMBERS | WIRE_REPAIR;
+    struct world_node *node = context;
+    bool open = network_link(node->world, node->id - 1, peer - 1)->open;
+    return WIRE_MEMBERS | WIRE_REPAIR | (open ? WIRE_SNAPSHOTS : 0);
 }
 
 static const struct replica_env world_env = {
@@ -565,6 +582,7 @@ static void world_stop_node(struct world *world, size_t position) {
     if (!replica_stopped(node->replica))
         world_fail(world, "contract", "n%u does not stop when told to", (unsigned)node->id);
     replica_free(node->replica);
+    world_snapshot_close(node);
     log_close(node->log);
     node->replica = NULL;
     node->log = NULL;
@@ -580,6 +598,7 @@ void world_free(struct world *world) {
             world_fail(world, "P3", "n%u has %llu requests left over", (unsigned)node->id,
                        (unsigned long long)node->gauge.count);
         judge_log_free(&node->pending.suffix);
+        judge_log_free(&node->on_disk);
     }
     if (world->sessions)
         world_session_free(world);

@@ -94,6 +94,8 @@ struct world_pending {
     bool save_vote;
     lash_term term;
     lash_id vote;
+    lash_index reset; /* before that the log is dropped, and goes on behind a snapshot at this index; 0: not */
+    lash_term reset_term;
     uint64_t kept;
     struct judge_log suffix;
 };
@@ -153,6 +155,16 @@ struct world_node {
     uint64_t life;     /* starts so far */
     struct world_clock clock;
     struct world_machine machine;
+    struct world_machine view;   /* of it, pinned for a snapshot; applied 0: none */
+    struct snapshots *snapshots; /* while it runs, if the profile has snapshots */
+    struct snapshot_info newest; /* of them; index 0: there is none */
+    struct judge_log on_disk;    /* the log there, whatever it begins with */
+    bool replaced;               /* by the newest snapshot, at the next start: that is what the judge takes it for */
+    bool dropped;                /* it was, once: it begins right behind a peer's snapshot */
+    bool gap;                    /* no snapshot reaches to where the log that was found begins, */
+    struct roster *first;        /* and else the membership that the newest one holds; or NULL */
+    bool rotten;                 /* a snapshot was damaged */
+    lash_index reset_seen;       /* the judge knows of the core's reset to this index */
     struct world_pending pending;
     struct world_stray stray;
     struct store *store;                /* in the profile `store`, while it runs */
@@ -215,7 +227,10 @@ struct world_tally {
     uint64_t transfers; /* ends of them */
     uint64_t packets;
     uint64_t starts;
-    uint64_t repairs; /* of damaged logs that became whole */
+    uint64_t repairs;   /* of damaged logs that became whole */
+    uint64_t snapshots; /* taken or got */
+    uint64_t installed; /* logs that went on from a peer's */
+    uint64_t restored;  /* state machines */
     uint64_t faults[FAULT_KINDS];
 };
 

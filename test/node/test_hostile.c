@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/logger.h"
 #include "node/wire.h"
+#include "sim/world_snapshot.h"
 #include "simulated.h"
 
 /* An AppendEntries with frames of one entry each, or of `count` in the only one. */
@@ -81,7 +82,7 @@ static void put_on_disk(struct world *world, lash_id id, const uint8_t *data) {
         judge_log_push(&suffix, chain, frame.term, frame.kind, world_digest(&entry));
         chain = judge_log_chain(&suffix, suffix.count);
     }
-    judge_durable(world->judge, id, disk->count, &suffix);
+    world_disk_written(&world->nodes[id - 1], disk->count, &suffix);
     judge_log_free(&suffix);
 }
 
