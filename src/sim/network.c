@@ -299,9 +299,11 @@ static void network_notice_lane(struct world *world, const struct event *event) 
           position % WORLD_NODES_MAX + 1);
     lane->cut = false;
     lane->closed = true;
-    replica_disconnected(node->replica, position % WORLD_NODES_MAX + 1);
-    world_observe(node);
-    world_turn_soon(node);
+    if (node->replica) { /* a repair has nothing on that lane */
+        replica_disconnected(node->replica, position % WORLD_NODES_MAX + 1);
+        world_observe(node);
+        world_turn_soon(node);
+    }
     world_plan(world, 1 + world_draw(world, DOMAIN_NETWORK, world->profile.packet_span_us * 4), EVENT_CONNECT,
                event->subject, lane->generation);
 }
@@ -318,6 +320,8 @@ static void network_connect_lane(struct world *world, const struct event *event)
     }
     TRACE(world, "n%u connects its lane of entries to n%zu", (unsigned)node->id, position % WORLD_NODES_MAX + 1);
     lane->closed = false;
+    if (!node->replica)
+        return;
     replica_connected(node->replica, position % WORLD_NODES_MAX + 1);
     world_turn_soon(node);
 }
