@@ -17,6 +17,7 @@
 #include "base/assert.h"
 #include "base/logger.h"
 #include "node/node_state.h"
+#include "node/offline.h"
 #include "node/settings.h"
 #include "node/snapshotting.h"
 #include "node/wire.h"
@@ -375,6 +376,8 @@ static int node_open_log(struct lash_node *node, struct log_recovered *recovered
     const char *data_dir = node->options.data_dir;
     bool removed = false;
     int error = settings_make_directory(vfs_posix(), data_dir);
+    if (!error)
+        error = unfinished_check(vfs_posix(), data_dir);
     if (!error)
         error = settings_is_removed(vfs_posix(), data_dir, &removed);
     if (!error && removed) {

@@ -69,7 +69,7 @@ int lash_node_update(lash_node *node, const struct lash_node_member *member, las
 /* ---- Looking at it ------------------------------------------------------------------------------- */
 
 /* Texts follow the structure. */
-static struct lash_members *node_copy_members(const struct roster *roster, uint64_t cluster_id) {
+struct lash_members *node_copy_members(const struct roster *roster, uint64_t cluster_id) {
     size_t size = sizeof(struct lash_members);
     for (uint32_t i = 0; i < roster->count; i++)
         size += strlen(roster->members[i].host) + 1 + roster->members[i].note_size;

@@ -51,6 +51,9 @@ struct lash_node {
 int node_make_request(lash_node *node, enum request_kind kind, const void *data, size_t size, lash_done_fn done,
                       void *argument, struct request **request);
 
+/* The roster as a membership of that cluster, for lash_members_free; NULL when memory ran out. */
+struct lash_members *node_copy_members(const struct roster *roster, uint64_t cluster_id);
+
 /* Hand a request to the loop thread; on an error it is freed. Errors: LASH_CLOSED. */
 int node_enqueue(lash_node *node, struct request *request);
 
