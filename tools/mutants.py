@@ -6,7 +6,7 @@ test/mutants/NAME.patch is one bug, with a header above the diff:
 
     What: the bug in one sentence
     Breaks: invariants, as docs/protocol.md names them
-    Layer: core, log, node, transport, store or server
+    Layer: core, log, node, transport, session, store or server
     Safety: yes or no
     Tiers: those that are expected to kill it, quickest first
 
@@ -45,7 +45,7 @@ import time
 
 import tree
 
-LAYERS = ("core", "log", "node", "transport", "store", "server")
+LAYERS = ("core", "log", "node", "transport", "session", "store", "server")
 HEADERS = ("What", "Breaks", "Layer", "Safety", "Tiers")
 BUILD_SECONDS_MAX = 600
 # before a part counts as hung, however quick it was on the unmutated sources: of processor time, and by the clock

@@ -19,6 +19,7 @@ enum {
     SESSION_DIES_OF_64 = 1,    /* is no more, */
     SESSION_PAUSES_OF_64 = 2,  /* or falls silent */
     SESSION_ROAMS_OF_8 = 3,    /* attempts that go to any node rather than to the client's own */
+    SESSION_SNAPS_EVERY = 6,   /* batches */
     SESSIONS_OF_TESTS = 64,    /* at a time */
     SESSION_RATE_SPAN = 20001, /* by so many millionths clocks may differ */
 };
@@ -60,19 +61,33 @@ struct session_row {
     size_t size;
 };
 
+/* A snapshot, with the program's state. */
+struct session_snapshot {
+    uint8_t *bytes;
+    uint64_t size;
+    uint64_t capacity;
+    uint64_t at; /* read so far */
+    struct world_machine machine;
+};
+
 /* What a node has of sessions. */
 struct world_session_node {
     lash_sessions *table;
     struct list attempts;
-    struct session_row *rows; /* on its disk */
+    /* On its disk. */
+    struct session_row *rows;
     uint64_t row_count;
     uint64_t row_capacity;
+    struct session_snapshot snapshot;
 };
+
+/* Where programs keep their state: nowhere, in the transactions of their commits, or in a snapshot now and then. */
+enum session_keeping { SESSION_KEEPS_NOTHING, SESSION_KEEPS_ROWS, SESSION_KEEPS_SNAPSHOTS, SESSION_KEEPINGS };
 
 struct world_sessions {
     struct session_limits limits;
     uint64_t retry_ms;
-    bool on_disk; /* programs keep their state there */
+    enum session_keeping keeping;
     uint64_t ids;
     struct list live;
     struct session **clients; /* NULL: the next thought opens one */
@@ -100,7 +115,7 @@ static void session_judge_reply(struct world_node *node, uint64_t number, uint64
 
 static int session_apply(void *context, const struct lash_command *command, struct lash_reply *reply) {
     struct world_node *node = context;
-    if (!node->world->sessions->on_disk && session_disk_refuses(node))
+    if (node->world->sessions->keeping != SESSION_KEEPS_ROWS && session_disk_refuses(node))
         return LASH_FULL;
     machine_command(node, command, 0);
     uint64_t words[3] = {0, command->index, node->machine.state};
@@ -144,15 +159,49 @@ static int session_commit(void *context, lash_index last, const struct lash_sess
     return 0;
 }
 
+static int session_write(void *context, const void *data, size_t size) {
+    struct session_snapshot *snapshot = context;
+    snapshot->bytes = memory_room(snapshot->bytes, &snapshot->capacity, snapshot->size + size, 1);
+    memcpy(snapshot->bytes + snapshot->size, data, size);
+    snapshot->size += size;
+    return 0;
+}
+
+static int session_read(void *context, void *data, size_t size, size_t *got) {
+    struct session_snapshot *snapshot = context;
+    uint64_t left = snapshot->size - snapshot->at;
+    *got = size < left ? size : (size_t)left;
+    memcpy(data, snapshot->bytes + snapshot->at, *got);
+    snapshot->at += *got;
+    return 0;
+}
+
+/* Put table and state, after everything up to `last`, in the place of the snapshot before, unless memory runs out. */
+static void session_snap(struct world_node *node, lash_index last) {
+    struct session_snapshot *snapshot = &node->session->snapshot;
+    struct session_snapshot new = {.machine = {last, node->machine.state}};
+    struct table_view *view;
+    if (view_new(&node->session->table->table, &view) != 0)
+        return;
+    int error = view_write(view, &(struct view_sink){&new, session_write});
+    view_free(view);
+    memory_free(error ? new.bytes : snapshot->bytes);
+    if (!error)
+        *snapshot = new;
+}
+
 int world_session_apply(struct world_node *node, const struct lash_command *commands, size_t count, lash_index last) {
     struct world_machine before = node->machine;
     struct lash_state_machine machine = lash_sessions_machine(node->session->table);
     int error = machine.apply(machine.context, commands, count, last);
     /* Who keeps its state on disk has undone everything, others what was not applied. */
-    if (error && node->world->sessions->on_disk)
+    enum session_keeping keeping = node->world->sessions->keeping;
+    if (error && keeping == SESSION_KEEPS_ROWS)
         node->machine = before;
     else if (error)
         node->machine.applied = before.applied;
+    else if (keeping == SESSION_KEEPS_SNAPSHOTS && world_draw(node->world, DOMAIN_DISK, SESSION_SNAPS_EVERY) == 0)
+        session_snap(node, last);
     return error;
 }
 
@@ -190,25 +239,44 @@ static void session_load(struct world_node *node, bool table) {
     }
 }
 
+/* Take table and state from the snapshot, if there is one. */
+static void session_restore(struct world_node *node) {
+    struct session_snapshot *snapshot = &node->session->snapshot;
+    struct table table;
+    node->machine = snapshot->machine;
+    if (snapshot->size == 0)
+        return;
+    table_init(&table);
+    snapshot->at = 0;
+    int error = view_read(&table, &(struct view_source){snapshot, session_read});
+    if (error || snapshot->at != snapshot->size)
+        world_fail(node->world, "contract", "n%u's snapshot is refused: %s", (unsigned)node->id, lash_strerror(error));
+    table_replace(&node->session->table->table, &table);
+    table_clear(&table);
+}
+
 void world_session_open(struct world_node *node) {
-    bool on_disk = node->world->sessions->on_disk;
-    const struct lash_session_machine machine = {
-        .context = node, .apply = session_apply, .commit = on_disk ? session_commit : NULL, .room = machine_room};
+    enum session_keeping keeping = node->world->sessions->keeping;
+    struct lash_session_machine machine = {.context = node, .apply = session_apply, .room = machine_room};
+    if (keeping == SESSION_KEEPS_ROWS)
+        machine.commit = session_commit;
     if (!node->session) {
         node->session = memory_new(1, sizeof *node->session);
         list_init(&node->session->attempts);
     }
     int error = lash_sessions_new(&machine, &node->session->table);
     LASH_ASSERT(!error);
-    if (!on_disk)
-        node->machine = (struct world_machine){0};
+    if (keeping != SESSION_KEEPS_ROWS)
+        session_restore(node);
     session_load(node, true);
     session_load(node, false);
 }
 
-static void session_drop_rows(struct world_session_node *disk) {
+static void session_drop(struct world_session_node *disk) {
     while (disk->row_count > 0)
         memory_free(disk->rows[--disk->row_count].data);
+    memory_free(disk->snapshot.bytes);
+    disk->snapshot = (struct session_snapshot){0};
 }
 
 static void session_close_table(struct world_node *node) {
@@ -294,7 +362,7 @@ void world_session_die(struct world_node *node, bool power) {
         session_ended(list_entry(node->session->attempts.next, struct session_attempt, link), LASH_UNKNOWN, 0);
     session_close_table(node);
     if (power)
-        session_drop_rows(node->session);
+        session_drop(node->session);
 }
 
 /* ---- Ends of commands, judged --------------------------------------------------------------------------------- */
@@ -523,7 +591,7 @@ void world_session_begin(struct world *world) {
     if (world->options.manual)
         sessions->limits.sessions_max = SESSIONS_OF_TESTS;
     sessions->retry_ms = election_ms << random_between(&random, 2, 7);
-    sessions->on_disk = random_between(&random, 0, 2) != 0;
+    sessions->keeping = (enum session_keeping)random_between(&random, 0, SESSION_KEEPINGS);
     sessions->clients = memory_new(world->profile.clients, sizeof(struct session *));
     list_init(&sessions->live);
 }
@@ -537,7 +605,7 @@ void world_session_free(struct world *world) {
         if (!node)
             continue;
         lash_sessions_free(node->table);
-        session_drop_rows(node);
+        session_drop(node);
         memory_free(node->rows);
         memory_free(node);
     }
