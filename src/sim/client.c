@@ -52,8 +52,8 @@ void machine_command(struct world_node *node, const struct lash_command *command
     if (known->index == 0)
         known->index = command->index;
     if (known->index != command->index)
-        world_fail(world, "L4", "command %llu was applied at %llu and now at %llu", (unsigned long long)number,
-                   (unsigned long long)known->index, (unsigned long long)command->index);
+        world_fail(world, node->session ? "X1" : "L4", "command %llu was applied at %llu and now at %llu",
+                   (unsigned long long)number, (unsigned long long)known->index, (unsigned long long)command->index);
     if (known->fate == WORLD_DROPPED)
         world_fail(world, "R1", "command %llu is applied, and was said to be dropped", (unsigned long long)number);
     node->machine.state = random_mix(node->machine.state ^ crc32c(digest & UINT32_MAX, command->data, command->size)) +

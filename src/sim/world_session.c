@@ -14,14 +14,16 @@
 
 enum {
     SESSION_REPLY_BYTES = 24,
-    SESSION_FILL_MAX = 64,     /* bytes of a command behind its number */
-    SESSION_CLOSES_OF_64 = 1,  /* times that a client thinks of closing its session, */
-    SESSION_DIES_OF_64 = 1,    /* is no more, */
-    SESSION_PAUSES_OF_64 = 2,  /* or falls silent */
-    SESSION_ROAMS_OF_8 = 3,    /* attempts that go to any node rather than to the client's own */
-    SESSION_SNAPS_EVERY = 6,   /* batches */
-    SESSIONS_OF_TESTS = 64,    /* at a time */
-    SESSION_RATE_SPAN = 20001, /* by so many millionths clocks may differ */
+    SESSION_FILL_MAX = 64,       /* bytes of a command behind its number */
+    SESSION_CLOSES_OF_64 = 1,    /* times that a client thinks of closing its session, */
+    SESSION_DIES_OF_64 = 1,      /* is no more, */
+    SESSION_PAUSES_OF_64 = 2,    /* or falls silent, */
+    SESSION_PAUSES_OF_4 = 1,     /* which it does so often when it does not know what became of a command */
+    SESSION_ROAMS_OF_8 = 3,      /* attempts that go to any node rather than to the client's own */
+    SESSION_REFUSES_EVERY = 100, /* batches, or commands */
+    SESSION_SNAPS_EVERY = 6,     /* batches */
+    SESSIONS_OF_TESTS = 64,      /* at a time */
+    SESSION_RATE_SPAN = 20001,   /* by so many millionths clocks may differ */
 };
 
 /* A command that a client waits for. */
@@ -79,6 +81,7 @@ struct world_session_node {
     uint64_t row_count;
     uint64_t row_capacity;
     struct session_snapshot snapshot;
+    uint64_t refuses_until_us; /* its disk has no room */
 };
 
 /* Where programs keep their state: nowhere, in the transactions of their commits, or in a snapshot now and then. */
@@ -97,8 +100,14 @@ struct world_sessions {
 
 /* ---- The program behind the table ---------------------------------------------------------------------- */
 
+/* Where the program keeps its state there is no room for a while, now and then; the log may have some. */
 static bool session_disk_refuses(struct world_node *node) {
-    return node->full && world_draw(node->world, DOMAIN_DISK, 2) == 0;
+    struct world *world = node->world;
+    if (world->healed)
+        return false;
+    if (world_draw(world, DOMAIN_DISK, SESSION_REFUSES_EVERY) == 0)
+        node->session->refuses_until_us = world->now_us + world_draw(world, DOMAIN_DISK, world->profile.lasting_us);
+    return node->session->refuses_until_us > world->now_us;
 }
 
 /* X1: the reply to a command is the same wherever and whenever it is applied. */
@@ -302,6 +311,12 @@ static void session_plan_soon(struct session *session) {
     session_plan(session, session->world->now_us + 1);
 }
 
+/* The client falls silent, perhaps for so long that its session ends. */
+static void session_pause(struct session *session) {
+    struct world *world = session->world;
+    session->paused_us = world->now_us + world_draw(world, DOMAIN_CLIENT, world->sessions->limits.timeout_ms * 2000);
+}
+
 static void session_ended(struct session_attempt *attempt, int error, lash_index index) {
     struct session *session = attempt->session;
     struct world *world = session->world;
@@ -313,6 +328,9 @@ static void session_ended(struct session_attempt *attempt, int error, lash_index
         world_fail(world, "D1", "an attempt is acknowledged and %llu not committed", (unsigned long long)index);
     /* Where one process has ended there is another one to turn to. */
     client_ended(attempt->call, session_ms(session), error == LASH_CLOSED ? LASH_UNKNOWN : error, index);
+    if (attempt->call->kind == COMMAND_APPLY && attempt->call->unsure &&
+        world_draw(world, DOMAIN_CLIENT, 4) < SESSION_PAUSES_OF_4)
+        session_pause(session);
     list_remove(&attempt->link);
     memory_free(attempt);
     session_plan_soon(session);
@@ -322,14 +340,19 @@ static void session_attempt_done(void *argument, int error, lash_index index) {
     session_ended(argument, error, index);
 }
 
+static bool session_takes(const struct world_node *node) {
+    return node->replica && !replica_error(node->replica) && node->paused_us <= node->world->now_us;
+}
+
+/* Where an attempt goes; NULL: who is asked does not answer. Once faults are over a client finds who does. */
 static struct world_node *session_node(const struct session *session) {
     struct world *world = session->world;
     size_t position = session->position;
     if (session->owner != WORLD_NO_CLIENT && world_draw(world, DOMAIN_CLIENT, 8) < SESSION_ROAMS_OF_8)
         position = (size_t)world_draw(world, DOMAIN_CLIENT, world->count);
-    struct world_node *node = &world->nodes[position];
-    bool takes = node->replica && !replica_error(node->replica) && node->paused_us <= world->now_us;
-    return takes ? node : NULL;
+    for (size_t i = 0; world->healed && i < world->count && !session_takes(&world->nodes[position]); i++)
+        position = (position + 1) % world->count;
+    return session_takes(&world->nodes[position]) ? &world->nodes[position] : NULL;
 }
 
 static int session_propose(void *context, struct client_call *call, const void *data, size_t size) {
@@ -548,7 +571,7 @@ static void session_think(struct world *world, uint32_t owner) {
         session->dead = true;
         sessions->clients[owner] = NULL;
     } else if (chance < SESSION_CLOSES_OF_64 + SESSION_DIES_OF_64 + SESSION_PAUSES_OF_64) {
-        session->paused_us = world->now_us + world_draw(world, DOMAIN_CLIENT, sessions->limits.timeout_ms * 2000);
+        session_pause(session);
     } else {
         (void)session_ask(session, &number);
     }
