@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "fixture.h"
+#include "lash/metrics.h"
 #include "session/machine.h"
 
 enum { CLIENTS = 4, ROUNDS = 200, ROUNDS_MAX = 20000, OUTSTANDING = 8, LOADED = 2, NODES = 5 };
@@ -301,10 +302,10 @@ static void ask(struct client *client, struct asked *asked, uint32_t round) {
     assert_int_equal(lash_session_propose(client->session, &asked->order, sizeof asked->order, client_done, asked), 0);
 }
 
-static lash_index last_index(const struct cluster *cluster) {
-    struct lash_status status;
-    assert_int_equal(lash_node_status(cluster->fixture.nodes[0].node, &status), 0);
-    return status.raft.last_index;
+static struct lash_metrics metrics_of(const struct cluster *cluster) {
+    struct lash_metrics metrics;
+    assert_int_equal(lash_node_metrics(cluster->fixture.nodes[0].node, &metrics), 0);
+    return metrics;
 }
 
 /* The state machine is held up by one command. The next one is in the log, waits for so long that its request times out, and is
@@ -324,10 +325,12 @@ static void a_command_whose_answer_got_lost_is_answered_the_second_time(void **s
     ledger_block(&cluster.ledgers[0], true);
     ask(&client, &first, 0);
     ledger_wait_until_blocked(&cluster.ledgers[0]);
-    lash_index before = last_index(&cluster);
+    struct lash_metrics before = metrics_of(&cluster), now;
     ask(&client, &second, 1);
-    while (last_index(&cluster) < before + 2)
+    do {
         sched_yield();
+        now = metrics_of(&cluster);
+    } while (now.proposals_failed == before.proposals_failed || now.proposals < before.proposals + 2);
     ledger_block(&cluster.ledgers[0], false);
     fixture_wait_for(&client.wait, 0);
     assert_int_equal(client.places[0], 1);
