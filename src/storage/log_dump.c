@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * log_dump: the log's records as lines of text, for people in trouble. Goes on
- * behind what is damaged where a later segment gives it a new start.
+ * behind what is damaged where the next record, or a later segment, gives it a new start.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -154,8 +154,9 @@ static int print_record(struct dump *dump, const struct dump_file *file, const s
     }
 }
 
-/* Behind the last segment's last valid record, which ended at `cut`: its end, a torn tail, or damage. */
-static void print_end(struct dump *dump, const struct dump_file *file, uint64_t cut, const char *why) {
+/* Behind the last segment's last valid record, which ended at `cut`: its end, a torn tail, or damage. Returns whether it
+ * is damage. */
+static bool print_end(struct dump *dump, const struct dump_file *file, uint64_t cut, const char *why) {
     uint64_t offset = dump->position - file->first_position;
     struct log_claims claims;
     int rc = log_reader_claims(&dump->reader, cut, file->first_position, &claims);
@@ -170,6 +171,34 @@ static void print_end(struct dump *dump, const struct dump_file *file, uint64_t 
                 claims.end - cut, why);
     else
         fprintf(dump->out, "%s offset=%" PRIu64 " end\n", name, cut);
+    return !rc && claims.durable > file->first_position + cut;
+}
+
+/* Step over a damaged record: by its own header, where that is whole, else to the next one that is. False when there is none
+ * before `bound`. */
+static bool step_over(struct dump *dump, const struct dump_file *file, uint64_t bound) {
+    uint64_t offset = dump->position - file->first_position;
+    const uint8_t *bytes;
+    struct record record;
+    char name[LOG_NAME_SIZE];
+    log_segment_name(name, file->sequence);
+    bool whole = log_reader_bytes(&dump->reader, offset, RECORD_HEADER_SIZE, &bytes) == LASH_OK &&
+                 record_decode(bytes, dump->reader.salt, &record) == LASH_OK && record.position == dump->position &&
+                 record.prev_crc == dump->chain;
+    if (whole) {
+        fprintf(dump->out, "%s offset=%" PRIu64 " damaged: the payload of a %s of %" PRIu64 " bytes, first=%" PRIu64 "\n",
+                name, offset, record_type_name(record.type), record.size, record.a);
+        dump->position = record_end(&record);
+        dump->chain = record.crc;
+        return true;
+    }
+    if (log_reader_next(&dump->reader, offset + 8, file->first_position, &record) || record.position >= bound)
+        return false;
+    fprintf(dump->out, "%s offset=%" PRIu64 " damaged: %" PRIu64 " bytes, up to the next record\n", name, offset,
+            record.position - dump->position);
+    dump->position = record.position;
+    dump->chain = record.prev_crc;
+    return true;
 }
 
 /* Open the file and turn the reader to it. Errors: LASH_NOMEM, LASH_IO (it has been told). */
@@ -208,9 +237,15 @@ static void dump_records(struct dump *dump, const struct dump_file *file, const 
             why = "the record does not follow the one before";
             rc = LASH_CORRUPT;
         }
-        if (rc == LASH_CORRUPT && !next) {
-            print_end(dump, file, cut, why);
+        if (rc == LASH_CORRUPT && !next && !print_end(dump, file, cut, why))
             return;
+        if (rc == LASH_CORRUPT) {
+            if (next)
+                problem(dump, file, offset, rc, why);
+            if (!step_over(dump, file, bound))
+                return;
+            cut = dump->position % RECORD_SECTOR ? cut : dump->position - file->first_position;
+            continue;
         }
         if (!rc)
             rc = print_record(dump, file, &record, payload);

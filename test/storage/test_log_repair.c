@@ -402,13 +402,13 @@ static void a_frame_that_is_another_is_not_taken(void **state) {
     size_t at = a_payload(pair);
     struct frame header;
     assert_int_equal(frame_header(pair->healthy[2] + at, &header), LASH_OK);
-    for (int lost = 0; lost < 2; lost++) { /* with the record's header, or without */
+    for (int lost = 0; lost < 3; lost++) { /* of the frame's body, of its header, and of the record's, too */
         struct log_options options = repairing(pair->disk);
         struct log *log;
         struct log_recovered recovered;
         struct log_damage damage;
-        size_t before = lost ? RECORD_HEADER_SIZE : 0;
-        memset(bytes_of(pair, 2) + at - before, 0x55, before + FRAME_HEADER_SIZE);
+        size_t from = lost == 0 ? at + FRAME_HEADER_SIZE : lost == 1 ? at : at - RECORD_HEADER_SIZE;
+        memset(bytes_of(pair, 2) + from, 0x55, at + FRAME_HEADER_SIZE + (lost == 0 ? 8 : 0) - from);
         memfs_settle(pair->disk, segment_path(2));
         assert_int_equal(log_open(&options, &log, &recovered), LASH_DAMAGED);
         assert_true(log_damaged(log, &damage));
@@ -433,6 +433,34 @@ static void a_frame_that_is_another_is_not_taken(void **state) {
         log_close(log);
         assert_true(same_bytes(pair, pair->disk));
     }
+    pair_free(pair);
+}
+
+/* How many records a dump shows as they are, of the log as it is now. */
+static unsigned records_in_dump(const struct pair *pair, int expected) {
+    char *text = NULL;
+    size_t size = 0;
+    unsigned count = 0;
+    FILE *out = open_memstream(&text, &size);
+    assert_non_null(out);
+    assert_int_equal(log_dump(memfs_vfs(pair->disk), "d", false, out), expected);
+    fclose(out);
+    for (const char *at = text; (at = strstr(at, " ok\n")); at++)
+        count++;
+    free(text);
+    return count;
+}
+
+static void a_dump_goes_on_behind_what_is_damaged(void **state) {
+    (void)state;
+    struct pair *pair = pair_new();
+    unsigned all = records_in_dump(pair, LASH_OK);
+    size_t at = a_payload(pair);
+    bytes_of(pair, 2)[at] ^= 0xff;
+    assert_int_equal(records_in_dump(pair, LASH_CORRUPT), all - 1);
+    bytes_of(pair, 2)[at - RECORD_HEADER_SIZE] ^= 0xff;
+    assert_int_equal(records_in_dump(pair, LASH_CORRUPT), all - 1);
+    undo(pair, 2);
     pair_free(pair);
 }
 
@@ -515,6 +543,7 @@ int main(void) {
         cmocka_unit_test(a_lost_sector_of_a_frame_is_fetched_anew),
         cmocka_unit_test(two_logs_damaged_in_different_places_repair_one_another),
         cmocka_unit_test(a_frame_that_is_another_is_not_taken),
+        cmocka_unit_test(a_dump_goes_on_behind_what_is_damaged),
         cmocka_unit_test(a_log_that_is_not_to_be_repaired_is_refused_as_it_is),
         cmocka_unit_test(a_repair_that_is_cut_short_anywhere_is_done_again),
     };
