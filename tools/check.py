@@ -123,7 +123,7 @@ def tsan_tests(shell):
 
 
 def installed_library(shell):
-    """What `ninja install` lays down is enough to build and link the example, with either library."""
+    """What `ninja install` lays down is enough to build and link the examples, with either library."""
     place = CHECK / "installed"
     shutil.rmtree(place, ignore_errors=True)
     shell.run("meson", "install", "-C", str(BUILD), "--no-rebuild", "--destdir", str(place))
@@ -135,8 +135,9 @@ def installed_library(shell):
     for mode, link in ("shared", ""), ("static", "--static"):
         script = (f"flags=$(pkg-config {link} --define-variable=prefix={place}/usr/local --cflags --libs lash) && "
                   f"{'flags=$(echo $flags | sed s,-llash,-l:liblash.a,) && ' if link else ''}"
-                  f"gcc -std=c11 -D_GNU_SOURCE examples/counter.c $flags -o {place}/counter-{mode} && "
-                  f"LD_LIBRARY_PATH={place}/{prefix} ldd {place}/counter-{mode}")
+                  f"for example in counter sessions; do "
+                  f"gcc -std=c11 -D_GNU_SOURCE examples/$example.c $flags -o {place}/$example-{mode} && "
+                  f"LD_LIBRARY_PATH={place}/{prefix} ldd {place}/$example-{mode} || exit 1; done")
         shell.run("sh", "-euc", script, environment=environment)
 
 
