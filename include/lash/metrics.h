@@ -89,7 +89,7 @@ struct lash_metrics {
     uint64_t snapshot_bytes_sent;     /* of files */
     uint64_t snapshot_bytes_received; /* likewise */
     /* From the moment when one was begun until it was durable; from the begin of restoring the state machine from one to
-     * its end. The first bound is 10 ms. */
+     * its end. The first bound is 1 ms. */
     struct lash_histogram snapshot_save;
     struct lash_histogram snapshot_restore;
 

@@ -81,6 +81,18 @@ static const struct metrics_number metrics_numbers[] = {
     GAUGE("lash_log_last_index", status.raft.last_index, "The last index of the log."),
     GAUGE("lash_log_durable_index", status.raft.durable_index, "The log is on disk up to this index."),
     GAUGE("lash_log_size_bytes", status.log_bytes, "Size of the log's files."),
+    GAUGE("lash_snapshot_index", status.snapshot.index, "The index of this member's newest snapshot; 0: none."),
+    GAUGE("lash_snapshot_size_bytes", status.snapshot.bytes, "Size of the newest snapshot."),
+    GAUGE("lash_snapshot_taking_bytes", status.snapshot.taken, "Bytes written of the snapshot being taken."),
+    GAUGE("lash_snapshot_receiving_bytes", status.snapshot.received, "Bytes got of the snapshot being received."),
+    COUNTER("lash_snapshots_taken_total", node.snapshots_taken, "Snapshots taken."),
+    COUNTER("lash_snapshots_failed_total", node.snapshots_failed, "Snapshots that could not be taken."),
+    COUNTER("lash_snapshots_installed_total", node.snapshots_installed, "Snapshots that came from a peer."),
+    COUNTER("lash_snapshots_sent_total", node.snapshots_sent, "Snapshots sent to peers."),
+    COUNTER("lash_snapshot_send_failures_total", node.snapshot_send_failures, "Snapshots to peers that broke off."),
+    COUNTER("lash_snapshot_sent_bytes_total", node.snapshot_bytes_sent, "Bytes of snapshots sent to peers."),
+    COUNTER("lash_snapshot_received_bytes_total", node.snapshot_bytes_received,
+            "Bytes of snapshots received from peers."),
     COUNTER("lash_log_writes_total", node.log_writes, "Batches written to the log and synced."),
     GAUGE("lash_apply_lag_entries", apply_lag, "Entries that are committed and not applied here."),
     OF_FORM("lash_apply_lag_seconds", EXPOSITION_GAUGE, METRICS_SECONDS, node.apply_lag_ns,
@@ -156,6 +168,10 @@ static void metrics_write_histograms(struct exposition *page, const struct metri
         {"etcd_disk_wal_fsync_duration_seconds", &sources->node.sync, "How long a sync of the log takes."},
         {"etcd_disk_backend_commit_duration_seconds", &sources->store_commits,
          "How long a commit of the store takes, which is not synced."},
+        {"etcd_debugging_snap_save_total_duration_seconds", &sources->node.snapshot_save,
+         "How long it takes from the begin of a snapshot until it is durable."},
+        {"lash_snapshot_restore_duration_seconds", &sources->node.snapshot_restore,
+         "How long it takes to restore the state machine from a snapshot."},
         {"lash_commit_duration_seconds", &sources->node.commit,
          "From the leader's taking an entry to its commitment, of the entries that this member led."},
         {"lash_apply_duration_seconds", &sources->node.apply,
@@ -293,6 +309,22 @@ static uint64_t metrics_progress_of(const struct lash_raft_status *raft, const s
     return progress->inflight_bytes;
 }
 
+static void metrics_write_streams(struct exposition *page, const struct lash_snapshot_status *snapshot) {
+    char id[METRICS_ID_SIZE];
+    exposition_family(page, "lash_peer_snapshot_sent_bytes", EXPOSITION_GAUGE,
+                      "Bytes that the peer has of the snapshot being sent to it.");
+    for (uint32_t i = 0; i < snapshot->stream_count; i++) {
+        const struct exposition_labels labels = metrics_peer_label("To", snapshot->streams[i].peer, id);
+        exposition_count(page, &labels, snapshot->streams[i].sent);
+    }
+    exposition_family(page, "lash_peer_snapshot_size_bytes", EXPOSITION_GAUGE,
+                      "Size of the snapshot being sent to the peer.");
+    for (uint32_t i = 0; i < snapshot->stream_count; i++) {
+        const struct exposition_labels labels = metrics_peer_label("To", snapshot->streams[i].peer, id);
+        exposition_count(page, &labels, snapshot->streams[i].bytes);
+    }
+}
+
 static void metrics_write_states(struct exposition *page, const struct lash_raft_status *raft) {
     char id[METRICS_ID_SIZE];
     exposition_family(page, "lash_peer_state", EXPOSITION_GAUGE, "1 for how the leader sends to the member.");
@@ -398,6 +430,7 @@ static void metrics_execute(struct call *call) {
     metrics_write_peers(&page, sources);
     metrics_write_connections(&page, sources);
     metrics_write_progress(&page, &sources->status.raft);
+    metrics_write_streams(&page, &sources->status.snapshot);
     metrics_write_calls(&page, tally);
     call_encoded(call, exposition_finish(&page));
 }

@@ -11,15 +11,14 @@ enum {
     METER_BOUND_NS = 100000,       /* 0.1 ms, up to 3.3 s */
     METER_SYNC_BOUND_NS = 1000000, /* 1 ms, up to 8.2 s: as etcd's */
     METER_SYNC_BUCKETS = 14,
-    METER_SNAPSHOT_BOUND_NS = 10000000, /* 10 ms, up to 5.5 minutes */
 };
 
 void meter_init(struct meter *meter, uint64_t (*now_ns)(void *context), void *context) {
     meter->now_ns = now_ns;
     meter->context = context;
     metric_histogram(&meter->sync, METER_SYNC_BOUND_NS, METER_SYNC_BUCKETS);
-    metric_histogram(&meter->snapshot_save, METER_SNAPSHOT_BOUND_NS, LASH_HISTOGRAM_BUCKETS_MAX);
-    metric_histogram(&meter->snapshot_restore, METER_SNAPSHOT_BOUND_NS, LASH_HISTOGRAM_BUCKETS_MAX);
+    metric_histogram(&meter->snapshot_save, METER_SYNC_BOUND_NS, METER_SYNC_BUCKETS);
+    metric_histogram(&meter->snapshot_restore, METER_SYNC_BOUND_NS, METER_SYNC_BUCKETS);
     metric_histogram(&meter->commit, METER_BOUND_NS, LASH_HISTOGRAM_BUCKETS_MAX);
     metric_histogram(&meter->apply, METER_BOUND_NS, LASH_HISTOGRAM_BUCKETS_MAX);
 }

@@ -377,8 +377,11 @@ static bool stream_ended(struct replica *replica, struct stream *stream) {
         stream_drop(stream); /* the office is lost, or the peer is no member: the core has forgotten it */
         return true;
     }
-    if (stream->owed && progress->state != LASH_SNAPSHOT) {
-        stream_end(replica, stream, true); /* it holds what it needs, wherever it has it from */
+    if (stream->owed && progress->state != LASH_SNAPSHOT) { /* it holds what it needs, wherever it has it from */
+        if (stream->state == STREAM_SENT && progress->match >= stream->index)
+            stream_done(replica, stream);
+        else
+            stream_end(replica, stream, true);
         return true;
     }
     return false;

@@ -27,6 +27,16 @@ struct world *new_world(size_t count, uint64_t seed) {
     return simulated_new(count, 0, seed);
 }
 
+struct world *new_snapshot_world(size_t count, uint64_t seed) {
+    struct world_options options = {.seed = seed, .nodes = count, .failed = simulated_failed, .manual = true};
+    profile_quiet(&options.profile);
+    options.profile.snapshots = true;
+    options.profile.snapshot_bytes_min = UINT64_MAX;
+    options.profile.trailing_bytes = 1;
+    options.profile.piece_bytes = 64;
+    return world_new(&options);
+}
+
 struct world *new_puppet_world(size_t count, uint64_t seed) {
     return simulated_new(count, count - 1, seed);
 }

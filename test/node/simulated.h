@@ -14,6 +14,9 @@ enum { SIMULATED_STEPS_MAX = 1000000 };
 /* `count` nodes, running and connected. An invariant that is broken fails the test. */
 struct world *new_world(size_t count, uint64_t seed);
 
+/* The same, with state machines that take snapshots when asked to, and send them in pieces of 64 bytes. */
+struct world *new_snapshot_world(size_t count, uint64_t seed);
+
 /* The same, of which only the first node runs; the test speaks for the others. */
 struct world *new_puppet_world(size_t count, uint64_t seed);
 
