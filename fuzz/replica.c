@@ -134,6 +134,8 @@ static void start(struct world *world) {
                                       .applied = world->applied,
                                       .request_timeout_ms = (uint64_t)20 * ELECTION_MS,
                                       .recent_bytes_max = 4096,
+                                      .uncommitted_bytes_max = 1 << 16,
+                                      .inflight_bytes_max = 1 << 16,
                                       .machine = {.context = world, .apply = apply},
                                       .gauge = &world->gauge};
     struct lash_node_member members[PEERS + 1];

@@ -42,8 +42,10 @@ enum lash_error {
     LASH_EXISTS = -19,    /* it exists already */
     LASH_BEHIND = -20,    /* the member is yet to catch up with the log */
     LASH_REMOVED = -21,   /* this node was removed from the cluster for good */
-    LASH_EXPIRED = -23,   /* the session has ended */
-    LASH_DAMAGED = -24,   /* bytes on disk are not what was written; they are fetched from other replicas */
+    LASH_BACKLOG =
+        -22, /* the group commits, or this node applies, more slowly than is proposed; certainly not carried out */
+    LASH_EXPIRED = -23, /* the session has ended */
+    LASH_DAMAGED = -24, /* bytes on disk are not what was written; they are fetched from other replicas */
 };
 
 /* A short English phrase for an error, such as "disk full". Never NULL, static storage, any thread. */

@@ -180,6 +180,14 @@ struct lash_node_options {
     uint64_t entry_bytes_max;   /* [16 MiB] largest command */
     uint64_t pending_bytes_max; /* [256 MiB] proposals accepted and not finished; beyond: LASH_BUSY */
     uint64_t
+        uncommitted_bytes_max; /* [512 MiB] entries that this node appended as leader and that no majority holds yet;
+                                     * beyond: LASH_BACKLOG, for proposals from anywhere */
+    uint64_t
+        inflight_bytes_max; /* [8 MiB] entries on their way to one follower that it has not acknowledged; of a larger
+                                     * one, only that one */
+    uint64_t
+        apply_lag_max; /* [none] entries committed and not applied by this node's state machine; beyond: LASH_BACKLOG */
+    uint64_t
         request_timeout_ms; /* [5000 + 2 * election_ms] after which proposals and reads complete with LASH_TIMEOUT */
 
     lash_index applied; /* up to here the state machine has applied already (0: it starts empty) */
@@ -219,6 +227,7 @@ LASH_PUBLIC void lash_node_close(lash_node *node);
  * LASH_DROPPED (certainly not carried out, as a later leader's term shows; safe to retry), LASH_FULL (certainly not carried
  * out: this node's disk, or those of a majority, have no room; of a read: this node cannot come as far before it has),
  * LASH_NO_LEADER and LASH_BUSY (nothing was tried, for want of a leader, or because what waited before it took too long),
+ * LASH_BACKLOG (nothing was tried: uncommitted_bytes_max of the leader),
  * LASH_UNKNOWN, LASH_TIMEOUT or LASH_CLOSED (may or may not be carried out). `index` is the entry's, or the index that a
  * read reflects. */
 typedef void (*lash_done_fn)(void *argument, int error, lash_index index);
@@ -226,7 +235,8 @@ typedef void (*lash_done_fn)(void *argument, int error, lash_index index);
 /* Replicate a command (§5.3): `size` bytes at `data`, copied. Any node takes it; a follower forwards it to the leader.
  * `done` is called with 0 once *this* node's state machine has applied it. `request` reaches the state machine here
  * (see struct lash_command) and may be NULL. Never retried by itself, so it is applied at most once.
- * Errors (then `done` is not called): LASH_TOO_LARGE, LASH_BUSY (pending_bytes_max), LASH_NOMEM, LASH_CLOSED. */
+ * Errors (then `done` is not called): LASH_TOO_LARGE, LASH_BUSY (pending_bytes_max), LASH_BACKLOG (apply_lag_max), LASH_NOMEM,
+ * LASH_CLOSED. */
 LASH_PUBLIC int lash_node_propose(lash_node *node, const void *data, size_t size, void *request, lash_done_fn done,
                                   void *argument);
 

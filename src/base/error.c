@@ -29,6 +29,7 @@ static const char *const error_phrases[] = {
     [-LASH_EXISTS] = "exists already",
     [-LASH_BEHIND] = "yet to catch up",
     [-LASH_REMOVED] = "removed from the cluster",
+    [-LASH_BACKLOG] = "more proposed than is committed or applied in time",
     [-LASH_EXPIRED] = "session ended",
     [-LASH_DAMAGED] = "log damaged, being repaired from peers",
 };

@@ -28,6 +28,7 @@ enum {
     MEMBER_CONNECTIONS_MIN = 16,           /* however few files there are */
     MEMBER_CONNECTIONS_MAX = 8192,         /* and however many */
     MEMBER_ENTRY_BYTES = 16 * 1024 * 1024, /* the node's default for a command */
+    MEMBER_APPLY_LAG_MAX = 5000,           /* entries; etcd refuses requests beyond as many */
     MEMBER_RESERVE_BYTES = 8 * 1024 * 1024 /* of the disk, for what is under way when it fills up */
 };
 
@@ -244,6 +245,7 @@ static bool member_open_node(struct member *member) {
         .snapshot_bytes_min = config->snapshot_log_bytes,
         .trailing_bytes = config->snapshot_trailing_bytes,
         .snapshot_rate = config->snapshot_rate,
+        .apply_lag_max = MEMBER_APPLY_LAG_MAX,
         .applied = member->applied,
     };
     if (config->request_bytes_max > MEMBER_ENTRY_BYTES) /* a peer with another limit may still forward what it allows */

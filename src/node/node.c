@@ -464,6 +464,8 @@ static int node_make_replica(struct lash_node *node, const struct log_recovered 
                                       .applied = node->options.applied,
                                       .request_timeout_ms = node->options.request_timeout_ms,
                                       .recent_bytes_max = NODE_RECENT_BYTES_MAX,
+                                      .uncommitted_bytes_max = node->options.uncommitted_bytes_max,
+                                      .inflight_bytes_max = node->options.inflight_bytes_max,
                                       .disk = node->identity.disk,
                                       .first = node->identity.first,
                                       .contacts = node->contacts,
@@ -655,18 +657,27 @@ void lash_node_close(lash_node *node) {
 
 /* ---- Requests ------------------------------------------------------------------------------------ */
 
+/* Whether too much is committed that this node has yet to apply. */
+static bool node_lags(const lash_node *node) {
+    const struct lash_raft_status *status = &node->status.raft;
+    return node->options.apply_lag_max && status->commit > status->applied &&
+           status->commit - status->applied > node->options.apply_lag_max;
+}
+
 int node_enqueue(lash_node *node, struct request *request) {
     uv_mutex_lock(&node->mutex);
-    bool refused = node->closing || node->status.error != 0;
+    int error = node->closing || node->status.error != 0 ? LASH_CLOSED : 0;
+    if (!error && request->kind == REQUEST_COMMAND && node_lags(node))
+        error = LASH_BACKLOG;
     bool first = list_empty(&node->incoming);
-    if (!refused)
+    if (!error)
         list_push(&node->incoming, &request->link);
-    if (!refused && first)
+    if (!error && first)
         uv_async_send(&node->wake);
     uv_mutex_unlock(&node->mutex);
-    if (refused)
+    if (error)
         request_free(request);
-    return refused ? LASH_CLOSED : 0;
+    return error;
 }
 
 int node_make_request(lash_node *node, enum request_kind kind, const void *data, size_t size, lash_done_fn done,

@@ -20,6 +20,7 @@ enum {
 
 int proposer_init(struct replica *replica) {
     list_init(&replica->proposer.queue);
+    backlog_init(&replica->proposer.backlog, replica->options.uncommitted_bytes_max);
     return waiting_init(&replica->proposer.waiting);
 }
 
@@ -93,15 +94,40 @@ static int proposer_append(struct replica *replica, uint32_t kind, size_t count)
     event.propose.kind = kind;
     event.propose.count = (uint32_t)count;
     error = replica_step(replica, &event, &frame, 1);
-    if (!error)
+    if (!error) {
         meter_proposed(&replica->meter, frame.last, count, since_ns);
+        backlog_settle(&replica->proposer.backlog, frame.term, replica->status.commit);
+        if (frame.last > replica->status.commit)
+            backlog_add(&replica->proposer.backlog, frame.last, frame.frame->size);
+    }
     buf_unref(frame.frame);
     return error;
+}
+
+/* As leader: whether so much is yet to be committed that no more is appended. */
+static bool proposer_backlogged(struct replica *replica) {
+    backlog_settle(&replica->proposer.backlog, replica->status.term, replica->status.commit);
+    return backlog_full(&replica->proposer.backlog);
+}
+
+uint64_t proposer_uncommitted(const struct replica *replica) {
+    struct backlog now = replica->proposer.backlog;
+    backlog_settle(&now, replica->status.term, replica->status.commit);
+    return replica->status.role == LASH_LEADER ? now.bytes : 0;
+}
+
+static void proposer_end_queue(struct replica *replica, int error) {
+    while (!list_empty(&replica->proposer.queue))
+        replica_end(replica, list_entry(replica->proposer.queue.next, struct request, link), error, 0);
 }
 
 /* As leader: a frame of the queue's first requests. */
 static int proposer_lead(struct replica *replica) {
     enum request_kind kind = REQUEST_COMMAND;
+    if (proposer_backlogged(replica)) {
+        proposer_end_queue(replica, LASH_BACKLOG);
+        return 0;
+    }
     size_t count;
     lash_term term = replica->status.term;
     int error = proposer_gather(replica, &kind, &count);
@@ -136,14 +162,25 @@ static int proposer_forward(struct replica *replica) {
     return error;
 }
 
+/* Forward a batch; while the leader refuses what comes, as its disk hangs, say, a single one after each pause: it is not to be
+ * sent over and over again all that it cannot take. */
+static int proposer_try(struct replica *replica) {
+    struct proposer *proposer = &replica->proposer;
+    if (proposer->trying) { /* and nothing was refused in the time of a pause */
+        proposer->trying = false;
+        proposer->pause_ms = 0;
+    }
+    int error = proposer_forward(replica);
+    if (!error && proposer->pause_ms) {
+        proposer->trying = true;
+        proposer->not_before_ms = replica->now_ms + proposer->pause_ms;
+    }
+    return error;
+}
+
 /* Whether proposals made here have nowhere to go: applied here, which they wait for, they would only be once there is room. */
 static bool proposer_no_room(const struct replica *replica) {
     return replica->full || (replica->status.role == LASH_LEADER && replica->status.no_room);
-}
-
-static void proposer_end_queue(struct replica *replica, int error) {
-    while (!list_empty(&replica->proposer.queue))
-        replica_end(replica, list_entry(replica->proposer.queue.next, struct request, link), error, 0);
 }
 
 void proposer_turn(struct replica *replica) {
@@ -158,7 +195,7 @@ void proposer_turn(struct replica *replica) {
         if (replica->status.role == LASH_LEADER)
             error = proposer_lead(replica);
         else if (replica_is_connected(replica, replica->status.leader))
-            error = proposer_forward(replica);
+            error = proposer_try(replica);
         else
             return;
     }
@@ -176,6 +213,8 @@ uint64_t proposer_deadline(const struct replica *replica) {
 
 void proposer_leader_changed(struct replica *replica) {
     replica->proposer.not_before_ms = 0;
+    replica->proposer.pause_ms = 0;
+    replica->proposer.trying = false;
 }
 
 /* The entries of a forwarded frame become inputs. Returns LASH_CORRUPT when they are not the sender's own. */
@@ -226,6 +265,8 @@ int proposer_forwarded(struct replica *replica, lash_id from, const struct wire_
         error = LASH_BUSY; /* for the next leader, or for later: a hanging disk must not fill the memory */
     else if (proposer_no_room(replica))
         error = LASH_FULL;
+    else if (frame.kind != LASH_ENTRY_CONFIGURATION && proposer_backlogged(replica))
+        error = LASH_BACKLOG;
     if (!error)
         error = frame.kind == LASH_ENTRY_CONFIGURATION ? changes_forwarded(replica, from, tail, &frame)
                                                        : proposer_take_over(replica, from, tail, &frame);
@@ -260,9 +301,16 @@ static void proposer_requeue(struct replica *replica, struct list *refused) {
         request->term = 0;
         request->batch = 0;
     }
-    list_splice(refused, &replica->proposer.queue);
-    list_splice(&replica->proposer.queue, refused);
-    replica->proposer.not_before_ms = replica->now_ms + replica->options.heartbeat_ms;
+    struct proposer *proposer = &replica->proposer;
+    list_splice(refused, &proposer->queue);
+    list_splice(&proposer->queue, refused);
+    /* Of a burst that is refused each batch comes by here; one pause is for all. */
+    if (proposer->pause_ms == 0 || proposer->trying) {
+        uint64_t longer_ms = proposer->pause_ms ? 2 * proposer->pause_ms : replica->options.heartbeat_ms;
+        proposer->pause_ms = longer_ms < replica->options.election_ms ? longer_ms : replica->options.election_ms;
+        proposer->not_before_ms = replica->now_ms + proposer->pause_ms;
+        proposer->trying = false;
+    }
 }
 
 void proposer_refused(struct replica *replica, uint64_t batch, int error) {
@@ -275,11 +323,11 @@ void proposer_refused(struct replica *replica, uint64_t batch, int error) {
         list_remove(&oldest->link);
         changes_refused(replica, oldest, error);
     }
-    if (error != LASH_FULL && !list_empty(&refused))
+    if (error != LASH_FULL && error != LASH_BACKLOG && !list_empty(&refused))
         proposer_requeue(replica, &refused);
     struct list *at;
     while ((at = list_pop(&refused)))
-        request_end(list_entry(at, struct request, link), LASH_FULL, 0, &replica->ended);
+        request_end(list_entry(at, struct request, link), error, 0, &replica->ended);
 }
 
 static bool proposer_sent_before(const struct request *request, uint64_t term) {

@@ -195,6 +195,7 @@ static int replica_init_raft(struct replica *replica, const struct log_recovered
                                                        .seed = options->seed,
                                                        .heartbeat_ms = options->heartbeat_ms,
                                                        .election_ms = options->election_ms,
+                                                       .inflight_bytes_max = options->inflight_bytes_max,
                                                        .terms_max = replica_terms_max(recovered)};
     struct lash_raft_saved saved = {.term = recovered->term,
                                     .vote = recovered->vote,
@@ -575,6 +576,7 @@ void replica_queues(const struct replica *replica, struct lash_metrics *metrics)
     metrics->proposals_sent = replica->proposer.waiting.count;
     metrics->log_queued_frames = journal->queued.count + journal->writing.count;
     metrics->log_queued_bytes = journal->queued.bytes + journal->writing.bytes;
+    metrics->uncommitted_bytes = proposer_uncommitted(replica);
     metrics->messages_held = replica->sender.held.count - replica->sender.held.head;
     metrics->apply_lag_ns = meter_apply_lag(&replica->meter);
 }

@@ -82,8 +82,10 @@ struct replica_options {
     lash_index applied;
     uint64_t request_timeout_ms;
     uint64_t recent_bytes_max; /* frames kept in memory after they are written */
-    uint64_t disk;             /* identity of this node's data directory; 0: none */
-    struct roster *first;      /* the configuration to begin with: that of the newest snapshot, else the group's first;
+    uint64_t uncommitted_bytes_max;
+    uint64_t inflight_bytes_max;
+    uint64_t disk;        /* identity of this node's data directory; 0: none */
+    struct roster *first; /* the configuration to begin with: that of the newest snapshot, else the group's first;
                                   * NULL: this node joins */
     struct roster
         *contacts; /* where nodes are found, as far as no configuration with this one in it says so; or NULL */

@@ -8,6 +8,7 @@
 #ifndef LASH_NODE_REPLICA_STATE_H
 #define LASH_NODE_REPLICA_STATE_H
 
+#include "node/backlog.h"
 #include "node/change.h"
 #include "node/lender.h"
 #include "node/meter.h"
@@ -111,6 +112,9 @@ struct proposer {
     struct frame_input *inputs;
     size_t input_capacity;
     uint64_t not_before_ms; /* pause after a refusal */
+    uint64_t pause_ms;      /* how long the leader is left alone; 0: it refused nothing of late */
+    bool trying;            /* with a single batch, whether it takes more by now */
+    struct backlog backlog; /* as leader */
 };
 
 struct reads {
@@ -323,6 +327,9 @@ void proposer_free(struct replica *replica);
 void proposer_submit(struct replica *replica, struct request *request);
 void proposer_turn(struct replica *replica);
 uint64_t proposer_deadline(const struct replica *replica);
+
+/* Bytes that this node appended as leader and that are not committed. */
+uint64_t proposer_uncommitted(const struct replica *replica);
 
 /* Role, term or leader changed: no reason to pause. */
 void proposer_leader_changed(struct replica *replica);

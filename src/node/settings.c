@@ -58,6 +58,8 @@ static const char *settings_wrong(const struct lash_node_options *settings) {
         return "election_ms: less than three heartbeats, or more than 49 days";
     if (settings->entry_bytes_max > FRAME_BODY_MAX / 2)
         return "entry_bytes_max: more than 128 MiB";
+    if (settings->inflight_bytes_max > (uint64_t)1 << 40)
+        return "inflight_bytes_max: more than 1 TiB";
     if (settings->request_timeout_ms > UINT32_MAX)
         return "request_timeout_ms: more than 49 days";
     return settings_wrong_peers(settings);
@@ -70,6 +72,8 @@ int settings_check(const struct lash_node_options *options, struct lash_node_opt
     settings_default(&settings->segment_bytes, (uint64_t)64 << 20);
     settings_default(&settings->entry_bytes_max, (uint64_t)16 << 20);
     settings_default(&settings->pending_bytes_max, (uint64_t)256 << 20);
+    settings_default(&settings->uncommitted_bytes_max, (uint64_t)512 << 20);
+    settings_default(&settings->inflight_bytes_max, (uint64_t)8 << 20);
     settings_default(&settings->snapshot_bytes_min, (uint64_t)64 << 20);
     settings_default(&settings->trailing_bytes, (uint64_t)64 << 20);
     settings_default(&settings->request_timeout_ms, 5000 + 2 * settings->election_ms);

@@ -91,8 +91,9 @@ static bool client_retries(int error, bool *unsure) {
     static const struct {
         int error;
         bool unsure;
-    } errors[] = {{LASH_DROPPED, false}, {LASH_NO_LEADER, false}, {LASH_NOT_LEADER, false}, {LASH_BUSY, false},
-                  {LASH_FULL, false},    {LASH_NOMEM, false},     {LASH_UNKNOWN, true},     {LASH_TIMEOUT, true}};
+    } errors[] = {{LASH_DROPPED, false}, {LASH_NO_LEADER, false}, {LASH_NOT_LEADER, false},
+                  {LASH_BUSY, false},    {LASH_BACKLOG, false},   {LASH_FULL, false},
+                  {LASH_NOMEM, false},   {LASH_UNKNOWN, true},    {LASH_TIMEOUT, true}};
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
         if (errors[i].error == error) {
             *unsure = errors[i].unsure;

@@ -123,7 +123,8 @@ static void client_read_ended(struct world *world, const struct client_call *cal
 
 static void client_write_ended(struct world *world, const struct client_call *call, int error, lash_index index) {
     struct world_command *command = &world->commands[call->number - 1];
-    bool dropped = error == LASH_DROPPED || error == LASH_NO_LEADER || error == LASH_BUSY || error == LASH_FULL;
+    bool dropped = error == LASH_DROPPED || error == LASH_NO_LEADER || error == LASH_BUSY || error == LASH_FULL ||
+                   error == LASH_BACKLOG;
     LASH_ASSERT(command->fate == WORLD_OPEN);
     command->fate = !error ? WORLD_DONE : dropped ? WORLD_DROPPED : WORLD_UNSURE;
     world->tally.done += !error;

@@ -136,6 +136,8 @@ static struct replica_options process_options(struct world_node *node) {
                                       .applied = node->machine.applied,
                                       .request_timeout_ms = profile->heartbeat_ms * 200,
                                       .recent_bytes_max = profile->recent_bytes_max,
+                                      .uncommitted_bytes_max = profile->uncommitted_bytes_max,
+                                      .inflight_bytes_max = profile->inflight_bytes_max,
                                       .machine = {.context = node, .apply = machine_apply, .room = machine_room},
                                       .gauge = &node->gauge};
     options.sequence = (world_draw(world, DOMAIN_PROCESS, UINT32_MAX) << 20) + 1;

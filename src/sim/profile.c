@@ -66,6 +66,8 @@ void profile_quiet(struct profile *profile) {
     *profile = (struct profile){.heartbeat_ms = 10,
                                 .segment_bytes = 16384,
                                 .recent_bytes_max = 4096,
+                                .uncommitted_bytes_max = (uint64_t)512 << 20,
+                                .inflight_bytes_max = (uint64_t)8 << 20,
                                 .packet_us = 50,
                                 .packet_span_us = 1000,
                                 .disk_us = 50,
@@ -139,7 +141,10 @@ bool profile_draw(const char *name, uint64_t seed, struct profile *profile) {
     profile_machines(profile, &random);
     profile->store = store;
     profile->sessions = sessions;
-    profile->lanes = random_mix(seed ^ 0x6c616e6573) % 4 != 0;
+    uint64_t flow = random_mix(seed ^ 0x6c616e6573);
+    profile->lanes = flow % 4 != 0;
+    profile->uncommitted_bytes_max = profile_scale(&flow, 4096, 10);
+    profile->inflight_bytes_max = profile_scale(&flow, 1024, 10);
     if (!store && !sessions)
         profile_snapshots(profile, random_mix(seed ^ 0x736e617073686f74));
     if (node || swarm || store || sessions)

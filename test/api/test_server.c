@@ -344,6 +344,7 @@ static const struct {
     {LASH_TIMEOUT, UNAVAILABLE, "etcdserver: request timed out"},
     {LASH_CLOSED, UNAVAILABLE, "etcdserver: server stopped"},
     {LASH_BUSY, EXHAUSTED, "etcdserver: too many requests"},
+    {LASH_BACKLOG, EXHAUSTED, "etcdserver: too many requests"},
     {LASH_TOO_LARGE, INVALID_ARGUMENT, "etcdserver: request is too large"},
 };
 

@@ -173,6 +173,41 @@ static void beyond_the_bound_of_pending_bytes_it_is_busy(void **state) {
     fixture_tear_down(&fixture);
 }
 
+static void a_node_that_applies_too_slowly_takes_no_more(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_set_up(&fixture, 1);
+    fixture.options.apply_lag_max = 5;
+    fixture_open(&fixture, 0);
+    lash_node *node = fixture.nodes[0].node;
+    assert_int_equal(fixture_barrier(node), 0);
+    struct lash_status status;
+    assert_int_equal(lash_node_status(node, &status), 0);
+    lash_index before = status.raft.commit;
+    fixture_block(&fixture.nodes[0], true);
+    struct fixture_wait wait;
+    fixture_wait_init(&wait);
+    uint64_t accepted = 0;
+    int error = 0;
+    while (accepted < 20) {
+        fixture_wait_add(&wait);
+        error = lash_node_propose(node, "slow", 4, NULL, fixture_done, &wait);
+        if (error)
+            break;
+        accepted++;
+        do
+            assert_int_equal(lash_node_status(node, &status), 0);
+        while (status.raft.commit < before + accepted);
+    }
+    assert_int_equal(error, LASH_BACKLOG);
+    assert_in_range(accepted, 5, 6); /* the barrier may not have counted as applied yet */
+    fixture_block(&fixture.nodes[0], false);
+    fixture_wait_for(&wait, 1);
+    assert_int_equal(wait.succeeded, accepted);
+    assert_int_equal(fixture_propose(node, "again", 5), 0);
+    fixture_tear_down(&fixture);
+}
+
 static int refuse_to_apply(void *context, const struct lash_command *commands, size_t count, lash_index last) {
     (void)context;
     (void)commands;
@@ -441,6 +476,7 @@ int main(void) {
         cmocka_unit_test(a_command_beyond_the_limit_is_refused),
         cmocka_unit_test(a_command_larger_than_a_segment_is_written_and_read_back),
         cmocka_unit_test(beyond_the_bound_of_pending_bytes_it_is_busy),
+        cmocka_unit_test(a_node_that_applies_too_slowly_takes_no_more),
         cmocka_unit_test(a_directory_or_a_port_in_use_is_busy),
         cmocka_unit_test(data_of_another_cluster_or_node_is_a_mismatch),
         cmocka_unit_test(a_node_with_data_goes_by_its_log_whatever_peers_are_given),

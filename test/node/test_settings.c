@@ -34,6 +34,9 @@ static void zeros_are_filled_with_the_documented_defaults(void **state) {
     assert_int_equal(settings.segment_bytes, 64 << 20);
     assert_int_equal(settings.entry_bytes_max, 16 << 20);
     assert_int_equal(settings.pending_bytes_max, 256 << 20);
+    assert_int_equal(settings.uncommitted_bytes_max, 512 << 20);
+    assert_int_equal(settings.inflight_bytes_max, 8 << 20);
+    assert_int_equal(settings.apply_lag_max, 0);
     assert_int_equal(settings.request_timeout_ms, 7000);
 }
 
