@@ -12,6 +12,9 @@
 /* Connections that have not shaken hands; beyond, the oldest gives way. Each costs a few hundred bytes. */
 #define INCOMING_HANDSHAKES_MAX 256
 
+/* Read at once, of a packet that may be larger by far: libuv reads up to 32 times before it looks after other connections. */
+#define INCOMING_READ_MAX ((size_t)1 << 20)
+
 struct incoming {
     uv_tcp_t tcp;
     struct list node; /* on transport->handshakes until it has a peer */
@@ -221,6 +224,8 @@ static void incoming_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *b
     if (incoming->peer)
         room = receiver_room(&incoming->receiver, &size);
     /* libuv answers no room with UV_ENOBUFS, which ends the connection. */
+    if (size > INCOMING_READ_MAX)
+        size = INCOMING_READ_MAX;
     buffer->base = (char *)room;
     buffer->len = room ? size : 0;
 }
