@@ -61,6 +61,39 @@ int lash_node_transfer(lash_node *to, lash_id target, lash_done_fn done, void *a
     return lash_node_read(to, done, argument);
 }
 
+int lash_node_members(lash_node *of, struct lash_members **members) {
+    (void)of;
+    *members = mem_calloc(1, sizeof **members);
+    if (!*members)
+        return LASH_NOMEM;
+    (*members)->count = 1;
+    (*members)->members[0] =
+        (struct lash_node_member){.id = MEMBER, .flags = LASH_MEMBER_VOTER, .host = "127.0.0.1", .port = 1};
+    return 0;
+}
+
+void lash_members_free(struct lash_members *members) {
+    mem_free(members);
+}
+
+/* Changes of the membership are taken, and change nothing. */
+int lash_node_add(lash_node *to, const struct lash_node_member *member, lash_done_fn done, void *argument) {
+    (void)member;
+    return lash_node_read(to, done, argument);
+}
+
+int lash_node_update(lash_node *to, const struct lash_node_member *member, lash_done_fn done, void *argument) {
+    return lash_node_add(to, member, done, argument);
+}
+
+int lash_node_remove(lash_node *to, lash_id id, lash_done_fn done, void *argument) {
+    return lash_node_transfer(to, id, done, argument);
+}
+
+int lash_node_promote(lash_node *to, lash_id id, lash_done_fn done, void *argument) {
+    return lash_node_transfer(to, id, done, argument);
+}
+
 int lash_node_status(lash_node *of, struct lash_status *status) {
     memset(status, 0, sizeof *status);
     status->raft.id = status->raft.leader = MEMBER;
@@ -108,11 +141,11 @@ static void on_prepare(uv_prepare_t *prepare) {
 }
 
 static void open_server(void) {
-    static const struct server_member members[] = {{MEMBER, "n1", "http://127.0.0.1:1"}};
     options = (struct server_options){.cluster_id = CLUSTER,
                                       .member_id = MEMBER,
-                                      .members = members,
-                                      .member_count = 1,
+                                      .name = "n1",
+                                      .learners_max = 1,
+                                      .reconfig_unchecked = true,
                                       .ops_max = 128,
                                       .request_bytes_max = 1 << 20,
                                       .buffered_max = 16 << 20,

@@ -10,10 +10,10 @@
 
 #include "api/grpc.h"
 #include "api/http1.h"
+#include "api/url.h"
 #include "base/buf.h"
 #include "fuzz.h"
 #include "lashctl/txn_parse.h"
-#include "lashd/url.h"
 #include "transport/address.h"
 
 enum { WORDS_MAX = 8 };

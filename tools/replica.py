@@ -51,6 +51,7 @@ class Replica:
     directory: pathlib.Path
     log: pathlib.Path
     process: subprocess.Popen = None
+    program: pathlib.Path = BUILD / "lashd"
 
     @property
     def endpoint(self):
@@ -62,7 +63,7 @@ class Replica:
 
     def command(self, members, *flags):
         client_url = f"http://{self.endpoint}"
-        return [str(BUILD / "lashd"), "--name", self.name, "--data-dir", str(self.directory),
+        return [str(self.program), "--name", self.name, "--data-dir", str(self.directory),
                 "--listen-client-urls", client_url, "--advertise-client-urls", client_url,
                 "--listen-peer-urls", self.peer_url, "--initial-advertise-peer-urls", self.peer_url,
                 "--initial-cluster", ",".join(f"{member.name}={member.peer_url}" for member in members), *flags]

@@ -31,6 +31,7 @@ struct lash_histogram {
 struct lash_peer_metrics {
     lash_id id;
     bool connected;        /* the connection to it is ready */
+    uint16_t features;     /* those of lash_node_options.features that it has too, while it is connected */
     uint64_t connects;     /* connections to it that became ready */
     uint64_t disconnects;  /* and broke */
     uint64_t packets_sent; /* given to the operating system whole */

@@ -173,6 +173,8 @@ struct lash_node_options {
     bool joining; /* a new node that will be added to a cluster that there is (lash_node_add): it waits for that. Of no
                    * interest to one that has data */
 
+    uint16_t features; /* bits of the program's own, announced to its peers: see lash_peer_metrics */
+
     uint64_t heartbeat_ms;      /* [100] */
     uint64_t election_ms;       /* [1000] at least 3 heartbeats */
     uint64_t seed;              /* [from the operating system] */

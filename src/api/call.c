@@ -174,6 +174,8 @@ void call_start(struct call *call, const struct call_method *method, const uint8
         return;
     }
     enum api_error error = message_decode(method->request, data, size, &call->message);
+    if (!error && loop_is_learner(call->loop) && !(method->by_learner && method->by_learner(call)))
+        error = API_LEARNER_UNSUPPORTED;
     if (error)
         call_fail(call, error);
     else
@@ -233,6 +235,15 @@ void call_transfer(struct call *call, uint64_t target, void (*resume)(struct cal
     call_wait(call, resume);
     lash_node *node = call->loop->node;
     int error = node ? lash_node_transfer(node, target, call_done, call) : LASH_CLOSED;
+    if (error)
+        call_refused(call, error);
+}
+
+void call_change(struct call *call, int (*ask)(lash_node *node, struct call *call, lash_done_fn done),
+                 void (*resume)(struct call *call, int error)) {
+    call_wait(call, resume);
+    lash_node *node = call->loop->node;
+    int error = node ? ask(node, call, call_done) : LASH_CLOSED;
     if (error)
         call_refused(call, error);
 }

@@ -24,6 +24,7 @@ struct call_method {
     const char *name;
     const ProtobufCMessageDescriptor *request;
     void (*start)(struct call *call); /* `message` is decoded; ends in call_fail or call_answer, now or later */
+    bool (*by_learner)(const struct call *call); /* whether a learner serves it; NULL: it does not */
 };
 
 struct call {
@@ -46,7 +47,7 @@ struct call {
     size_t held;               /* bytes counted in loop->buffered */
     struct store_arena *arena; /* for the call's own structures */
     struct store_op op;
-    void *page; /* what a page is made of, in the arena */
+    void *kept; /* what the method keeps between its steps, in the arena */
 
     /* What the call waits for. */
     void (*resume)(struct call *call, int error);
@@ -120,6 +121,10 @@ void call_propose(struct call *call, const void *data, size_t size, void (*resum
 void call_read(struct call *call, void (*resume)(struct call *call, int error));
 
 void call_transfer(struct call *call, uint64_t target, void (*resume)(struct call *call, int error));
+
+/* Whatever `ask` asks of the node, whose end is told to `done` with `call`; it returns an error, if the node does not take it. */
+void call_change(struct call *call, int (*ask)(lash_node *node, struct call *call, lash_done_fn done),
+                 void (*resume)(struct call *call, int error));
 
 /* The node's state now; false once it is closing. */
 bool call_status(struct call *call, struct lash_status *status);

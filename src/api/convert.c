@@ -269,6 +269,7 @@ static bool convert_op_answer(const struct store_op_result *result, Etcdserverpb
         return answer->response_txn != NULL;
     case STORE_COMPACT:
     case STORE_MEMBER:
+    case STORE_RAISE:
         break;
     }
     LASH_UNREACHABLE("no operation of a transaction");
@@ -321,6 +322,7 @@ ProtobufCMessage *convert_answer(const struct store_result *result, const struct
     case STORE_COMPACT:
         return (ProtobufCMessage *)convert_compaction_answer(message, arena);
     case STORE_MEMBER:
+    case STORE_RAISE:
         break;
     }
     LASH_UNREACHABLE("a result without a type");

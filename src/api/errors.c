@@ -34,6 +34,20 @@ static const struct {
     [API_TIMEOUT_LEADER_FAIL] = {GRPC_UNAVAILABLE,
                                  "etcdserver: request timed out, possibly due to previous leader failure"},
     [API_DEADLINE_EXCEEDED] = {GRPC_DEADLINE_EXCEEDED, "etcdserver: context deadline exceeded"},
+    [API_MEMBER_BAD_URLS] = {GRPC_INVALID_ARGUMENT, "etcdserver: given member URLs are invalid"},
+    [API_MEMBER_EXISTS] = {GRPC_FAILED_PRECONDITION, "etcdserver: member ID already exist"},
+    [API_MEMBER_NOT_FOUND] = {GRPC_NOT_FOUND, "etcdserver: member not found"},
+    [API_MEMBER_NOT_LEARNER] = {GRPC_FAILED_PRECONDITION, "etcdserver: can only promote a learner member"},
+    [API_MEMBER_NOT_STARTED] = {GRPC_FAILED_PRECONDITION,
+                                "etcdserver: re-configuration failed due to not enough started members"},
+    [API_PEER_URL_EXISTS] = {GRPC_FAILED_PRECONDITION, "etcdserver: Peer URLs already exists"},
+    [API_LEARNER_NOT_READY] = {GRPC_FAILED_PRECONDITION,
+                               "etcdserver: can only promote a learner member which is in sync with leader"},
+    [API_LEARNERS_TOO_MANY] = {GRPC_FAILED_PRECONDITION, "etcdserver: too many learner members in cluster"},
+    [API_LEARNER_UNSUPPORTED] = {GRPC_FAILED_PRECONDITION, "etcdserver: rpc not supported for learner"},
+    [API_MEMBERS_TOO_MANY] = {GRPC_FAILED_PRECONDITION, "lash: a cluster has at most 16 members"},
+    [API_UNHEALTHY] = {GRPC_UNAVAILABLE, "etcdserver: unhealthy cluster"},
+    [API_NOT_CAPABLE] = {GRPC_FAILED_PRECONDITION, "etcdserver: not capable"},
     [API_UNKNOWN_SERVICE] = {GRPC_NOT_FOUND, "unknown service"},
     [API_INVALID_REQUEST] = {GRPC_INVALID_ARGUMENT, "etcdserver: invalid request"},
     [API_BAD_MESSAGE] = {GRPC_INTERNAL, "grpc: error unmarshalling request"},
@@ -61,10 +75,12 @@ static const enum api_error errors_store[] = {
     [STORE_FAILED] = API_FAILED,
 };
 
-static const struct {
+struct errors_of {
     int error;
     enum api_error means;
-} errors_node[] = {
+};
+
+static const struct errors_of errors_node[] = {
     {LASH_OK, API_OK},
     {LASH_NO_LEADER, API_NO_LEADER},
     {LASH_NOT_LEADER, API_NO_LEADER},
@@ -77,6 +93,13 @@ static const struct {
     {LASH_CLOSED, API_STOPPED},
     {LASH_NOMEM, API_NO_MEMORY},
     {LASH_FULL, API_NO_SPACE},
+};
+
+/* What means something else, of changes of the membership. */
+static const struct errors_of errors_change[] = {
+    {LASH_EXISTS, API_MEMBER_EXISTS},       {LASH_NOT_FOUND, API_MEMBER_NOT_FOUND},
+    {LASH_BEHIND, API_LEARNER_NOT_READY},   {LASH_INVALID, API_MEMBER_NOT_STARTED}, /* nobody would be left to vote */
+    {LASH_TOO_LARGE, API_MEMBERS_TOO_MANY}, {LASH_VERSION, API_NOT_CAPABLE},
 };
 
 enum grpc_code errors_code(enum api_error error) {
@@ -94,9 +117,18 @@ enum api_error errors_of_store(enum store_error error) {
     return errors_store[error];
 }
 
-enum api_error errors_of_node(int error) {
-    for (size_t i = 0; i < sizeof errors_node / sizeof *errors_node; i++)
-        if (errors_node[i].error == error)
-            return errors_node[i].means;
+static enum api_error errors_look_up(const struct errors_of *table, size_t count, int error) {
+    for (size_t i = 0; i < count; i++)
+        if (table[i].error == error)
+            return table[i].means;
     return API_FAILED;
+}
+
+enum api_error errors_of_node(int error) {
+    return errors_look_up(errors_node, sizeof errors_node / sizeof *errors_node, error);
+}
+
+enum api_error errors_of_change(int error) {
+    enum api_error means = errors_look_up(errors_change, sizeof errors_change / sizeof *errors_change, error);
+    return means == API_FAILED ? errors_of_node(error) : means;
 }

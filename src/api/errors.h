@@ -33,6 +33,18 @@ enum api_error {
     API_TIMEOUT,
     API_TIMEOUT_LEADER_FAIL,
     API_DEADLINE_EXCEEDED,
+    API_MEMBER_BAD_URLS,
+    API_MEMBER_EXISTS,
+    API_MEMBER_NOT_FOUND,
+    API_MEMBER_NOT_LEARNER,
+    API_MEMBER_NOT_STARTED, /* too few members have started for the change */
+    API_PEER_URL_EXISTS,
+    API_LEARNER_NOT_READY,
+    API_LEARNERS_TOO_MANY,
+    API_LEARNER_UNSUPPORTED, /* a learner does not serve this */
+    API_MEMBERS_TOO_MANY,
+    API_UNHEALTHY,
+    API_NOT_CAPABLE,
     API_UNKNOWN_SERVICE, /* of the health check */
     API_INVALID_REQUEST, /* numbers outside their enum; etcd has no text for it */
     API_BAD_MESSAGE,     /* not a protobuf message of the method's type */
@@ -51,5 +63,8 @@ const char *errors_text(enum api_error error);
 /* What a refusal of the store, or an error of the node, is to a client. */
 enum api_error errors_of_store(enum store_error error);
 enum api_error errors_of_node(int error);
+
+/* What became of a change of the membership. */
+enum api_error errors_of_change(int error);
 
 #endif

@@ -9,7 +9,9 @@
 
 #include "api/call.h"
 #include "api/connection.h"
+#include "api/membership.h"
 #include "api/publish.h"
+#include "api/upgrade.h"
 #include "base/assert.h"
 #include "base/logger.h"
 
@@ -110,6 +112,8 @@ static void loop_swept(uv_timer_t *timer) {
         after = at->next;
         connection_sweep(list_entry(at, struct connection, in_loop), uv_now(&loop->uv));
     }
+    if (!loop->draining)
+        upgrade_look(loop);
 }
 
 static void loop_close_handle(uv_handle_t *handle) {
@@ -126,6 +130,7 @@ static void loop_begin_drain(struct loop *loop) {
     loop->draining = true;
     loop_stop_listening(loop);
     publish_stop(&loop->publisher);
+    upgrade_stop(&loop->upgrader);
     for (struct list *at = loop->connections.next, *after; at != &loop->connections; at = after) {
         after = at->next;
         connection_drain(list_entry(at, struct connection, in_loop));
@@ -143,6 +148,7 @@ static void loop_close_handles(struct loop *loop) {
 
 static void loop_stop(struct loop *loop) {
     publish_stop(&loop->publisher);
+    upgrade_stop(&loop->upgrader);
     loop_flush(&loop->flush);
     while (!list_empty(&loop->connections))
         connection_close(list_entry(loop->connections.next, struct connection, in_loop), NULL);
@@ -186,6 +192,24 @@ void loop_complete(struct loop *loop, struct call *call) {
         uv_async_send(&loop->wake);
 }
 
+/* ---- What the node observes ---------------------------------------------------------------------- */
+
+void loop_observe(struct loop *loop, const struct lash_observation *observation) {
+    links_observe(&loop->links, observation, uv_hrtime() / 1000000);
+    atomic_store_explicit(&loop->configuration_told, observation->configuration, memory_order_relaxed);
+}
+
+bool loop_is_learner(struct loop *loop) {
+    struct lash_status status;
+    lash_index told = atomic_load_explicit(&loop->configuration_told, memory_order_relaxed);
+    if (told == loop->configuration_known || !loop->node || lash_node_status(loop->node, &status))
+        return loop->learner;
+    /* The status may yet be that of before, and is then looked at again. */
+    loop->configuration_known = status.raft.configuration.index;
+    loop->learner = membership_is_learner(&status.raft);
+    return loop->learner;
+}
+
 /* ---- Life -------------------------------------------------------------------------------------- */
 
 int loop_open(struct loop *loop, const struct server_options *options) {
@@ -202,6 +226,8 @@ int loop_open(struct loop *loop, const struct server_options *options) {
     list_init(&loop->connections);
     list_init(&loop->dirty);
     list_init(&loop->completed);
+    links_open(&loop->links);
+    loop->configuration_known = UINT64_MAX;
     uv_prepare_init(&loop->uv, &loop->flush);
     uv_timer_init(&loop->uv, &loop->sweep);
     uv_timer_init(&loop->uv, &loop->deadlines);
@@ -260,6 +286,7 @@ void loop_close(struct loop *loop) {
     LASH_ASSERT(list_empty(&loop->calls) && list_empty(&loop->connections));
     int busy = uv_loop_close(&loop->uv);
     LASH_ASSERT(busy == 0);
+    links_close(&loop->links);
     uv_mutex_destroy(&loop->lock);
     uv_cond_destroy(&loop->drained);
 }

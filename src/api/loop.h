@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "api/links.h"
 #include "api/server.h"
 #include "api/tally.h"
 #include "base/list.h"
@@ -32,6 +33,13 @@ enum { LOOP_LOG_LINES = 10, LOOP_LOG_PERIOD_MS = 10000 };
 struct publisher {
     uv_timer_t timer; /* of the next try */
     struct call *call;
+};
+
+/* Raises the cluster's version when it is time. */
+struct upgrader {
+    struct call *call;           /* the proposal that is under way */
+    bool done;                   /* the newest that this program knows is in force */
+    struct lash_metrics metrics; /* as of the last look */
 };
 
 struct loop {
@@ -57,7 +65,12 @@ struct loop {
     bool draining;
     bool started; /* the thread runs */
     struct publisher publisher;
+    struct upgrader upgrader;
     struct tally tally;
+    struct links links;                    /* as the node observes them */
+    _Atomic lash_index configuration_told; /* the configuration in force, as the node observed last */
+    lash_index configuration_known;        /* the one that `learner` is of */
+    bool learner;                          /* this member is one */
 
     uint64_t log_since;
     uint32_t log_lines;
@@ -91,6 +104,12 @@ void loop_close(struct loop *loop);
 
 /* A client waits at this listener. */
 void loop_accept(struct loop *loop, size_t listener);
+
+/* From any thread: the node observed something. */
+void loop_observe(struct loop *loop, const struct lash_observation *observation);
+
+/* Whether this member is a learner now, as far as its node has told. */
+bool loop_is_learner(struct loop *loop);
 
 /* From any thread: `call` is to be resumed on its loop. */
 void loop_complete(struct loop *loop, struct call *call);

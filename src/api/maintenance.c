@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "api/membership.h"
 #include "api/methods.h"
 #include "base/assert.h"
 #include "rpc.pb-c.h"
@@ -71,6 +72,7 @@ void maintenance_status(struct call *call) {
     answer.raftappliedindex = status.raft.applied;
     answer.errors = errors.list;
     answer.n_errors = errors.count;
+    answer.islearner = membership_is_learner(&status.raft);
     answer_with(call, answer.header ? &answer.base : NULL);
 }
 

@@ -11,18 +11,39 @@
 #include "lash.pb-c.h"
 #include "rpc.pb-c.h"
 
+/* What a learner serves, as etcd has it: what needs neither a leader nor a quorum. */
+static bool methods_always(const struct call *call) {
+    (void)call;
+    return true;
+}
+
+static bool methods_serializable(const struct call *call) {
+    return ((const Etcdserverpb__RangeRequest *)call->message)->serializable;
+}
+
+#define METHOD(service, name, request, start)                                                                          \
+    { service, name, &request##__descriptor, start, NULL }
+#define METHOD_OF_LEARNERS(service, name, request, start, by_learner)                                                  \
+    { service, name, &request##__descriptor, start, by_learner }
+
 static const struct call_method methods[] = {
-    {"etcdserverpb.KV", "Range", &etcdserverpb__range_request__descriptor, kv_range},
-    {"etcdserverpb.KV", "Put", &etcdserverpb__put_request__descriptor, kv_put},
-    {"etcdserverpb.KV", "DeleteRange", &etcdserverpb__delete_range_request__descriptor, kv_delete_range},
-    {"etcdserverpb.KV", "Txn", &etcdserverpb__txn_request__descriptor, kv_txn},
-    {"etcdserverpb.KV", "Compact", &etcdserverpb__compaction_request__descriptor, kv_compact},
-    {"etcdserverpb.Maintenance", "Status", &etcdserverpb__status_request__descriptor, maintenance_status},
-    {"etcdserverpb.Maintenance", "MoveLeader", &etcdserverpb__move_leader_request__descriptor, maintenance_move_leader},
-    {"etcdserverpb.Maintenance", "Snapshot", &etcdserverpb__snapshot_request__descriptor, maintenance_snapshot},
-    {"etcdserverpb.Cluster", "MemberList", &etcdserverpb__member_list_request__descriptor, cluster_member_list},
-    {"grpc.health.v1.Health", "Check", &grpc__health__v1__health_check_request__descriptor, health_check},
-    {"lash.Observation", "Status", &lash__status_request__descriptor, observation_status},
+    METHOD_OF_LEARNERS("etcdserverpb.KV", "Range", etcdserverpb__range_request, kv_range, methods_serializable),
+    METHOD("etcdserverpb.KV", "Put", etcdserverpb__put_request, kv_put),
+    METHOD("etcdserverpb.KV", "DeleteRange", etcdserverpb__delete_range_request, kv_delete_range),
+    METHOD("etcdserverpb.KV", "Txn", etcdserverpb__txn_request, kv_txn),
+    METHOD("etcdserverpb.KV", "Compact", etcdserverpb__compaction_request, kv_compact),
+    METHOD_OF_LEARNERS("etcdserverpb.Maintenance", "Status", etcdserverpb__status_request, maintenance_status,
+                       methods_always),
+    METHOD("etcdserverpb.Maintenance", "MoveLeader", etcdserverpb__move_leader_request, maintenance_move_leader),
+    METHOD_OF_LEARNERS("etcdserverpb.Maintenance", "Snapshot", etcdserverpb__snapshot_request, maintenance_snapshot,
+                       methods_always),
+    METHOD("etcdserverpb.Cluster", "MemberAdd", etcdserverpb__member_add_request, cluster_member_add),
+    METHOD("etcdserverpb.Cluster", "MemberList", etcdserverpb__member_list_request, cluster_member_list),
+    METHOD("etcdserverpb.Cluster", "MemberPromote", etcdserverpb__member_promote_request, cluster_member_promote),
+    METHOD("etcdserverpb.Cluster", "MemberRemove", etcdserverpb__member_remove_request, cluster_member_remove),
+    METHOD("etcdserverpb.Cluster", "MemberUpdate", etcdserverpb__member_update_request, cluster_member_update),
+    METHOD("grpc.health.v1.Health", "Check", grpc__health__v1__health_check_request, health_check),
+    METHOD_OF_LEARNERS("lash.Observation", "Status", lash__status_request, observation_status, methods_always),
 };
 _Static_assert(sizeof methods / sizeof *methods <= TALLY_METHODS_MAX, "each method is counted");
 

@@ -25,7 +25,11 @@ void maintenance_status(struct call *call);
 void maintenance_move_leader(struct call *call);
 void maintenance_snapshot(struct call *call);
 void observation_status(struct call *call);
+void cluster_member_add(struct call *call);
 void cluster_member_list(struct call *call);
+void cluster_member_promote(struct call *call);
+void cluster_member_remove(struct call *call);
+void cluster_member_update(struct call *call);
 void health_check(struct call *call);
 
 #endif

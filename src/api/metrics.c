@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "api/exposition.h"
+#include "api/membership.h"
 #include "api/methods.h"
 #include "api/usage.h"
 #include "base/assert.h"
@@ -28,6 +29,7 @@ struct metrics_sources {
     /* What follows from them. */
     uint64_t has_leader, is_leader, is_learner, full, failed, peers_connected;
     uint64_t apply_lag;
+    int64_t cluster_version;
     uint64_t sent_bytes, received_bytes; /* of clients' messages */
 };
 
@@ -102,6 +104,8 @@ static const struct metrics_number metrics_numbers[] = {
     GAUGE("lash_disk_full", full, "1: a disk has no room, and this member takes no entries."),
     GAUGE("lash_failed", failed, "1: this member has stopped taking part; its log says why."),
     GAUGE("lash_peers_connected", peers_connected, "Peers that can be sent to."),
+    OF_FORM("lash_cluster_version", EXPOSITION_GAUGE, METRICS_INTEGER, cluster_version,
+            "The version of what log and data may hold, as all members know it."),
     GAUGE("lash_client_connections", connections, "Connections of clients."),
     GAUGE("lash_store_index_entries", store.index_entries,
           "Entries of the store's index: keys, also deleted ones before compaction, and parts of long keys."),
@@ -143,6 +147,18 @@ static void metrics_write_fact(struct exposition *page, const char *family, cons
     exposition_count(page, &labels, 1);
 }
 
+/* How many members there are by the configuration in force here. */
+static void metrics_write_members(struct exposition *page, const struct lash_raft_status *raft) {
+    const struct exposition_labels voter = metrics_label("kind", "voter");
+    const struct exposition_labels learner = metrics_label("kind", "learner");
+    uint64_t voters = 0;
+    for (uint32_t i = 0; i < raft->configuration.count; i++)
+        voters += (raft->configuration.members[i].flags & LASH_MEMBER_VOTER) != 0;
+    exposition_family(page, "lash_members", EXPOSITION_GAUGE, "Members, by the configuration in force here.");
+    exposition_count(page, &voter, voters);
+    exposition_count(page, &learner, raft->configuration.count - voters);
+}
+
 static void metrics_write_facts(struct exposition *page, const struct metrics_sources *sources) {
     char id[METRICS_ID_SIZE];
     snprintf(id, sizeof id, "%" PRIx64, sources->status.raft.id);
@@ -157,6 +173,7 @@ static void metrics_write_facts(struct exposition *page, const struct metrics_so
         const struct exposition_labels labels = metrics_label("role", names_roles[role]);
         exposition_count(page, &labels, sources->status.raft.role == role);
     }
+    metrics_write_members(page, &sources->status.raft);
 }
 
 static void metrics_write_histograms(struct exposition *page, const struct metrics_sources *sources) {
@@ -396,21 +413,15 @@ static void metrics_write_calls(struct exposition *page, const struct tally *tal
 
 /* ---- The page ------------------------------------------------------------------------------------ */
 
-static bool metrics_is_learner(const struct lash_raft_status *raft) {
-    for (uint32_t i = 0; i < raft->configuration.count; i++)
-        if (raft->configuration.members[i].id == raft->id)
-            return !(raft->configuration.members[i].flags & (LASH_MEMBER_VOTER | LASH_MEMBER_VOTER_OLD));
-    return false;
-}
-
 static void metrics_derive(struct metrics_sources *sources, const struct tally *tally) {
     const struct lash_raft_status *raft = &sources->status.raft;
     sources->has_leader = raft->leader != 0;
     sources->is_leader = raft->role == LASH_LEADER;
-    sources->is_learner = metrics_is_learner(raft);
+    sources->is_learner = membership_is_learner(raft);
     sources->full = raft->full;
     sources->failed = sources->status.error != 0;
     sources->peers_connected = sources->status.peers_connected;
+    sources->cluster_version = sources->store.version;
     sources->apply_lag = raft->commit > raft->applied ? raft->commit - raft->applied : 0;
     sources->sent_bytes = metric_get(&tally->sent_bytes);
     sources->received_bytes = metric_get(&tally->received_bytes);
@@ -418,7 +429,7 @@ static void metrics_derive(struct metrics_sources *sources, const struct tally *
 
 /* On a worker. */
 static void metrics_execute(struct call *call) {
-    struct metrics_sources *sources = call->page;
+    struct metrics_sources *sources = call->kept;
     const struct tally *tally = &call->loop->tally;
     struct exposition page = {.failed = false};
     store_stats(call->loop->options->store, &sources->store);
@@ -454,6 +465,6 @@ void metrics_start(struct call *call, unsigned flags) {
         return;
     }
     sources->connections = call->loop->connection_count;
-    call->page = sources;
+    call->kept = sources;
     call_offload(call, metrics_execute, metrics_executed);
 }

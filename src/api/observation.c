@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "api/answer.h"
+#include "api/membership.h"
 #include "api/methods.h"
 #include "base/assert.h"
 #include "base/names.h"
@@ -14,6 +15,7 @@
 struct observation {
     struct lash_status status;
     struct lash_metrics metrics;
+    struct membership membership;
     Lash__StatusResponse answer;
     Lash__Durations sync;
     Lash__Durations commitment;
@@ -32,12 +34,9 @@ static char *observation_text(const char *text) {
     return copy.plain;
 }
 
-static char *observation_name(const struct call *call, lash_id id) {
-    const struct server_options *options = call->loop->options;
-    for (size_t i = 0; i < options->member_count; i++)
-        if (options->members[i].id == id)
-            return observation_text(options->members[i].name);
-    return observation_text("");
+static char *observation_name(const struct observation *observation, lash_id id) {
+    const Etcdserverpb__Member *member = membership_find(&observation->membership, id);
+    return member ? member->name : observation_text("");
 }
 
 /* The bound that 99 % do not exceed. */
@@ -88,7 +87,7 @@ static int observation_by_id(const void *a, const void *b) {
     return ((*left)->id > (*right)->id) - ((*left)->id < (*right)->id);
 }
 
-static void observation_fill_peers(const struct call *call, struct observation *observation) {
+static void observation_fill_peers(struct observation *observation) {
     const struct lash_metrics *metrics = &observation->metrics;
     LASH_ASSERT(metrics->peer_count <= LASH_RAFT_MEMBERS_MAX);
     for (uint32_t i = 0; i < metrics->peer_count; i++) {
@@ -96,7 +95,7 @@ static void observation_fill_peers(const struct call *call, struct observation *
         Lash__Peer *peer = &observation->peers[i];
         lash__peer__init(peer);
         peer->id = from->id;
-        peer->name = observation_name(call, from->id);
+        peer->name = observation_name(observation, from->id);
         peer->connected = from->connected;
         peer->round_trip_ns = from->round_trip_ns;
         peer->sent_bytes = from->bytes_sent;
@@ -135,10 +134,11 @@ static void observation_fill_metrics(struct observation *observation) {
 static void observation_fill_status(const struct call *call, struct observation *observation) {
     const struct lash_status *status = &observation->status;
     Lash__StatusResponse *answer = &observation->answer;
+    struct store_stats stats;
     LASH_ASSERT(status->raft.role < NAMES_ROLES);
     answer->cluster_id = call->loop->options->cluster_id;
     answer->member_id = call->loop->options->member_id;
-    answer->name = observation_name(call, answer->member_id);
+    answer->name = observation_text(call->loop->options->name);
     answer->role = observation_text(names_roles[status->raft.role]);
     answer->term = status->raft.term;
     answer->vote = status->raft.vote;
@@ -152,6 +152,10 @@ static void observation_fill_status(const struct call *call, struct observation 
     answer->applied = status->raft.applied;
     answer->log_bytes = status->log_bytes;
     answer->disk_full = status->raft.full != 0;
+    answer->learner = membership_is_learner(&status->raft);
+    store_stats(call->loop->options->store, &stats);
+    answer->cluster_version = stats.version;
+    answer->version = STORE_VERSION_NEWEST;
 }
 
 void observation_status(struct call *call) {
@@ -164,9 +168,15 @@ void observation_status(struct call *call) {
         call_fail(call, API_STOPPED);
         return;
     }
+    enum api_error failed = membership_read(call, &observation->membership);
+    if (failed) {
+        call_fail(call, failed);
+        return;
+    }
     lash__status_response__init(&observation->answer);
     observation_fill_status(call, observation);
     observation_fill_metrics(observation);
-    observation_fill_peers(call, observation);
+    observation_fill_peers(observation);
     answer_with(call, &observation->answer.base);
+    membership_free(&observation->membership);
 }

@@ -14,13 +14,6 @@ enum { PUBLISH_RETRY_MS = 200, PUBLISH_FIRST_MS = 1 };
 
 static void publish_try(uv_timer_t *timer);
 
-static const struct server_member *publish_self(const struct server_options *options) {
-    for (size_t i = 0; i < options->member_count; i++)
-        if (options->members[i].id == options->member_id)
-            return &options->members[i];
-    return NULL;
-}
-
 static void publish_later(struct publisher *publisher, uint64_t delay_ms) {
     uv_timer_start(&publisher->timer, publish_try, delay_ms, 0);
 }
@@ -37,8 +30,8 @@ static void publish_done(struct call *call, int error) {
         publish_later(publisher, PUBLISH_RETRY_MS);
         return;
     }
-    log_info("ready to serve client requests", F_STR("name", publish_self(options)->name),
-             F_HEX("member", options->member_id), F_HEX("cluster", options->cluster_id));
+    log_info("ready to serve client requests", F_STR("name", options->name), F_HEX("member", options->member_id),
+             F_HEX("cluster", options->cluster_id));
 }
 
 /* The node did not even take it. */
@@ -52,17 +45,15 @@ static void publish_refused(struct call *call) {
 /* The member's attributes as a command; false when memory ran out. */
 static bool publish_encode(struct call *call, uint8_t **command, size_t *size) {
     const struct server_options *options = call->loop->options;
-    const struct server_member *self = publish_self(options);
     struct store_bytes *urls = arena_calloc(call->arena, options->client_url_count, sizeof *urls);
-    LASH_ASSERT(self);
     if (!urls)
         return false;
     for (size_t i = 0; i < options->client_url_count; i++)
         urls[i] = (struct store_bytes){(const uint8_t *)options->client_urls[i], strlen(options->client_urls[i])};
     call->op.type = STORE_MEMBER;
     call->op.member = (struct store_member){
-        .id = self->id,
-        .name = {(const uint8_t *)self->name, strlen(self->name)},
+        .id = options->member_id,
+        .name = {(const uint8_t *)options->name, strlen(options->name)},
         .client_urls = urls,
         .client_url_count = options->client_url_count,
     };

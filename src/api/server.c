@@ -9,6 +9,7 @@
 #include "base/buf.h"
 
 enum { SERVER_BACKLOG = 1024, SERVER_OPS_MAX = 128, SERVER_REQUEST_BYTES_MAX = 3 * 512 * 1024 };
+enum { SERVER_LEARNERS_MAX = 1 };
 enum { SERVER_BUFFERED_MAX = 256 * 1024 * 1024, SERVER_CONNECTIONS_MAX = 8192 };
 
 struct server {
@@ -55,6 +56,8 @@ static void server_defaults(struct server_options *options) {
         options->ops_max = SERVER_OPS_MAX;
     if (!options->request_bytes_max)
         options->request_bytes_max = SERVER_REQUEST_BYTES_MAX;
+    if (!options->learners_max)
+        options->learners_max = SERVER_LEARNERS_MAX;
     if (!options->buffered_max)
         options->buffered_max = SERVER_BUFFERED_MAX;
     if (!options->connections_max)
@@ -97,6 +100,10 @@ uint16_t server_port(const struct server *server, size_t address) {
 
 int server_start(struct server *server, lash_node *node) {
     return loop_start(&server->loop, node);
+}
+
+void server_observe(struct server *server, const struct lash_observation *observation) {
+    loop_observe(&server->loop, observation);
 }
 
 void server_drain(struct server *server, uint64_t timeout_ms) {

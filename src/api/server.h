@@ -21,12 +21,9 @@ struct server;
 #define SERVER_CLUSTER_VERSION "3.5.0"
 #define SERVER_CLUSTER_MINOR "3.5"
 
-/* A member of the cluster as configured. */
-struct server_member {
-    uint64_t id;
-    const char *name;
-    const char *peer_url;
-};
+/* What the node is to announce to its peers (lash_node_options.features): a bit for each version of log and data that the
+ * program knows beyond the first. Once all members announce the next one, the leader's server raises the cluster's. */
+#define SERVER_FEATURES ((uint16_t)((1u << (STORE_VERSION_NEWEST - STORE_VERSION_FIRST)) - 1))
 
 /* A numeric address to listen on. */
 struct server_address {
@@ -40,11 +37,12 @@ struct server_options {
     size_t address_count;
     struct store *store;
     uint64_t cluster_id;
-    uint64_t member_id;                  /* this member's */
-    const struct server_member *members; /* all, in the order of their ids */
-    size_t member_count;
-    const char *const *client_urls; /* of this member, for its peers' member lists */
+    uint64_t member_id;             /* this member's */
+    const char *name;               /* this member's, which it publishes with its client URLs */
+    const char *const *client_urls; /* as others reach it */
     size_t client_url_count;
+    size_t learners_max;      /* [1] members without a vote at a time */
+    bool reconfig_unchecked;  /* members may be changed however few of them are there */
     size_t ops_max;           /* [128] operations in a list of a transaction */
     size_t request_bytes_max; /* [1.5 MiB] a larger command is refused */
     size_t
@@ -63,6 +61,9 @@ uint16_t server_port(const struct server *server, size_t address);
 /* Begin to answer, from `node` and the store. The member's name and client URLs are published through the log; once
  * that is through, the line "ready to serve client requests" is logged. Errors: LASH_NOMEM. */
 int server_start(struct server *server, lash_node *node);
+
+/* To be called with each thing that the node observes, on any thread, from its opening to its closing. */
+void server_observe(struct server *server, const struct lash_observation *observation);
 
 /* Tell clients to go elsewhere, wait up to `timeout_ms` for requests under way, and let go of the node. */
 void server_drain(struct server *server, uint64_t timeout_ms);

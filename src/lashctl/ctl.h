@@ -58,7 +58,11 @@ int endpoint_status(struct ctl *ctl, const struct verb *verb, int argc, const ch
 int endpoint_health(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 int status_run(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 int leader_move(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
+int member_add(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 int member_list(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
+int member_promote(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
+int member_remove(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
+int member_update(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 int log_dump_run(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 
 /* Print "Error: ..." on stderr, and return `code`. */

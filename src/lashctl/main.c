@@ -39,8 +39,18 @@ static const struct verb verbs[] = {
      "and\n"
      "  changes nothing.",
      log_dump_run},
+    {"member add", "[options] <name>", "Adds a member to the cluster",
+     "  Add it first, then start it with --initial-cluster-state existing and the printed --initial-cluster. Prints "
+     "these\n"
+     "  settings as etcdctl does, as variables of etcd's; lashd reads LASH_NAME and so on, or the flags.",
+     member_add},
     {"member list", "[options]", "Lists all members in the cluster",
      "  The simple format lists: ID, status, name, peer addresses, client addresses, is learner.", member_list},
+    {"member promote", "[options] <member-id>", "Gives a vote to a learner that has caught up", NULL, member_promote},
+    {"member remove", "[options] <member-id>", "Removes a member from the cluster",
+     "  Its process ends by itself, and its data is of no use any more.", member_remove},
+    {"member update", "[options] <member-id>", "Changes the peer URLs of a member",
+     "  Update it first, then start it again where it listens at the new ones.", member_update},
     {"move-leader", "[options] <transferee-member-id>", "Transfers leadership to another cluster member",
      "  The leader must be among the endpoints.", leader_move},
     {"put", "[options] <key> <value>", "Puts the given key into the store",

@@ -74,9 +74,9 @@ static void status_print(struct status_table *table) {
 
 /* ---- Rows ------------------------------------------------------------------------------------------- */
 
-static const char *const status_member_titles[] = {"ENDPOINT", "ID",       "NAME",       "ROLE",      "TERM",
-                                                   "VOTE",     "COMMIT",   "APPLIED",    "LOG",       "LOG SIZE",
-                                                   "PENDING",  "SYNC P99", "COMMIT P99", "APPLY P99", "TROUBLE"};
+static const char *const status_member_titles[] = {
+    "ENDPOINT", "ID",       "NAME",    "ROLE",     "TERM",       "VOTE",      "COMMIT",  "APPLIED",
+    "LOG",      "LOG SIZE", "PENDING", "SYNC P99", "COMMIT P99", "APPLY P99", "VERSION", "TROUBLE"};
 static const char *const status_peer_titles[] = {"FROM",     "TO",     "CONNECTED", "ROUND TRIP", "SENT",
                                                  "RECEIVED", "QUEUED", "FAILED",    "STATE",      "MATCH",
                                                  "NEXT",     "LAG",    "ANSWERS",   "DISK"};
@@ -84,6 +84,15 @@ static const char *const status_peer_titles[] = {"FROM",     "TO",     "CONNECTE
 /* A p99 that exceeds all bounds, and one of nothing, are dashes. */
 static void status_p99(struct status_table *table, const Lash__Durations *durations) {
     status_duration(table, durations ? durations->p99_ns : 0);
+}
+
+/* The cluster's version, and what the member knows beyond it. */
+static void status_version(struct status_table *table, const Lash__StatusResponse *status) {
+    char text[STATUS_CELL_SIZE];
+    (void)snprintf(text, sizeof text,
+                   status->version > status->cluster_version ? "%" PRIu32 " (knows %" PRIu32 ")" : "%" PRIu32,
+                   status->cluster_version, status->version);
+    status_cell(table, text);
 }
 
 static void status_member(struct status_table *table, const char *endpoint, const Lash__StatusResponse *status) {
@@ -94,7 +103,7 @@ static void status_member(struct status_table *table, const char *endpoint, cons
     status_cell(table, endpoint);
     status_id(table, status->member_id);
     status_cell(table, status->name);
-    status_cell(table, status->role);
+    status_cell(table, status->learner ? "learner" : status->role);
     status_number(table, status->term);
     status_id(table, status->vote);
     status_number(table, status->commit);
@@ -105,6 +114,7 @@ static void status_member(struct status_table *table, const char *endpoint, cons
     status_p99(table, status->sync);
     status_p99(table, status->commitment);
     status_p99(table, status->application);
+    status_version(table, status);
     status_cell(table, status->error[0]    ? status->error
                        : status->disk_full ? "disk full"
                        : status->leader    ? ""

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lashd/ids.h"
+#include "api/ids.h"
 
 enum { CONFIG_ELECTION_MS_MAX = 50000, CONFIG_ELECTION_HEARTBEATS_MIN = 5 };
 
@@ -108,6 +108,22 @@ static bool config_state(struct config_maker *maker) {
     return config_wrong(maker, "--initial-cluster-state=%s is neither 'new' nor 'existing'", text);
 }
 
+static bool config_truth(struct config_maker *maker, enum setting setting, bool *truth) {
+    const char *text = config_text(maker, setting);
+    *truth = strcmp(text, "true") == 0;
+    return *truth || strcmp(text, "false") == 0 ||
+           config_wrong(maker, "--%s=%s is neither 'true' nor 'false'", settings_name(setting), text);
+}
+
+/* How members may be changed. */
+static bool config_changes(struct config_maker *maker) {
+    uint64_t learners = 0;
+    if (!config_number(maker, SETTING_MAX_LEARNERS, LASH_RAFT_MEMBERS_MAX, &learners))
+        return false;
+    maker->config->learners_max = (size_t)learners;
+    return config_truth(maker, SETTING_STRICT_RECONFIG_CHECK, &maker->config->reconfig_checked);
+}
+
 static bool config_names(struct config_maker *maker) {
     struct config *config = maker->config;
     const char *name = config_text(maker, SETTING_NAME);
@@ -193,11 +209,11 @@ static bool config_add_member(struct config_maker *maker, const char *text, size
     return true;
 }
 
-static bool config_members(struct config_maker *maker, const struct url *advertised) {
+static bool config_members(struct config_maker *maker) {
     const char *at = config_text(maker, SETTING_INITIAL_CLUSTER);
     char alone[CONFIG_NAME_MAX + URL_TEXT_MAX];
     if (!at) {
-        snprintf(alone, sizeof alone, "%s=%s", maker->config->name, advertised->text);
+        snprintf(alone, sizeof alone, "%s=%s", maker->config->name, maker->config->advertise_peer.text);
         at = alone;
     }
     for (;; at++) {
@@ -221,7 +237,7 @@ static bool config_ids(struct config_maker *maker) {
     uint64_t ids[LASH_RAFT_MEMBERS_MAX];
     const char *token = config_text(maker, SETTING_INITIAL_CLUSTER_TOKEN);
     for (size_t i = 0; i < config->member_count; i++)
-        if (!ids_member(config->members[i].peer.text, token, &config->members[i].id))
+        if (!ids_member(config->members[i].peer.text, token, 0, &config->members[i].id))
             return config_wrong(maker, "cannot compute SHA-1");
     qsort(config->members, config->member_count, sizeof *config->members, config_compare_members);
     for (size_t i = 0; i < config->member_count; i++) {
@@ -235,28 +251,26 @@ static bool config_ids(struct config_maker *maker) {
 }
 
 /* This member is among the members, where it says that it is. */
-static bool config_self(struct config_maker *maker, const struct url *advertised) {
+static bool config_self(struct config_maker *maker) {
     const struct config *config = maker->config;
     for (size_t i = 0; i < config->member_count; i++) {
         const struct config_member *member = &config->members[i];
         if (strcmp(member->name, config->name) != 0)
             continue;
-        if (strcmp(member->peer.text, advertised->text) == 0)
+        if (strcmp(member->peer.text, config->advertise_peer.text) == 0)
             return true;
         return config_wrong(maker, "--initial-cluster has %s=%s, but --initial-advertise-peer-urls is %s", config->name,
-                            member->peer.text, advertised->text);
+                            member->peer.text, config->advertise_peer.text);
     }
     return config_wrong(maker, "--initial-cluster does not name this member, --name=%s", config->name);
 }
 
 static bool config_peer_urls(struct config_maker *maker) {
     struct config *config = maker->config;
-    struct url advertised;
     size_t count;
     return config_urls(maker, SETTING_LISTEN_PEER_URLS, &config->listen_peer, 1, &count) &&
            config_listens(maker, SETTING_LISTEN_PEER_URLS, &config->listen_peer, 1) &&
-           config_urls(maker, SETTING_INITIAL_ADVERTISE_PEER_URLS, &advertised, 1, &count) &&
-           config_members(maker, &advertised) && config_self(maker, &advertised) && config_ids(maker);
+           config_urls(maker, SETTING_INITIAL_ADVERTISE_PEER_URLS, &config->advertise_peer, 1, &count);
 }
 
 /* The two kinds of clients would fight for the port. */
@@ -274,6 +288,14 @@ bool config_make(struct config *config, const struct settings *settings, char *p
     struct config_maker maker = {.config = config, .settings = settings, .problem_size = problem_size};
     maker.problem = problem;
     memset(config, 0, sizeof *config);
-    return config_names(&maker) && config_state(&maker) && config_log_level(&maker) && config_limits(&maker) &&
-           config_snapshots(&maker) && config_client_urls(&maker) && config_peer_urls(&maker) && config_ports(&maker);
+    return config_names(&maker) && config_state(&maker) && config_changes(&maker) && config_log_level(&maker) &&
+           config_limits(&maker) && config_snapshots(&maker) && config_client_urls(&maker) &&
+           config_peer_urls(&maker) && config_ports(&maker);
+}
+
+bool config_make_cluster(struct config *config, const struct settings *settings, char *problem, size_t problem_size) {
+    struct config_maker maker = {.config = config, .settings = settings, .problem_size = problem_size};
+    maker.problem = problem;
+    config->member_count = 0;
+    return config_members(&maker) && config_self(&maker) && config_ids(&maker);
 }

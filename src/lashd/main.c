@@ -7,12 +7,12 @@
 #include <sys/utsname.h>
 
 #include "base/logger.h"
-#include "lashd/config.h"
+#include "lashd/identity.h"
 #include "lashd/member.h"
 
 #define LASHD_API_VERSION "3.5"
 
-enum { LASHD_EXIT_FAILED = 1, LASHD_EXIT_USAGE = 2, LASHD_PROBLEM_MAX = 8192 };
+enum { LASHD_PROBLEM_MAX = 8192 };
 
 static int lashd_print_version(void) {
     struct utsname system;
@@ -22,24 +22,36 @@ static int lashd_print_version(void) {
     return 0;
 }
 
-static int lashd_run(const struct settings *settings) {
+/* From the flags to the end of the member's life; what keeps it from that is in `problem`. */
+static enum lashd_exit lashd_live(struct config *config, const struct settings *settings, char *problem, size_t size) {
+    bool known = false;
+    if (!config_make(config, settings, problem, size))
+        return LASHD_EXIT_USAGE;
+    lash_set_log(NULL, NULL, config->log_level);
+    bool described = config_make_cluster(config, settings, problem, size);
+    enum lashd_exit code = identity_look(config, &known, problem, size);
+    if (code == LASHD_EXIT_OK && !known && !described)
+        code = LASHD_EXIT_USAGE;
+    if (!described)
+        config->member_count = 0; /* with data of its own a member needs no description */
+    if (code == LASHD_EXIT_OK && !known && config->existing)
+        code = identity_join(config, problem, size);
+    return code == LASHD_EXIT_OK ? member_run(config, problem, size) : code;
+}
+
+static enum lashd_exit lashd_run(const struct settings *settings) {
     static struct config config; /* large */
     char problem[LASHD_PROBLEM_MAX];
-    if (!config_make(&config, settings, problem, sizeof problem)) {
+    enum lashd_exit code = lashd_live(&config, settings, problem, sizeof problem);
+    if (code != LASHD_EXIT_OK)
         fprintf(stderr, "lashd: %s\n", problem);
-        return LASHD_EXIT_USAGE;
-    }
-    lash_set_log(NULL, NULL, config.log_level);
-    if (member_run(&config, problem, sizeof problem))
-        return 0;
-    fprintf(stderr, "lashd: %s\n", problem);
-    return LASHD_EXIT_FAILED;
+    return code;
 }
 
 int main(int argc, const char **argv) {
     struct settings settings;
     char problem[LASHD_PROBLEM_MAX];
-    int code = 0;
+    int code = LASHD_EXIT_OK;
     if (!settings_read(&settings, argc, argv, problem, sizeof problem)) {
         fprintf(stderr, "lashd: %s\n", problem);
         code = LASHD_EXIT_USAGE;

@@ -5,6 +5,7 @@
 #include "lashd/member.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -36,13 +37,13 @@ struct member {
     const struct config *config;
     char *problem;
     size_t problem_size;
-    struct server_member members[LASH_RAFT_MEMBERS_MAX];
     struct server_address addresses[CONFIG_URLS_MAX];
     const char *client_urls[CONFIG_URLS_MAX];
     struct store *store;
     struct server *server;
     lash_node *node;
     lash_index applied; /* by the store when it was opened */
+    bool removed;       /* from the cluster */
 };
 
 static bool member_failed(struct member *member, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -53,6 +54,16 @@ static bool member_failed(struct member *member, const char *format, ...) {
     vsnprintf(member->problem, member->problem_size, format, arguments);
     va_end(arguments);
     return false;
+}
+
+/* It was removed: end, and do not come back. */
+static bool member_removed(struct member *member) {
+    member->removed = true;
+    return member_failed(member,
+                         "member %" PRIx64
+                         " (%s) was removed from the cluster, and ends; its data in %s is of no use any "
+                         "more",
+                         member->config->member_id, member->config->name, member->config->data_dir);
 }
 
 /* ---- Signals ----------------------------------------------------------------------------------- */
@@ -106,20 +117,6 @@ static void member_path(const struct member *member, const char *name, char *pat
     snprintf(path, size, "%s/%s", member->config->data_dir, name);
 }
 
-/* A member that joins a running cluster needs that cluster's consent, and one that lost its data must not come back under
- * the same id: it may have acknowledged what it no longer has. */
-static bool member_check_state(struct member *member) {
-    char path[sizeof member->config->data_dir + 16];
-    struct stat status;
-    member_path(member, "log", path, sizeof path);
-    if (!member->config->existing || stat(path, &status) == 0)
-        return true;
-    return member_failed(member,
-                         "--initial-cluster-state=existing, but %s holds no data: this version cannot join a running "
-                         "cluster, and a member that lost its data must not come back; start a new cluster with 'new'",
-                         member->config->data_dir);
-}
-
 /* ---- The parts --------------------------------------------------------------------------------- */
 
 /* As many connections as the limit of open files leaves room for. */
@@ -152,6 +149,8 @@ static bool member_open_store(struct member *member) {
     if (error == LASH_CORRUPT)
         return member_failed(
             member, "the database in %s is damaged; delete that directory, and it is rebuilt from the log", path);
+    if (error == LASH_VERSION)
+        return member_failed(member, "the database in %s was written by a newer version; start that version", path);
     if (error)
         return member_failed(member, "cannot open the database in %s: %s; the log lines above say more", path,
                              lash_strerror(error));
@@ -160,9 +159,6 @@ static bool member_open_store(struct member *member) {
 
 static bool member_open_server(struct member *member) {
     const struct config *config = member->config;
-    for (size_t i = 0; i < config->member_count; i++)
-        member->members[i] =
-            (struct server_member){config->members[i].id, config->members[i].name, config->members[i].peer.text};
     for (size_t i = 0; i < config->listen_client_count; i++)
         member->addresses[i] =
             (struct server_address){url_listen_host(&config->listen_client[i]), config->listen_client[i].port};
@@ -174,13 +170,14 @@ static bool member_open_server(struct member *member) {
         .store = member->store,
         .cluster_id = config->cluster_id,
         .member_id = config->member_id,
-        .members = member->members,
-        .member_count = config->member_count,
+        .name = config->name,
         .client_urls = member->client_urls,
         .client_url_count = config->advertise_client_count,
         .ops_max = config->ops_max,
         .request_bytes_max = config->request_bytes_max,
         .connections_max = member_connections(),
+        .learners_max = config->learners_max,
+        .reconfig_unchecked = !config->reconfig_checked,
     };
     const struct server_address *failed;
     int error = server_open(&options, &member->server, &failed);
@@ -205,10 +202,11 @@ static bool member_explain_node(struct member *member, int error) {
                              config->data_dir, config->listen_peer.text);
     case LASH_MISMATCH:
         return member_failed(member,
-                             "the data in %s is not that of member %s with this --initial-cluster and "
-                             "--initial-cluster-token; start with the flags it was made with, or choose another "
-                             "--data-dir",
-                             config->data_dir, config->name);
+                             "the data in %s is that of another cluster or member than its log says; restore the "
+                             "directory as it was, or start anew with another --data-dir",
+                             config->data_dir);
+    case LASH_REMOVED:
+        return member_removed(member);
     case LASH_CORRUPT:
         return member_failed(member,
                              "the log in %s/log is damaged where it had been durable, so this member may lack what "
@@ -223,6 +221,14 @@ static bool member_explain_node(struct member *member, int error) {
                              "say more",
                              config->data_dir, config->listen_peer.text, lash_strerror(error));
     }
+}
+
+/* On the node's thread. */
+static void member_happened(void *context, const struct lash_observation *observation) {
+    struct member *member = context;
+    server_observe(member->server, observation);
+    if (observation->kind == LASH_OBSERVED_ERROR || observation->kind == LASH_OBSERVED_REMOVED)
+        sem_post(&member_wake);
 }
 
 static bool member_open_node(struct member *member) {
@@ -246,7 +252,11 @@ static bool member_open_node(struct member *member) {
         .trailing_bytes = config->snapshot_trailing_bytes,
         .snapshot_rate = config->snapshot_rate,
         .apply_lag_max = MEMBER_APPLY_LAG_MAX,
+        .joining = config->joins,
+        .features = SERVER_FEATURES,
         .applied = member->applied,
+        .happened = member_happened,
+        .observe_context = member,
     };
     if (config->request_bytes_max > MEMBER_ENTRY_BYTES) /* a peer with another limit may still forward what it allows */
         options.entry_bytes_max = config->request_bytes_max;
@@ -265,9 +275,12 @@ static bool member_wait(struct member *member) {
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += MEMBER_LOOK_S;
         sem_timedwait(&member_wake, &until);
-        if (lash_node_status(member->node, &status) == 0 && status.error && status.error != LASH_DAMAGED)
-            return member_failed(member, "the node has stopped taking part: %s; the log lines above say why",
-                                 lash_strerror(status.error));
+        if (lash_node_status(member->node, &status) || !status.error || status.error == LASH_DAMAGED)
+            continue;
+        return status.error == LASH_REMOVED
+                   ? member_removed(member)
+                   : member_failed(member, "the node has stopped taking part: %s; the log lines above say why",
+                                   lash_strerror(status.error));
     }
     return true;
 }
@@ -307,19 +320,21 @@ static bool member_serve(struct member *member) {
     return good;
 }
 
-bool member_run(const struct config *config, char *problem, size_t problem_size) {
+enum lashd_exit member_run(const struct config *config, char *problem, size_t problem_size) {
     struct member member = {.config = config, .problem_size = problem_size};
     member.problem = problem;
     member_catch_signals();
     log_info("starting", F_STR("name", config->name), F_HEX("member", config->member_id),
              F_HEX("cluster", config->cluster_id), F_STR("version", LASHD_VERSION), F_STR("data", config->data_dir),
              F_STR("clients", config->listen_client[0].text), F_STR("peers", config->listen_peer.text));
-    bool good = member_make_dir(&member) && member_check_state(&member) && member_open_store(&member) &&
-                member_open_server(&member) && member_open_node(&member) && member_serve(&member);
+    bool good = member_make_dir(&member) && member_open_store(&member) && member_open_server(&member) &&
+                member_open_node(&member) && member_serve(&member);
     lash_node_close(member.node);
     server_close(member.server);
     store_close(member.store);
     if (good)
         log_info("stopped", F_STR("name", config->name));
-    return good;
+    if (good)
+        return LASHD_EXIT_OK;
+    return member.removed ? LASHD_EXIT_REMOVED : LASHD_EXIT_FAILED;
 }

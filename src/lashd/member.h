@@ -7,9 +7,10 @@
 #define LASH_LASHD_MEMBER_H
 
 #include "lashd/config.h"
+#include "lashd/exit.h"
 
-/* Run until SIGTERM or SIGINT; a second one ends the process at once. False when it could not start or had to give up: then
- * one line in `problem` says what, to what, and what to do. Call it once, from the main thread. */
-bool member_run(const struct config *config, char *problem, size_t problem_size);
+/* Run until SIGTERM or SIGINT; a second one ends the process at once. Not LASHD_EXIT_OK when it could not start or had to give
+ * up: then one line in `problem` says what, to what, and what to do. Call it once, from the main thread. */
+enum lashd_exit member_run(const struct config *config, char *problem, size_t problem_size);
 
 #endif

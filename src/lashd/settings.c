@@ -31,7 +31,11 @@ static const struct {
     [SETTING_INITIAL_CLUSTER] = {"initial-cluster", NULL,
                                  "all members, NAME=URL,... (default: this one at its advertised peer URL)"},
     [SETTING_INITIAL_CLUSTER_TOKEN] = {"initial-cluster-token", "etcd-cluster", "tells clusters apart"},
-    [SETTING_INITIAL_CLUSTER_STATE] = {"initial-cluster-state", "new", "'new' or 'existing'"},
+    [SETTING_INITIAL_CLUSTER_STATE] = {"initial-cluster-state", "new",
+                                       "'new', or 'existing' for a member that was added to a running cluster"},
+    [SETTING_STRICT_RECONFIG_CHECK] = {"strict-reconfig-check", "true",
+                                       "refuse to change members while too few of them are there"},
+    [SETTING_MAX_LEARNERS] = {"max-learners", "1", "members without a vote that the cluster may have"},
     [SETTING_HEARTBEAT_INTERVAL] = {"heartbeat-interval", "100", "milliseconds between heartbeats"},
     [SETTING_ELECTION_TIMEOUT] = {"election-timeout", "1000", "milliseconds without a leader before an election"},
     [SETTING_LOG_LEVEL] = {"log-level", "info", "debug, info, warn, error, panic or fatal"},
@@ -46,6 +50,11 @@ static const struct {
     [SETTING_SNAPSHOT_RATE] = {"snapshot-rate", "0",
                                "bytes a second at which a snapshot is sent to a member; 0: as fast as possible"},
 };
+
+/* Whether it is true or false: then the flag alone means true. */
+static bool settings_is_truth(int setting) {
+    return setting == SETTING_STRICT_RECONFIG_CHECK;
+}
 
 const char *settings_name(enum setting setting) {
     LASH_ASSERT(setting < SETTING_COUNT);
@@ -68,6 +77,8 @@ static void settings_take(struct settings *settings, int flag, char *value) {
         return;
     }
     LASH_ASSERT(flag >= 1);
+    if (!value && settings_is_truth(flag - 1))
+        value = mem_strdup("true");       /* NULL for want of memory: the default, which is the same */
     mem_free(settings->values[flag - 1]); /* as everywhere, the last one counts */
     settings->values[flag - 1] = value;
 }
@@ -94,8 +105,10 @@ static bool settings_read_flags(struct settings *settings, int argc, const char 
                                 size_t problem_size) {
     struct poptOption options[SETTING_COUNT + 3] = {{0}};
     for (int i = 0; i < SETTING_COUNT; i++)
-        options[i] = (struct poptOption){
-            .longName = settings_table[i].name, .argInfo = POPT_ARG_STRING | POPT_ARGFLAG_ONEDASH, .val = i + 1};
+        options[i] = (struct poptOption){.longName = settings_table[i].name,
+                                         .argInfo = POPT_ARG_STRING | POPT_ARGFLAG_ONEDASH |
+                                                    (settings_is_truth(i) ? POPT_ARGFLAG_OPTIONAL : 0),
+                                         .val = i + 1};
     options[SETTING_COUNT] =
         (struct poptOption){.longName = "version", .argInfo = POPT_ARGFLAG_ONEDASH, .val = SETTINGS_VERSION};
     options[SETTING_COUNT + 1] = (struct poptOption){

@@ -194,6 +194,9 @@ static void node_publish(struct lash_node *node) {
     if (node->transport)
         node->metrics.peer_count =
             (uint32_t)transport_peers(node->transport, node->metrics.peers, LASH_RAFT_MEMBERS_MAX);
+    for (uint32_t i = 0; i < node->metrics.peer_count; i++)
+        node->metrics.peers[i].features =
+            (uint16_t)(node_features(node, node->metrics.peers[i].id) >> WIRE_PROGRAM_SHIFT);
     uv_mutex_unlock(&node->mutex);
     roster_unref(before);
 }
@@ -522,8 +525,9 @@ static int node_open_transport(struct lash_node *node) {
     struct transport_options options = {.loop = &node->loop,
                                         .cluster_id = node->options.cluster_id,
                                         .node_id = node->options.id,
-                                        .features =
-                                            WIRE_MEMBERS | WIRE_REPAIR | (node->machine.restore ? WIRE_SNAPSHOTS : 0),
+                                        .features = WIRE_MEMBERS | WIRE_REPAIR |
+                                                    (node->machine.restore ? WIRE_SNAPSHOTS : 0) |
+                                                    (uint64_t)node->options.features << WIRE_PROGRAM_SHIFT,
                                         .listen_host = node->options.listen_host,
                                         .listen_port = node->options.listen_port,
                                         .probe_ms = NODE_PROBE_MS,

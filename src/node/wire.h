@@ -47,6 +47,7 @@ enum wire_kind {
 #define WIRE_SNAPSHOTS ((uint64_t)1 << 0) /* it can be sent snapshots */
 #define WIRE_REPAIR ((uint64_t)1 << 1)    /* it can be asked for frames */
 #define WIRE_MEMBERS ((uint64_t)1 << 2)   /* it knows entries of kind CONFIGURATION */
+#define WIRE_PROGRAM_SHIFT 32             /* from here on 16 bits are the program's */
 
 /* The most bytes in one chunk. */
 #define WIRE_CHUNK_MAX ((size_t)1 << 20)

@@ -149,6 +149,9 @@ static void encode_op(struct encoder *encoder, const struct store_op *op) {
     case STORE_MEMBER:
         encode_member(encoder, &op->member);
         break;
+    case STORE_RAISE:
+        encode_u32(encoder, op->raise.version);
+        break;
     }
 }
 
@@ -311,7 +314,7 @@ static int decode_member(struct decoder *decoder, struct store_member *member) {
     return error;
 }
 
-/* The command itself is at depth 0. A compaction and a member's are no part of a transaction, a range no command. */
+/* The command itself is at depth 0. A compaction, a member's and a raise are no part of a transaction, a range no command. */
 static int decode_op(struct decoder *decoder, unsigned depth, struct store_op *op) {
     uint8_t type = read_u8(&decoder->reader);
     op->type = (enum store_op_type)type;
@@ -328,6 +331,9 @@ static int decode_op(struct decoder *decoder, unsigned depth, struct store_op *o
         return depth == 0 ? decode_compaction(decoder, &op->compaction) : LASH_VERSION;
     case STORE_MEMBER:
         return depth == 0 ? decode_member(decoder, &op->member) : LASH_VERSION;
+    case STORE_RAISE:
+        op->raise.version = read_u32(&decoder->reader);
+        return depth == 0 && op->raise.version <= STORE_VERSION_NEWEST ? LASH_OK : LASH_VERSION;
     default:
         return LASH_VERSION;
     }

@@ -13,7 +13,6 @@
 #include "base/logger.h"
 
 enum {
-    DB_FORMAT = 1,        /* of the schema; a reader refuses what is newer */
     DB_READERS_MAX = 512, /* reads at the same time */
     DB_KEY_BYTES = 511,   /* what the tables rely on */
 };
@@ -49,23 +48,45 @@ int db_error(int error) {
     }
 }
 
-/* Check the format of an existing file; write it to a new one. */
-static int db_check_format(MDB_txn *txn, MDB_dbi meta) {
+static MDB_val db_format_key(void) {
     static const char name[] = "format";
-    MDB_val key = {.mv_size = sizeof name - 1, .mv_data = (void *)(uintptr_t)name};
-    MDB_val value;
-    int rc = mdb_get(txn, meta, &key, &value);
-    if (rc == MDB_NOTFOUND) {
-        uint8_t format[4];
-        le32_put(format, DB_FORMAT);
-        value = (MDB_val){.mv_size = sizeof format, .mv_data = format};
-        return db_error(mdb_put(txn, meta, &key, &value, 0));
-    }
+    return (MDB_val){.mv_size = sizeof name - 1, .mv_data = (void *)(uintptr_t)name};
+}
+
+static int db_put_format(MDB_txn *txn, MDB_dbi meta, uint32_t format) {
+    uint8_t bytes[4];
+    le32_put(bytes, format);
+    MDB_val key = db_format_key(), value = {.mv_size = sizeof bytes, .mv_data = bytes};
+    return db_error(mdb_put(txn, meta, &key, &value, 0));
+}
+
+static int db_get_format(MDB_txn *txn, MDB_dbi meta, uint32_t *format) {
+    MDB_val key = db_format_key(), value;
+    int rc = db_error(mdb_get(txn, meta, &key, &value));
     if (rc)
-        return db_error(rc);
+        return rc;
     if (value.mv_size != 4 || le32_get(value.mv_data) == 0)
         return LASH_CORRUPT;
-    return le32_get(value.mv_data) > DB_FORMAT ? LASH_VERSION : LASH_OK;
+    *format = le32_get(value.mv_data);
+    return LASH_OK;
+}
+
+/* Check the format of an existing file; write it to a new one. */
+static int db_check_format(MDB_txn *txn, MDB_dbi meta) {
+    uint32_t format;
+    int rc = db_get_format(txn, meta, &format);
+    if (rc == LASH_NOT_FOUND)
+        return db_put_format(txn, meta, DB_FORMAT_FIRST);
+    if (rc)
+        return rc;
+    return format > DB_FORMAT_NEWEST ? LASH_VERSION : LASH_OK;
+}
+
+int db_raise_format(const struct db *db, MDB_txn *txn, uint32_t format) {
+    uint32_t present;
+    LASH_ASSERT(format <= DB_FORMAT_NEWEST);
+    int rc = db_get_format(txn, db->meta, &present);
+    return rc || present >= format ? rc : db_put_format(txn, db->meta, format);
 }
 
 static int db_open_tables(struct db *db) {

@@ -18,6 +18,9 @@
 
 #include "lash/error.h"
 
+/* Of the schema, and of what log and data may hold besides: the cluster's version. A program refuses what is newer. */
+enum { DB_FORMAT_FIRST = 1, DB_FORMAT_NEWEST = 2 };
+
 struct db {
     MDB_env *env;
     MDB_dbi meta;
@@ -44,6 +47,10 @@ int db_sizes(const struct db *db, MDB_txn *txn, uint64_t *size, uint64_t *size_i
 /* What the file may grow to, and what of it is in use or was. */
 uint64_t db_size_max(const struct db *db);
 uint64_t db_extent(const struct db *db);
+
+/* Make the file one that only a program which knows `format` opens, unless it is one already. Errors: as db_error,
+ * LASH_CORRUPT. */
+int db_raise_format(const struct db *db, MDB_txn *txn, uint32_t format);
 
 /* Entries of one table. Errors: as db_error. */
 int db_count(MDB_txn *txn, MDB_dbi table, uint64_t *count);

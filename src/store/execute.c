@@ -13,6 +13,7 @@
 #include "store/members.h"
 #include "store/order.h"
 #include "store/range.h"
+#include "store/version.h"
 
 /* A request under way. */
 struct execution {
@@ -368,6 +369,9 @@ static int execute_op(struct execution *execution, const struct store_op *op, st
         break;
     case STORE_MEMBER:
         rc = members_put(execution->view, &op->member);
+        break;
+    case STORE_RAISE:
+        rc = version_raise(execution->view, op->raise.version);
         break;
     }
     result->revision = execution_revision(execution);

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "store/order.h"
+#include "store/version.h"
 
 int members_put(struct view *view, const struct store_member *member) {
     struct store_op op = {.type = STORE_MEMBER, .member = *member};
@@ -53,11 +54,13 @@ int members_list(struct view *view, struct store_arena *arena, const struct stor
     rc = list ? LASH_OK : LASH_NOMEM;
     *count = 0;
     MDB_val key, value;
-    while (rc == 0 && *count < stat.ms_entries) {
+    while (rc == 0) {
         rc = db_error(mdb_cursor_get(cursor, &key, &value, MDB_NEXT));
-        if (rc == 0)
+        if (rc == 0 && !version_is_record(key))
             rc = members_copy(value, arena, &list[(*count)++]);
     }
+    if (rc == LASH_NOT_FOUND) /* the end */
+        rc = LASH_OK;
     mdb_cursor_close(cursor);
     *members = list;
     return rc;

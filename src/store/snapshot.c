@@ -15,6 +15,7 @@
 #include "store/marker.h"
 #include "store/members.h"
 #include "store/record.h"
+#include "store/version.h"
 
 /* ---- Writing ------------------------------------------------------------------------------------ */
 
@@ -150,7 +151,9 @@ static int restore_member(struct view *view, struct store_bytes member) {
     int rc = store_decode(member.data, member.size, &op, &arena);
     if (rc)
         return rc;
-    rc = op.type == STORE_MEMBER ? members_put(view, &op.member) : LASH_CORRUPT;
+    rc = op.type == STORE_MEMBER  ? members_put(view, &op.member)
+         : op.type == STORE_RAISE ? version_raise(view, op.raise.version)
+                                  : LASH_CORRUPT;
     store_arena_free(arena);
     return rc;
 }

@@ -15,6 +15,7 @@
 #include "store/marker.h"
 #include "store/members.h"
 #include "store/record.h"
+#include "store/version.h"
 
 static const uint64_t map_bytes_default = UINT64_C(64) << 30;
 static const uint64_t growth_max_default = UINT64_C(256) << 20;
@@ -274,6 +275,8 @@ void store_stats(struct store *store, struct store_stats *stats) {
         rc = db_sizes(view.db, view.txn, &stats->size, &stats->size_in_use);
         if (rc == 0)
             rc = db_count(view.txn, view.db->keys, &stats->index_entries);
+        if (rc == 0)
+            rc = version_get(&view, &stats->version);
         stats->size_max = db_size_max(view.db);
         handle_leave(store, &view);
     }

@@ -96,7 +96,8 @@ enum store_op_type {
     STORE_DELETE = 3,
     STORE_TXN = 4,
     STORE_COMPACT = 5,
-    STORE_MEMBER = 6
+    STORE_MEMBER = 6,
+    STORE_RAISE = 7
 };
 
 struct store_op;
@@ -123,7 +124,18 @@ struct store_member {
     size_t client_url_count;
 };
 
-/* One request, or one operation of a transaction (there neither COMPACT nor MEMBER). */
+/* The versions of what the log and the data may hold. The cluster is at the first one until all its members know the next; then it is raised,
+ * through the log, and whoever does not know it stops before it, and does not start with the data of one that does.
+ *   2: memberships that change
+ */
+enum { STORE_VERSION_FIRST = 1, STORE_VERSION_NEWEST = 2 };
+
+/* Raise the cluster's version to this one, if it is lower. Changes no revision. */
+struct store_raise {
+    uint32_t version;
+};
+
+/* One request, or one operation of a transaction (there neither COMPACT, MEMBER nor RAISE). */
 struct store_op {
     enum store_op_type type;
     union {
@@ -133,6 +145,7 @@ struct store_op {
         struct store_txn txn;
         struct store_compaction compaction;
         struct store_member member;
+        struct store_raise raise;
     };
 };
 
@@ -254,6 +267,7 @@ struct store_stats {
     uint64_t
         index_entries; /* keys that have a revision, deleted ones too before they are compacted, and parts of long keys */
     lash_index applied;
+    uint32_t version; /* the cluster's */
 };
 void store_stats(struct store *store, struct store_stats *stats);
 
@@ -307,7 +321,7 @@ enum store_error store_check(const struct store_op *op, size_t ops_max);
 /* Whether the op only reads (RANGE, or a TXN whose branches only read). */
 bool store_is_read(const struct store_op *op);
 
-/* Encode a PUT, DELETE, TXN, COMPACT or MEMBER for the log. *command is mem_free'd by the caller. Errors: LASH_NOMEM. */
+/* Encode a PUT, DELETE, TXN, COMPACT, MEMBER or RAISE for the log. *command is mem_free'd by the caller. Errors: LASH_NOMEM. */
 int store_encode(const struct store_op *op, uint8_t **command, size_t *size);
 
 /* Decode into `op`, whose arrays live in *arena and whose bytes point into `command`. Trusts nothing. Errors:

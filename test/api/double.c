@@ -5,14 +5,28 @@
 #include "double.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/membership.h"
 #include "base/assert.h"
+#include "base/buf.h"
 #include "base/list.h"
+
+enum { DOUBLE_MEMBERS_MAX = 4 };
+
+/* A member of the double's, with room for its texts. */
+struct double_member {
+    struct lash_node_member member;
+    char host[64];
+    uint8_t note[LASH_NODE_NOTE_MAX];
+};
 
 struct request {
     struct list link;
+    int (*change)(lash_node *node, const struct double_member *member); /* of the membership, or NULL */
+    struct double_member member;
     bool command;
     void *data;
     size_t size;
@@ -33,12 +47,19 @@ struct lash_node {
     int error;
     int refuse;
     int fail;
+    int fail_changes;
     bool hold;
     bool closing;
     size_t waiting;
+    size_t applied;
     struct lash_metrics metrics;
     struct list requests;
+    struct double_member members[DOUBLE_MEMBERS_MAX];
+    size_t member_count;
+    lash_index configuration;
 };
+
+static int double_add(lash_node *node, const struct double_member *member);
 
 /* Carry out one request; without the lock. */
 static void double_end(lash_node *node, struct request *request, int error, lash_index index) {
@@ -61,11 +82,16 @@ static void *double_run(void *argument) {
             break;
         struct request *request = list_entry(list_pop(&node->requests), struct request, link);
         int error = node->closing ? LASH_CLOSED : node->fail;
+        if (!error && request->change)
+            error = node->fail_changes ? node->fail_changes : request->change(node, &request->member);
         lash_index index = !error && request->command ? ++node->index : node->index;
         node->waiting--;
         pthread_mutex_unlock(&node->mutex);
+        bool applied = !error && request->command;
         double_end(node, request, error, index);
         pthread_mutex_lock(&node->mutex);
+        node->applied += applied;
+        pthread_cond_broadcast(&node->changed);
     }
     pthread_mutex_unlock(&node->mutex);
     return NULL;
@@ -78,6 +104,14 @@ lash_node *double_open(struct lash_state_machine machine, lash_index applied) {
     node->index = applied;
     node->leader = DOUBLE_ID;
     list_init(&node->requests);
+    for (uint16_t i = 0; i < 2; i++) {
+        struct double_member member = {
+            .member = {.id = i ? DOUBLE_OTHER_ID : DOUBLE_ID, .flags = LASH_MEMBER_VOTER, .port = (uint16_t)(i + 1)},
+            .host = "127.0.0.1"};
+        if (i) /* the one with a note, the other without */
+            member.member.note_size = membership_note("n2", "http://127.0.0.1:2", member.note);
+        double_add(node, &member);
+    }
     pthread_mutex_init(&node->mutex, NULL);
     pthread_cond_init(&node->changed, NULL);
     int failed = pthread_create(&node->thread, NULL, double_run, node);
@@ -138,9 +172,133 @@ int lash_node_transfer(lash_node *node, lash_id target, lash_done_fn done, void 
     return double_ask(node, &(struct request){.done = done, .argument = argument});
 }
 
+/* ---- Membership -------------------------------------------------------------------------------- */
+
+static struct double_member *double_find(lash_node *node, lash_id id) {
+    for (size_t i = 0; i < node->member_count; i++)
+        if (node->members[i].member.id == id)
+            return &node->members[i];
+    return NULL;
+}
+
+static int double_add(lash_node *node, const struct double_member *member) {
+    if (double_find(node, member->member.id))
+        return LASH_EXISTS;
+    if (node->member_count == DOUBLE_MEMBERS_MAX)
+        return LASH_TOO_LARGE;
+    node->members[node->member_count++] = *member;
+    node->configuration++;
+    return 0;
+}
+
+static int double_update(lash_node *node, const struct double_member *member) {
+    struct double_member *known = double_find(node, member->member.id);
+    if (!known)
+        return LASH_NOT_FOUND;
+    *known = *member;
+    node->configuration++;
+    return 0;
+}
+
+static int double_remove(lash_node *node, const struct double_member *member) {
+    struct double_member *known = double_find(node, member->member.id);
+    if (!known)
+        return LASH_NOT_FOUND;
+    *known = node->members[--node->member_count];
+    node->configuration++;
+    return 0;
+}
+
+static int double_promote(lash_node *node, const struct double_member *member) {
+    struct double_member *known = double_find(node, member->member.id);
+    if (!known)
+        return LASH_NOT_FOUND;
+    known->member.flags = LASH_MEMBER_VOTER;
+    node->configuration++;
+    return 0;
+}
+
+static int double_ask_change(lash_node *node, int (*change)(lash_node *node, const struct double_member *member),
+                             const struct lash_node_member *member, lash_done_fn done, void *argument) {
+    struct request request = {.change = change, .member = {.member = *member}, .done = done, .argument = argument};
+    LASH_ASSERT(member->note_size <= sizeof request.member.note);
+    snprintf(request.member.host, sizeof request.member.host, "%s", member->host ? member->host : "");
+    if (member->note_size)
+        memcpy(request.member.note, member->note, member->note_size);
+    return double_ask(node, &request);
+}
+
+int lash_node_add(lash_node *node, const struct lash_node_member *member, lash_done_fn done, void *argument) {
+    return double_ask_change(node, double_add, member, done, argument);
+}
+
+int lash_node_update(lash_node *node, const struct lash_node_member *member, lash_done_fn done, void *argument) {
+    return double_ask_change(node, double_update, member, done, argument);
+}
+
+int lash_node_remove(lash_node *node, lash_id id, lash_done_fn done, void *argument) {
+    return double_ask_change(node, double_remove, &(struct lash_node_member){.id = id}, done, argument);
+}
+
+int lash_node_promote(lash_node *node, lash_id id, lash_done_fn done, void *argument) {
+    return double_ask_change(node, double_promote, &(struct lash_node_member){.id = id}, done, argument);
+}
+
+int lash_node_members(lash_node *node, struct lash_members **members) {
+    struct double_texts {
+        struct lash_members members;
+        struct double_member copies[DOUBLE_MEMBERS_MAX];
+    } *made = mem_calloc(1, sizeof *made);
+    if (!made)
+        return LASH_NOMEM;
+    pthread_mutex_lock(&node->mutex);
+    memcpy(made->copies, node->members, sizeof made->copies);
+    made->members.count = node->member_count;
+    made->members.index = node->configuration;
+    pthread_mutex_unlock(&node->mutex);
+    for (size_t i = 0; i < made->members.count; i++) {
+        made->members.members[i] = made->copies[i].member;
+        made->members.members[i].host = made->copies[i].host;
+        made->members.members[i].note = made->copies[i].note;
+    }
+    if (made->members.count == 0) {
+        mem_free(made);
+        return LASH_NOT_FOUND;
+    }
+    *members = &made->members;
+    return 0;
+}
+
+void lash_members_free(struct lash_members *members) {
+    mem_free(members);
+}
+
+lash_index double_set_member(lash_node *node, lash_id id, uint32_t flags) {
+    pthread_mutex_lock(&node->mutex);
+    struct double_member *member = double_find(node, id);
+    LASH_ASSERT(member);
+    member->member.flags = flags;
+    lash_index index = ++node->configuration;
+    pthread_mutex_unlock(&node->mutex);
+    return index;
+}
+
+void double_join(lash_node *node) {
+    pthread_mutex_lock(&node->mutex);
+    node->member_count = 0;
+    pthread_mutex_unlock(&node->mutex);
+}
+
+/* ---- Observation ------------------------------------------------------------------------------- */
+
 int lash_node_status(lash_node *node, struct lash_status *status) {
     memset(status, 0, sizeof *status);
     pthread_mutex_lock(&node->mutex);
+    status->raft.configuration.index = node->configuration;
+    status->raft.configuration.count = (uint32_t)node->member_count;
+    for (size_t i = 0; i < node->member_count; i++)
+        status->raft.configuration.members[i] =
+            (struct lash_member){.id = node->members[i].member.id, .flags = node->members[i].member.flags};
     status->raft.id = DOUBLE_ID;
     status->raft.leader = node->leader;
     status->raft.role = node->leader == DOUBLE_ID ? LASH_LEADER : LASH_FOLLOWER;
@@ -194,8 +352,19 @@ void double_set_failure(lash_node *node, int fail) {
     DOUBLE_SET(node, fail, fail);
 }
 
+void double_set_failure_of_changes(lash_node *node, int fail) {
+    DOUBLE_SET(node, fail_changes, fail);
+}
+
 void double_hold(lash_node *node, bool hold) {
     DOUBLE_SET(node, hold, hold);
+}
+
+void double_await_applied(lash_node *node, size_t count) {
+    pthread_mutex_lock(&node->mutex);
+    while (node->applied < count)
+        pthread_cond_wait(&node->changed, &node->mutex);
+    pthread_mutex_unlock(&node->mutex);
 }
 
 void double_await_held(lash_node *node, size_t count) {

@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "rpc.pb-c.h"
-
 struct server_options fixture_options;
 
 static int fixture_remove(const char *path, const struct stat *status, int type, struct FTW *at) {
@@ -24,8 +22,6 @@ static int fixture_remove(const char *path, const struct stat *status, int type,
 
 void fixture_open(struct fixture *fixture) {
     static const struct server_address address = {"127.0.0.1", 0};
-    static const struct server_member members[] = {{DOUBLE_ID, "n1", "http://127.0.0.1:1"},
-                                                   {0x33, "n2", "http://127.0.0.1:2"}};
     static const char *const urls[] = {"http://client:1", "http://client:2"};
     lash_index applied;
     const struct server_address *failed;
@@ -39,8 +35,7 @@ void fixture_open(struct fixture *fixture) {
     options.store = fixture->store;
     options.cluster_id = FIXTURE_CLUSTER;
     options.member_id = DOUBLE_ID;
-    options.members = members;
-    options.member_count = 2;
+    options.name = "n1";
     options.client_urls = urls;
     options.client_url_count = 2;
     fixture->node = double_open(store_machine(fixture->store), applied);
@@ -88,6 +83,23 @@ void fixture_put(struct peer *peer, const char *key, const char *value) {
         peer_rpc(peer, "/etcdserverpb.KV/Put", &request.base, &etcdserverpb__put_response__descriptor);
     protobuf_c_message_free_unpacked(answer, NULL);
     free(bytes);
+}
+
+Etcdserverpb__MemberListResponse *fixture_list(struct fixture *fixture) {
+    Etcdserverpb__MemberListRequest request = ETCDSERVERPB__MEMBER_LIST_REQUEST__INIT;
+    request.linearizable = true;
+    return (Etcdserverpb__MemberListResponse *)peer_rpc(&fixture->peer, "/etcdserverpb.Cluster/MemberList",
+                                                        &request.base, &etcdserverpb__member_list_response__descriptor);
+}
+
+void fixture_await_published(struct fixture *fixture) {
+    Etcdserverpb__MemberListResponse *answer;
+    size_t urls;
+    do {
+        answer = fixture_list(fixture);
+        urls = answer->members[0]->n_clienturls;
+        protobuf_c_message_free_unpacked(&answer->base, NULL);
+    } while (urls == 0);
 }
 
 char *fixture_value(size_t size) {

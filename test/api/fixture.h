@@ -8,6 +8,7 @@
 #include "api/server.h"
 #include "double.h"
 #include "peer.h"
+#include "rpc.pb-c.h"
 
 enum { FIXTURE_CLUSTER = 0x22 };
 
@@ -31,6 +32,12 @@ void fixture_close(struct fixture *fixture);
 
 /* Put a key through the fixture's client, and expect that to work. */
 void fixture_put(struct peer *peer, const char *key, const char *value);
+
+/* The members, as linearizable as it gets; to be freed. */
+Etcdserverpb__MemberListResponse *fixture_list(struct fixture *fixture);
+
+/* Wait until the server has published this member's client URLs, which it does by itself. */
+void fixture_await_published(struct fixture *fixture);
 
 /* A value of `size` bytes; to be freed. */
 char *fixture_value(size_t size);

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/ids.h"
 #include "lashd/config.h"
-#include "lashd/ids.h"
 
 enum { ARGUMENTS_MAX = 16 };
 
@@ -35,7 +35,8 @@ static bool read_words(struct settings *settings, const char *words, char proble
 
 static bool configure(struct config *config, const char *words, char problem[4096]) {
     struct settings settings;
-    bool good = read_words(&settings, words, problem) && config_make(config, &settings, problem, 4096);
+    bool good = read_words(&settings, words, problem) && config_make(config, &settings, problem, 4096) &&
+                config_make_cluster(config, &settings, problem, 4096);
     settings_free(&settings);
     return good;
 }

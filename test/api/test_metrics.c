@@ -179,6 +179,8 @@ static void the_page_tells_what_node_and_store_count(void **state) {
     assert_line(fixture, "etcd_server_proposals_failed_total 7");
     assert_line(fixture, "etcd_server_proposals_pending 4");
     assert_line(fixture, "etcd_debugging_mvcc_current_revision 2");
+    assert_line(fixture, "lash_members{kind=\"voter\"} 2");
+    assert_line(fixture, "lash_members{kind=\"learner\"} 0");
     assert_line(fixture, "lash_raft_role{role=\"leader\"} 1");
     assert_line(fixture, "lash_raft_role{role=\"follower\"} 0");
     assert_line(fixture, "lash_elections_won_total 2");

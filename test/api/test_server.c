@@ -282,21 +282,11 @@ static void a_transfers_end_is_told_in_etcds_words(void **state) {
     peer_rpc_fails(&fixture->peer, MOVE_LEADER, &request.base, FAILED_PRECONDITION, "etcdserver: not leader");
 }
 
-static Etcdserverpb__MemberListResponse *ask_members(struct peer *peer) {
-    Etcdserverpb__MemberListRequest request = ETCDSERVERPB__MEMBER_LIST_REQUEST__INIT;
-    request.linearizable = true;
-    return (Etcdserverpb__MemberListResponse *)peer_rpc(peer, "/etcdserverpb.Cluster/MemberList", &request.base,
-                                                        &etcdserverpb__member_list_response__descriptor);
-}
-
 /* The server publishes this member's URLs by itself; the other member has not spoken. */
 static void members_are_listed_with_what_they_published(void **state) {
     struct fixture *fixture = *state;
-    Etcdserverpb__MemberListResponse *answer = ask_members(&fixture->peer);
-    while (answer->members[0]->n_clienturls == 0) {
-        protobuf_c_message_free_unpacked(&answer->base, NULL);
-        answer = ask_members(&fixture->peer);
-    }
+    fixture_await_published(fixture);
+    Etcdserverpb__MemberListResponse *answer = fixture_list(fixture);
     assert_header(answer->header, 0);
     assert_int_equal(answer->n_members, 2);
     assert_int_equal(answer->members[0]->id, DOUBLE_ID);
@@ -305,6 +295,7 @@ static void members_are_listed_with_what_they_published(void **state) {
     assert_int_equal(answer->members[0]->n_clienturls, 2);
     assert_string_equal(answer->members[0]->clienturls[1], "http://client:2");
     assert_string_equal(answer->members[1]->name, "n2");
+    assert_string_equal(answer->members[1]->peerurls[0], "http://127.0.0.1:2");
     assert_int_equal(answer->members[1]->n_clienturls, 0);
     protobuf_c_message_free_unpacked(&answer->base, NULL);
 }
@@ -431,16 +422,6 @@ static struct answer *ask_held_put(struct fixture *fixture, struct peer *peer, c
 }
 
 /* The server has published by then, so that what the node holds is the test's. */
-static void await_published(struct fixture *fixture) {
-    Etcdserverpb__MemberListResponse *answer;
-    size_t urls;
-    do {
-        answer = ask_members(&fixture->peer);
-        urls = answer->members[0]->n_clienturls;
-        protobuf_c_message_free_unpacked(&answer->base, NULL);
-    } while (urls == 0);
-}
-
 static void assert_key_is_there(struct fixture *fixture, struct peer *peer) {
     Etcdserverpb__RangeRequest range = range_request("held");
     Etcdserverpb__RangeResponse *answer =
@@ -453,7 +434,7 @@ static void assert_key_is_there(struct fixture *fixture, struct peer *peer) {
 
 static void a_deadline_ends_the_call_while_the_node_goes_on(void **state) {
     struct fixture *fixture = *state;
-    await_published(fixture);
+    fixture_await_published(fixture);
     double_hold(fixture->node, true);
     struct answer *answer = ask_held_put(fixture, &fixture->peer, "20m");
     peer_await(&fixture->peer, answer);
@@ -465,7 +446,7 @@ static void a_deadline_ends_the_call_while_the_node_goes_on(void **state) {
 
 static void a_call_is_taken_back_while_the_node_goes_on(void **state) {
     struct fixture *fixture = *state;
-    await_published(fixture);
+    fixture_await_published(fixture);
     double_hold(fixture->node, true);
     struct answer *answer = ask_held_put(fixture, &fixture->peer, NULL);
     assert_int_equal(nghttp2_submit_rst_stream(fixture->peer.session, NGHTTP2_FLAG_NONE, answer->id, NGHTTP2_CANCEL),
@@ -478,7 +459,7 @@ static void a_call_is_taken_back_while_the_node_goes_on(void **state) {
 
 static void a_client_vanishes_while_the_node_goes_on(void **state) {
     struct fixture *fixture = *state;
-    await_published(fixture);
+    fixture_await_published(fixture);
     double_hold(fixture->node, true);
     struct peer other = {0};
     peer_open(&other, fixture->port);
@@ -492,7 +473,7 @@ static void a_client_vanishes_while_the_node_goes_on(void **state) {
 
 static void a_drained_server_finishes_what_is_under_way_and_takes_leave(void **state) {
     struct fixture *fixture = *state;
-    await_published(fixture);
+    fixture_await_published(fixture);
     double_hold(fixture->node, true);
     struct answer *answer = ask_held_put(fixture, &fixture->peer, NULL);
     double_hold(fixture->node, false);
@@ -513,7 +494,7 @@ static void a_drained_server_finishes_what_is_under_way_and_takes_leave(void **s
 
 static void what_the_node_still_holds_at_the_end_is_answered(void **state) {
     struct fixture *fixture = *state;
-    await_published(fixture);
+    fixture_await_published(fixture);
     double_hold(fixture->node, true);
     struct answer *answer = ask_held_put(fixture, &fixture->peer, NULL);
     fixture_close(fixture);

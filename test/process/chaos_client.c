@@ -31,7 +31,9 @@ ProtobufCMessage *chaos_client_call(struct chaos_client *client, const char *pat
         client->connection = grpc_client_open(client->endpoints[client->at], dial < deadline ? dial : deadline, status);
     ProtobufCMessage *response =
         client->connection ? grpc_client_call(client->connection, path, request, type, deadline, status) : NULL;
-    bool move = !response && (status->code == GRPC_UNAVAILABLE || status->code == GRPC_DEADLINE_EXCEEDED);
+    /* A failed precondition is what a learner says to everything. */
+    bool move = !response && (status->code == GRPC_UNAVAILABLE || status->code == GRPC_DEADLINE_EXCEEDED ||
+                              status->code == GRPC_FAILED_PRECONDITION);
     if (move || (client->connection && !grpc_client_usable(client->connection))) {
         chaos_client_close(client);
         client->at = (client->at + 1) % client->count;
@@ -45,7 +47,8 @@ static ProtobufCBinaryData bytes_of(char *text) {
 
 /* What a server refuses by these codes it has not carried out. */
 static bool is_refusal(int code) {
-    return code == GRPC_INVALID_ARGUMENT || code == GRPC_OUT_OF_RANGE || code == GRPC_UNIMPLEMENTED;
+    return code == GRPC_INVALID_ARGUMENT || code == GRPC_OUT_OF_RANGE || code == GRPC_UNIMPLEMENTED ||
+           code == GRPC_FAILED_PRECONDITION;
 }
 
 enum history_outcome chaos_client_outcome(const struct grpc_status *status, bool reads) {

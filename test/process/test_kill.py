@@ -9,18 +9,17 @@ beside the cluster notes, an election may wait, too.
 """
 import dataclasses
 import datetime
-import json
 import os
 import pathlib
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 import unittest
 
-from harness import BUILD, ProcessTest, wait_for_leader, wait_until
+from harness import ProcessTest, wait_for_leader, wait_until
+from load import CLIENTS, Load, find_revision_out_of_order
 from replica import wait_for_same_state
 
 KILLS = int(os.environ.get("LASH_KILLS", "50"))
@@ -30,10 +29,7 @@ TIMEOUTS_ALLOWED = 3
 SILENT_EVERY = 5
 STALL_POLL_SECONDS = 0.02
 STALL_NOTED_MS = 50
-CLIENTS = 8
-SECONDS_MAX = 400
 FLAGS = ["--election-timeout", str(ELECTION_MS), "--heartbeat-interval", str(HEARTBEAT_MS)]
-CHAOS = BUILD / "test/process/lash-chaos"
 
 
 @dataclasses.dataclass
@@ -83,35 +79,9 @@ def now():
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 
-def read_history(path):
-    with open(path, encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
-
-
-def is_write(operation):
-    return operation["outcome"] == "ok" and (operation["op"] == "put" or operation.get("swapped", False))
-
-
 def takeover_ms(writes, killed):
     """From a kill to the first acknowledgement of a write that began after it."""
     return min((write["end_ns"] - killed for write in writes if write["start_ns"] > killed), default=float("inf")) / 1e6
-
-
-def find_revision_out_of_order(writes):
-    """Two acknowledged writes of which the later one, in real time, has the smaller or the same revision; or None."""
-    events = sorted([(write["start_ns"], 0, i) for i, write in enumerate(writes)] +
-                    [(write["end_ns"], 1, i) for i, write in enumerate(writes)])
-    newest, least = None, {}
-    for _, is_end, i in events:
-        if not is_end:
-            least[i] = newest
-        else:
-            before = least.pop(i)
-            if before is not None and writes[before]["revision"] >= writes[i]["revision"]:
-                return writes[before], writes[i]
-            if newest is None or writes[newest]["revision"] < writes[i]["revision"]:
-                newest = i
-    return None
 
 
 def distribution(times):
@@ -124,20 +94,8 @@ def distribution(times):
 class LeaderKilled(ProcessTest):
     def setUp(self):
         self.nodes = self.cluster(flags=FLAGS)
-        directory = tempfile.TemporaryDirectory(prefix="lash-kill-")
-        self.addCleanup(directory.cleanup)
         self.stalls = Stalls(self.nodes.directory)
         self.addCleanup(self.stalls.close)
-        self.history = pathlib.Path(directory.name) / "history.jsonl"
-
-    def start_clients(self):
-        clients = subprocess.Popen([str(CHAOS), "--clients", str(CLIENTS), "--seconds", str(SECONDS_MAX), "run",
-                                    self.nodes.endpoints, str(self.history)],
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-        self.addCleanup(clients.stdout.close)
-        self.addCleanup(clients.wait)
-        self.addCleanup(clients.kill)
-        return clients
 
     def kill_and_restart_leader(self, silent):
         leader = self.nodes.wait_for_leader()
@@ -163,34 +121,20 @@ class LeaderKilled(ProcessTest):
         return kill
 
     def test_nothing_acknowledged_is_lost(self):
-        clients = self.start_clients()
-        wait_until(lambda: self.history.exists() and self.history.stat().st_size > 0, 10, "no operation completes")
+        load = Load(self, self.nodes.endpoints)
         begin = time.monotonic()
         kills = [self.kill_and_restart_leader(i % SILENT_EVERY == 0) for i in range(KILLS)]
         # The last kill needs a write behind it, too.
-        size = self.history.stat().st_size
-        wait_until(lambda: self.history.stat().st_size > size + 65536, 10, "no operation completes after the last kill")
-        self.assertIsNone(clients.poll(), "the clients ended early")
-        clients.send_signal(signal.SIGTERM)
-        summary = json.loads(clients.communicate(timeout=30)[0])
+        load.wait_for_more()
+        summary = load.stop()
         print(f"\n{KILLS} kills in {time.monotonic() - begin:.0f} s; operations: {summary}", flush=True)
         wait_for_same_state(self.nodes.replicas)
 
-        writes = [operation for operation in read_history(self.history) if is_write(operation)]
-        self.check_every_write_is_there(writes)
-        self.check_linearizable()
-        self.check_takeovers(writes, kills)
-
-    def check_every_write_is_there(self, writes):
+        writes = load.writes()
         self.assertGreater(len(writes), KILLS * CLIENTS)
-        self.assertIsNone(find_revision_out_of_order(writes))
-        revisions = [write["revision"] for write in writes]
-        self.assertEqual(len(set(revisions)), len(revisions), "two writes have the same revision")
-        result = subprocess.run([str(CHAOS), "verify", self.nodes.endpoints, str(self.history)], capture_output=True, text=True, check=False, timeout=120)
-        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
-        found = json.loads(result.stdout)
-        self.assertEqual(found, {"found": len(writes) * len(self.nodes.replicas), "missing": 0})
-        print(f"{len(writes)} acknowledged writes are on each of the {len(self.nodes.replicas)} nodes", flush=True)
+        load.check_every_write_is_there(writes, self.nodes.endpoints)
+        load.check_linearizable()
+        self.check_takeovers(writes, kills)
 
     def check_takeovers(self, writes, kills):
         """A leader is there once a write is acknowledged, or once the survivors say so. Clients whose requests went down
@@ -213,17 +157,6 @@ class LeaderKilled(ProcessTest):
         lines = [(line[:23], f"  {replica.name} {line}") for replica in self.nodes.replicas
                  for line in replica.log_text().splitlines()]
         return "\n".join(line for stamp, line in sorted(lines) if first <= stamp <= last)
-
-    def check_linearizable(self):
-        """Key by key as registers; and all keys together with the revisions that the answers told."""
-        for model in "register", "store":
-            result = subprocess.run([str(BUILD / "lash-linear"), "--model", model, "--timeout", "60", str(self.history)],
-                                    capture_output=True, text=True, check=False, timeout=200)
-            if result.returncode != 0:
-                kept = pathlib.Path(tempfile.gettempdir()) / f"lash-history-{os.getpid()}.jsonl"
-                kept.write_bytes(self.history.read_bytes())
-                self.fail(f"{result.stdout}{result.stderr}the history is kept as {kept}")
-            print(result.stdout.strip(), flush=True)
 
 
 class Judgement(unittest.TestCase):

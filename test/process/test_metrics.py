@@ -26,6 +26,9 @@ class Metrics(ProcessTest):
         self.lash = self.cluster(flags=["--election-timeout", ELECTION_MS])
         wait_until(lambda: all(READY in replica.log_text() for replica in self.lash.replicas), 30, "not all are published")
         self.leader = self.lash.wait_for_leader()
+        # the leader raises the cluster's version by an entry of its own accord
+        wait_until(lambda: all(self.scrape(replica)["lash_cluster_version"].value() > 1 for replica in self.lash.replicas), 30,
+                   "the cluster's version is not raised")
         wait_for_same_state(self.lash.replicas)
 
     @staticmethod

@@ -209,7 +209,7 @@ static void a_newer_schema_is_refused(void **state) {
         MDB_env *env;
         MDB_txn *transaction;
         MDB_dbi meta;
-        uint8_t format[4] = {(uint8_t)(1 + newer), 0, 0, 0};
+        uint8_t format[4] = {(uint8_t)(STORE_VERSION_NEWEST + newer), 0, 0, 0};
         char name[] = "format";
         MDB_val key = {.mv_size = 6, .mv_data = name}, value = {.mv_size = 4, .mv_data = format};
         assert_int_equal(mdb_env_create(&env), 0);

@@ -2,8 +2,8 @@
  *
  * The URLs of members and clients: "http://HOST:PORT", nothing more.
  */
-#ifndef LASH_LASHD_URL_H
-#define LASH_LASHD_URL_H
+#ifndef LASH_API_URL_H
+#define LASH_API_URL_H
 
 #include <stdbool.h>
 #include <stddef.h>

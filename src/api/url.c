@@ -2,7 +2,7 @@
  *
  * The URLs of members and clients: see url.h.
  */
-#include "lashd/url.h"
+#include "api/url.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>

@@ -2,14 +2,16 @@
  *
  * The ids of members and of the cluster: see ids.h.
  */
-#include "lashd/ids.h"
+#include "api/ids.h"
 
+#include <inttypes.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
 
-enum { IDS_SIZE = 8 };
+enum { IDS_SIZE = 8, IDS_DIGITS = 24 };
 
 /* SHA-1 for the sake of equal ids; nothing rests on its strength. */
 static bool ids_finish(EVP_MD_CTX *context, bool good, uint64_t *id) {
@@ -26,11 +28,14 @@ static bool ids_finish(EVP_MD_CTX *context, bool good, uint64_t *id) {
     return true;
 }
 
-bool ids_member(const char *peer_url, const char *token, uint64_t *id) {
+bool ids_member(const char *peer_url, const char *token, uint64_t time, uint64_t *id) {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
+    char digits[IDS_DIGITS] = "";
+    if (time)
+        (void)snprintf(digits, sizeof digits, "%" PRIu64, time);
     bool good = context && EVP_DigestInit_ex(context, EVP_sha1(), NULL) &&
                 EVP_DigestUpdate(context, peer_url, strlen(peer_url)) &&
-                EVP_DigestUpdate(context, token, strlen(token));
+                EVP_DigestUpdate(context, token, strlen(token)) && EVP_DigestUpdate(context, digits, strlen(digits));
     return ids_finish(context, good, id);
 }
 
