@@ -30,10 +30,21 @@ enum {
 
 static void seed_packets(void) {
     uint8_t head[] = {CHOICE_HELLO, 3}, hello[PACKET_HELLO_SIZE], reply[PACKET_REPLY_SIZE], stream[512] = {0};
-    packet_hello_encode(&(struct packet_hello){1, 1, 0xc1, 2, 1, 0, 0}, hello);
+    packet_hello_encode(
+        &(struct packet_hello){
+            .version_min = 1, .version_max = 1, .cluster_id = 0xc1, .from = 2, .to = 1, .port = 2380, .disk = 7},
+        hello);
+    seed_write_behind("packet", head, sizeof head, hello, sizeof hello);
+    packet_hello_encode(&(struct packet_hello){.version_min = 1, .version_max = 1}, hello);
     seed_write_behind("packet", head, sizeof head, hello, sizeof hello);
     head[0] = CHOICE_REPLY;
-    packet_reply_encode(&(struct packet_reply){PACKET_ACCEPTED, 1, 1, 1, 2, 0xc1, 0}, reply);
+    packet_reply_encode(&(struct packet_reply){.status = PACKET_UNKNOWN_PEER,
+                                               .version_min = 1,
+                                               .version_max = 1,
+                                               .node_id = 2,
+                                               .cluster_id = 0xc1,
+                                               .index = 9},
+                        reply);
     seed_write_behind("packet", head, sizeof head, reply, sizeof reply);
     head[0] = CHOICE_STREAM;
     size_t used = 0;

@@ -321,6 +321,13 @@ LASH_PUBLIC int lash_node_members(lash_node *node, struct lash_members **members
 /* NULL is allowed. */
 LASH_PUBLIC void lash_members_free(struct lash_members *members);
 
+/* Ask a running cluster, by the peer addresses of any of its members (whose ids are not looked at), for its committed
+ * membership: for who wants to join and does not know yet who it is. Blocks for at most about `timeout_ms`; the addresses share
+ * it. *members is the caller's. Errors, the last address's: LASH_INVALID (no addresses), LASH_NOT_FOUND (nobody there, or nobody
+ * who answers), LASH_TIMEOUT, LASH_CORRUPT, LASH_VERSION (an older or a newer version answers), LASH_NOMEM. */
+LASH_PUBLIC int lash_node_ask(const struct lash_peer *addresses, size_t count, uint64_t timeout_ms,
+                              struct lash_members **members);
+
 /* Whose data a directory holds. */
 struct lash_identity {
     lash_id id;

@@ -311,6 +311,21 @@ static size_t members_committed(const struct replica *replica) {
     return at ? at - 1 : 0;
 }
 
+/* Tell the world with which disk each peer is a member for certain, and what strangers are to be told. */
+static void members_describe(const struct replica *replica, const struct roster *committed) {
+    const struct members *members = &replica->members;
+    const struct replica_env *env = replica->env;
+    for (size_t i = 0; i < REPLICA_PEERS_MAX; i++) {
+        lash_id id = members->peers[i].id;
+        const struct lash_node_member *member = id && committed ? roster_find(committed, id) : NULL;
+        if (id)
+            env->expect(env->context, id, member ? member->disk : 0);
+    }
+    const struct roster *newest = members_newest(replica);
+    bool waits = !members->member && (!newest || !roster_find(newest, replica->options.id));
+    env->configured(env->context, committed ? committed->index : 0, waits);
+}
+
 /* Later configurations tell where a member is now; earlier ones, who else may still be needed. */
 static void members_connect(struct replica *replica) {
     struct members *members = &replica->members;
@@ -326,6 +341,7 @@ static void members_connect(struct replica *replica) {
     if (!newest || !roster_find(newest, replica->options.id))
         all = members_dial_all(replica, replica->options.contacts) && all;
     members_hang_up(replica);
+    members_describe(replica, members->count ? members->rosters[committed] : NULL);
     if (!all) { /* places that were taken are free now, or memory may be */
         members->stale = true;
         members->retry_at_ms = replica->now_ms + replica->options.heartbeat_ms;
@@ -427,6 +443,16 @@ void replica_stranger(struct replica *replica, lash_id peer, lash_index index) {
     log_warn("a peer knows a configuration without this node", F_HEX("peer", peer), F_U64("configuration", index),
              F_U64("known_here", newest->index));
     members_leave(replica);
+}
+
+void replica_impostor(struct replica *replica, lash_id peer) {
+    if (!replica_active(replica))
+        return;
+    log_error("this node has lost its data, and must not take part under its old id: remove it from the cluster, and "
+              "add it as "
+              "a new member, with another id and an empty directory",
+              F_HEX("id", replica->options.id), F_HEX("peer", peer));
+    replica_fail(replica, LASH_MISMATCH, "the data directory is not the one with which this node is a member");
 }
 
 /* A configuration without this node is committed and applied here. */

@@ -21,6 +21,7 @@
 #include "node/settings.h"
 #include "node/snapshotting.h"
 #include "node/wire.h"
+#include "transport/packet.h"
 
 enum {
     NODE_RECENT_BYTES_MAX = 32 << 20, /* of frames kept in memory for followers */
@@ -79,6 +80,23 @@ static void node_remove_peer(void *context, lash_id peer) {
 static uint64_t node_features(void *context, lash_id peer) {
     const struct lash_node *node = context;
     return node->transport ? transport_features(node->transport, peer) : 0;
+}
+
+static uint64_t node_disk(void *context, lash_id peer) {
+    const struct lash_node *node = context;
+    return node->transport ? transport_disk(node->transport, peer) : 0;
+}
+
+static void node_expect(void *context, lash_id peer, uint64_t disk) {
+    struct lash_node *node = context;
+    if (node->transport)
+        transport_expect(node->transport, peer, disk);
+}
+
+static void node_configured(void *context, lash_index committed, bool welcome) {
+    struct lash_node *node = context;
+    if (node->transport)
+        transport_configured(node->transport, committed, welcome);
 }
 
 static void node_submit(void *context, enum replica_executor executor, struct job *job) {
@@ -149,6 +167,27 @@ static void node_down(void *context, uint64_t peer) {
     struct lash_node *node = context;
     if (!node->repair)
         replica_down(node->replica, peer);
+}
+
+static void node_refused(void *context, uint64_t peer, uint16_t status, uint64_t index) {
+    struct lash_node *node = context;
+    if (node->replica && status == PACKET_UNKNOWN_PEER)
+        replica_stranger(node->replica, peer, index);
+    else if (node->replica && status == PACKET_OTHER_DISK)
+        replica_impostor(node->replica, peer);
+}
+
+/* The membership, for who is not part of the cluster yet. */
+static struct buf *node_asked(void *context) {
+    const struct lash_node *node = context;
+    const struct roster *roster =
+        node->replica && !replica_error(node->replica) ? replica_committed_roster(node->replica) : NULL;
+    struct buf *answer = roster ? buf_new(roster_size(roster)) : NULL;
+    if (answer) {
+        roster_encode(roster, answer->data);
+        answer->size = answer->capacity;
+    }
+    return answer;
 }
 
 static void node_transport_closed(void *context) {
@@ -447,6 +486,9 @@ static const struct replica_env node_env = {.now_ms = node_now_ms,
                                             .add_peer = node_add_peer,
                                             .remove_peer = node_remove_peer,
                                             .features = node_features,
+                                            .disk = node_disk,
+                                            .expect = node_expect,
+                                            .configured = node_configured,
                                             .submit = node_submit,
                                             .observe = node_observe,
                                             .happened = node_happened,
@@ -528,6 +570,7 @@ static int node_open_transport(struct lash_node *node) {
                                         .features = WIRE_MEMBERS | WIRE_REPAIR |
                                                     (node->machine.restore ? WIRE_SNAPSHOTS : 0) |
                                                     (uint64_t)node->options.features << WIRE_PROGRAM_SHIFT,
+                                        .disk = node->identity.disk,
                                         .listen_host = node->options.listen_host,
                                         .listen_port = node->options.listen_port,
                                         .probe_ms = NODE_PROBE_MS,
@@ -537,6 +580,8 @@ static int node_open_transport(struct lash_node *node) {
                                         .connected = node_connected,
                                         .disconnected = node_disconnected,
                                         .lane_ready = node_lane_ready,
+                                        .refused = node_refused,
+                                        .asked = node_asked,
                                         .lane_lost = node_lane_lost,
                                         .down = node_down};
     int error = transport_open(&options, &node->transport);

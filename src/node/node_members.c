@@ -8,6 +8,7 @@
 #include "base/logger.h"
 #include "node/change.h"
 #include "node/node_state.h"
+#include "transport/ask.h"
 
 /* ---- Changing it --------------------------------------------------------------------------------- */
 
@@ -109,6 +110,29 @@ int lash_node_members(lash_node *node, struct lash_members **members) {
 
 void lash_members_free(struct lash_members *members) {
     mem_free(members);
+}
+
+int lash_node_ask(const struct lash_peer *addresses, size_t count, uint64_t timeout_ms, struct lash_members **members) {
+    if (count == 0 || !addresses || !members)
+        return LASH_INVALID;
+    int error = LASH_NOT_FOUND;
+    for (size_t i = 0; i < count && error && error != LASH_NOMEM; i++) {
+        uint64_t cluster_id;
+        uint8_t *answer;
+        size_t size;
+        error = transport_ask(addresses[i].host, addresses[i].port, timeout_ms / count, &cluster_id, &answer, &size);
+        if (error)
+            continue;
+        struct roster *roster;
+        error = roster_decode(answer, size, &roster);
+        mem_free(answer);
+        if (error)
+            continue;
+        *members = node_copy_members(roster, cluster_id);
+        roster_unref(roster);
+        error = *members ? 0 : LASH_NOMEM;
+    }
+    return error;
 }
 
 int lash_node_identify(const char *data_dir, struct lash_identity *identity) {

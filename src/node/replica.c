@@ -556,6 +556,10 @@ struct roster *replica_roster(const struct replica *replica) {
     return members_newest(replica);
 }
 
+struct roster *replica_committed_roster(const struct replica *replica) {
+    return members_at(replica, replica->status.commit);
+}
+
 void replica_status(const struct replica *replica, struct lash_status *status) {
     *status = (struct lash_status){.raft = replica->status,
                                    .cluster_id = replica->options.cluster_id,

@@ -62,6 +62,11 @@ struct replica_env {
     uint64_t (*features)(void *context, lash_id peer);
     /* The identity of the peer's data directory, as it says; 0: not known. May be NULL. */
     uint64_t (*disk)(void *context, lash_id peer);
+    /* The disk with which `peer` is a member, 0 when that is not known: it is not to be heard with another. With add_peer. */
+    void (*expect)(void *context, lash_id peer, uint64_t disk);
+    /* The committed configuration's index, for strangers, and whether they are welcome as peers, as this node waits to be
+     * added. With add_peer. */
+    void (*configured)(void *context, lash_index committed, bool welcome);
     /* Role, term or leader changed. May be NULL. */
     void (*observe)(void *context, const struct lash_status *status);
     /* Something happened that an observer may want to know. May be NULL. */
@@ -129,6 +134,9 @@ void replica_lane(struct replica *replica, lash_id peer, bool ready);
 /* A peer says that it knows the committed configuration at `index`, and that this node is no member in it. */
 void replica_stranger(struct replica *replica, lash_id peer, lash_index index);
 
+/* A peer says that another disk was this member's: what this node had is lost. */
+void replica_impostor(struct replica *replica, lash_id peer);
+
 /* A peer's process has ended, for all that can be told from here. */
 void replica_down(struct replica *replica, lash_id peer);
 
@@ -156,6 +164,9 @@ void replica_queues(const struct replica *replica, struct lash_metrics *metrics)
 
 /* The configuration in force, valid until the next event; NULL: none is known yet. */
 struct roster *replica_roster(const struct replica *replica);
+
+/* The committed one, likewise. */
+struct roster *replica_committed_roster(const struct replica *replica);
 
 /* 0, or why the replica takes no part any more. */
 int replica_error(const struct replica *replica);

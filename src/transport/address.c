@@ -63,6 +63,18 @@ void address_of_peer(const uv_tcp_t *tcp, char text[ADDRESS_TEXT_MAX]) {
         (void)snprintf(text, ADDRESS_TEXT_MAX, "unknown");
 }
 
+bool address_behind(const uv_tcp_t *tcp, uint16_t port, struct sockaddr_storage *address, char host[ADDRESS_TEXT_MAX]) {
+    struct sockaddr_storage found = {0};
+    int size = sizeof found;
+    if (uv_tcp_getpeername(tcp, (struct sockaddr *)&found, &size) != 0)
+        return false;
+    memset(address, 0, sizeof *address);
+    address_copy((const struct sockaddr *)&found, port, address);
+    if (address->ss_family == AF_INET6)
+        return uv_ip6_name((const struct sockaddr_in6 *)address, host, ADDRESS_TEXT_MAX) == 0;
+    return uv_ip4_name((const struct sockaddr_in *)address, host, ADDRESS_TEXT_MAX) == 0;
+}
+
 void address_tune(uv_tcp_t *tcp, uint64_t stall_ms) {
     (void)uv_tcp_nodelay(tcp, 1);
     (void)uv_tcp_keepalive(tcp, 1, ADDRESS_KEEPALIVE_S);

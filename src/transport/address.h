@@ -28,6 +28,9 @@ void address_to_text(const struct sockaddr_storage *address, char text[ADDRESS_T
 /* The same for the far end of a connected socket; "unknown" when it is gone already. */
 void address_of_peer(const uv_tcp_t *tcp, char text[ADDRESS_TEXT_MAX]);
 
+/* Where the far end of a connected socket listens, if that is at `port`; false when it is gone already. `host` gets its number. */
+bool address_behind(const uv_tcp_t *tcp, uint16_t port, struct sockaddr_storage *address, char host[ADDRESS_TEXT_MAX]);
+
 /* Send without delay, and let the kernel give up a connection whose far end is silent for `stall_ms`. Best effort. */
 void address_tune(uv_tcp_t *tcp, uint64_t stall_ms);
 

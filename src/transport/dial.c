@@ -8,6 +8,7 @@
  *   WAITING -> RESOLVING (only names) -> CONNECTING -> GREETING -> READY, and from each back to WAITING
  */
 #include <netdb.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/logger.h"
@@ -87,10 +88,14 @@ void dial_refused(struct route *route, const struct packet_reply *reply) {
                  F_HEX("node_there", reply->node_id), F_HEX("cluster_there", reply->cluster_id),
                  F_HEX("cluster", transport->options.cluster_id), F_U64("version_min_there", reply->version_min),
                  F_U64("version_max_there", reply->version_max), F_STR("advice", notice_refusal_advice(reply->status)));
+    const struct packet_reply refusal = *reply;
+    uint64_t id = route->peer->id;
     outgoing_close(route->outgoing);
     route->backoff_ms = transport->options.reconnect_ms_max;
     dial_back_off(route);
     peer_route_lost(route, false);
+    if (transport->options.refused && !transport->closing)
+        transport->options.refused(transport->options.context, id, refusal.status, refusal.index);
 }
 
 /* ---- The way up --------------------------------------------------------------------------------- */
@@ -146,11 +151,23 @@ void dial_ready(struct route *route, const struct packet_reply *reply) {
     peer_route_ready(route);
 }
 
+/* The last that is tried: where the peer connects from, should it have moved without our having learnt of it. */
+static void dial_add_hint(struct route *route) {
+    const struct sockaddr_storage *hint = &route->peer->hint;
+    if (hint->ss_family == 0 || route->address_count == TRANSPORT_ADDRESSES_MAX)
+        return;
+    for (size_t i = 0; i < route->address_count; i++)
+        if (memcmp(&route->addresses[i], hint, address_size(hint)) == 0)
+            return;
+    route->addresses[route->address_count++] = *hint;
+}
+
 static void dial_keep_addresses(struct route *route, const struct addrinfo *found) {
     route->address_count = 0;
     for (; found && route->address_count < TRANSPORT_ADDRESSES_MAX; found = found->ai_next)
         if (found->ai_family == AF_INET || found->ai_family == AF_INET6)
             address_copy(found->ai_addr, route->peer->port, &route->addresses[route->address_count++]);
+    dial_add_hint(route);
     route->address_next = 0;
     route->refused = route->address_count > 0;
 }
@@ -209,6 +226,7 @@ static void dial_try(struct route *route) {
         return;
     }
     route->address_count = 1;
+    dial_add_hint(route);
     route->address_next = 0;
     route->refused = true;
     dial_next_address(route, 0);

@@ -79,6 +79,7 @@ static bool incoming_reply(struct incoming *incoming, const struct packet_hello 
         .node_id = options->node_id,
         .cluster_id = options->cluster_id,
         .features = options->features & hello->features,
+        .index = status == PACKET_UNKNOWN_PEER ? incoming->transport->configuration : 0,
     };
     uint8_t bytes[PACKET_REPLY_SIZE];
     packet_reply_encode(&reply, bytes);
@@ -86,14 +87,30 @@ static bool incoming_reply(struct incoming *incoming, const struct packet_hello 
     return uv_try_write((uv_stream_t *)&incoming->tcp, &buffer, 1) == (int)sizeof bytes;
 }
 
-static uint16_t incoming_judge(const struct transport *transport, const struct packet_hello *hello) {
+/* The peer that says hello; one that is not known yet while strangers are welcome. */
+static struct peer *incoming_peer(struct incoming *incoming, const struct packet_hello *hello) {
+    struct peer *peer = transport_find(incoming->transport, hello->from);
+    struct sockaddr_storage address;
+    char host[ADDRESS_TEXT_MAX];
+    if (peer || !incoming->transport->welcome || !address_behind(&incoming->tcp, hello->port, &address, host))
+        return peer;
+    return peer_welcome(incoming->transport, hello->from, host, hello->port);
+}
+
+static uint16_t incoming_judge(struct incoming *incoming, const struct packet_hello *hello) {
+    const struct transport *transport = incoming->transport;
     if (hello->cluster_id != transport->options.cluster_id)
         return PACKET_OTHER_CLUSTER;
     if (hello->to != transport->options.node_id)
         return PACKET_OTHER_NODE;
     if (packet_common_version(hello) == 0)
         return PACKET_NO_COMMON_VERSION;
-    return transport_find(transport, hello->from) ? PACKET_ACCEPTED : PACKET_UNKNOWN_PEER;
+    const struct peer *peer = incoming_peer(incoming, hello);
+    if (!peer)
+        return PACKET_UNKNOWN_PEER;
+    /* Whoever comes back with another disk has forgotten its vote and its entries: it is not who it says. */
+    bool other = hello->disk != 0 && peer->disk_expected != 0 && hello->disk != peer->disk_expected;
+    return other ? PACKET_OTHER_DISK : PACKET_ACCEPTED;
 }
 
 static void incoming_refuse(struct incoming *incoming, const struct packet_hello *hello, uint16_t status) {
@@ -126,12 +143,68 @@ static void incoming_admit(struct incoming *incoming, const struct packet_hello 
         peer_close_incoming(peer);
     else if (route->incoming)
         incoming_close(route->incoming);
+    char host[ADDRESS_TEXT_MAX];
+    if (hello->port == 0 || !address_behind(&incoming->tcp, hello->port, &peer->hint, host))
+        peer->hint.ss_family = 0;
+    peer->disk = hello->disk;
     route->incoming = incoming;
     incoming->peer = peer;
     incoming->lane = route->lane;
     log_debug("accepted a peer's connection", F_HEX("peer", peer->id), F_STR("address", incoming->address),
               F_U64("lane", hello->lane));
     dial_nudge(route);
+}
+
+/* The membership on its way to who asked for it. */
+struct incoming_answer {
+    uv_write_t write;
+    struct incoming *incoming;
+    uint8_t bytes[];
+};
+
+static void incoming_on_answered(uv_write_t *write, int status) {
+    (void)status; /* whoever got nothing asks somebody else */
+    struct incoming_answer *answer = write->data;
+    struct incoming *incoming = answer->incoming;
+    mem_free(answer);
+    incoming_close(incoming);
+}
+
+/* A reply and one packet, whose head is `body`. */
+static struct incoming_answer *incoming_answer_new(struct incoming *incoming, const struct buf *body, size_t *size) {
+    const struct transport_options *options = &incoming->transport->options;
+    const struct packet_reply reply = {.status = PACKET_ACCEPTED,
+                                       .version = PACKET_VERSION_MAX,
+                                       .version_min = PACKET_VERSION_MIN,
+                                       .version_max = PACKET_VERSION_MAX,
+                                       .node_id = options->node_id,
+                                       .cluster_id = options->cluster_id,
+                                       .features = options->features};
+    *size = PACKET_REPLY_SIZE + PACKET_HEADER_SIZE + (size_t)packet_align(body->size);
+    struct incoming_answer *answer = mem_calloc(1, sizeof *answer + *size);
+    if (!answer)
+        return NULL;
+    packet_reply_encode(&reply, answer->bytes);
+    packet_header_encode(body->data, (uint32_t)body->size, 0, answer->bytes + PACKET_REPLY_SIZE);
+    memcpy(answer->bytes + PACKET_REPLY_SIZE + PACKET_HEADER_SIZE, body->data, body->size);
+    answer->incoming = incoming;
+    answer->write.data = answer;
+    return answer;
+}
+
+static void incoming_asked(struct incoming *incoming, const struct packet_hello *hello) {
+    const struct transport_options *options = &incoming->transport->options;
+    bool ours = hello->cluster_id == 0 || hello->cluster_id == options->cluster_id;
+    struct buf *body = ours && options->asked && packet_common_version(hello) ? options->asked(options->context) : NULL;
+    size_t size = 0;
+    struct incoming_answer *answer = body ? incoming_answer_new(incoming, body, &size) : NULL;
+    buf_unref(body);
+    (void)uv_read_stop((uv_stream_t *)&incoming->tcp);
+    const uv_buf_t buffer = uv_buf_init(answer ? (char *)answer->bytes : NULL, (unsigned)size);
+    if (!answer || uv_write(&answer->write, (uv_stream_t *)&incoming->tcp, &buffer, 1, incoming_on_answered) != 0) {
+        mem_free(answer);
+        incoming_close(incoming);
+    }
 }
 
 static void incoming_greeted(struct incoming *incoming, size_t size) {
@@ -148,13 +221,17 @@ static void incoming_greeted(struct incoming *incoming, size_t size) {
         incoming_handshake_failed(incoming, "damaged handshake");
         return;
     }
+    if (hello.from == 0 && hello.to == 0) {
+        incoming_asked(incoming, &hello);
+        return;
+    }
     if (!(hello.features & PACKET_FEATURE_LANES))
         hello.lane = TRANSPORT_CONTROL;
     if (hello.lane >= TRANSPORT_LANES) {
         incoming_handshake_failed(incoming, "of a lane that does not exist");
         return;
     }
-    uint16_t status = incoming_judge(incoming->transport, &hello);
+    uint16_t status = incoming_judge(incoming, &hello);
     if (status == PACKET_ACCEPTED)
         incoming_admit(incoming, &hello);
     else

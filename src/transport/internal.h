@@ -37,6 +37,8 @@ struct transport {
     uint64_t random; /* the jitter's generator */
 
     struct list peers;      /* struct peer */
+    uint64_t configuration; /* index of the committed one, which strangers are told */
+    bool welcome;           /* strangers are */
     struct list handshakes; /* struct incoming that have not shaken hands, oldest first */
     uint32_t handshake_count;
     struct list dirty; /* struct outgoing with packets to write in this loop turn */
@@ -94,9 +96,13 @@ struct peer {
     uint64_t id;
     char *host;
     uint16_t port;
-    bool removed;   /* waits for its last libuv callback */
-    bool connected; /* as the user knows it */
-    size_t handles; /* timers, and a name being resolved */
+    bool removed;                 /* waits for its last libuv callback */
+    bool guest;                   /* a stranger that was welcome */
+    uint64_t disk_expected;       /* 0: any */
+    uint64_t disk;                /* as it said last; 0: it did not */
+    struct sockaddr_storage hint; /* where it may be found if not at its address: where it connected from last */
+    bool connected;               /* as the user knows it */
+    size_t handles;               /* timers, and a name being resolved */
     struct route routes[TRANSPORT_LANES];
 
     struct lash_peer_metrics metrics; /* but for what transport_peers looks up */
@@ -125,6 +131,7 @@ void peer_route_ready(struct route *route);
 void peer_route_lost(struct route *route,
                      bool was_ready); /* its connection ended, or could not be made. May call the user */
 void peer_drop(struct peer *peer);
+struct peer *peer_welcome(struct transport *transport, uint64_t id, const char *host, uint16_t port); /* or NULL */
 
 /* probe.c */
 void probe_start(struct transport *transport);

@@ -22,6 +22,8 @@ static const struct notice_refusal notice_refusals[] = {
                            "check the peer's address, and that all members have the same member list"},
     [PACKET_NO_COMMON_VERSION] = {"no protocol version in common", "upgrade the older of the two nodes"},
     [PACKET_UNKNOWN_PEER] = {"it is not a member", "add it to the member list of the refusing node, or stop it"},
+    [PACKET_OTHER_DISK] = {"its data is not what this member had",
+                           "it lost its data: remove this member from the cluster, and add it as a new one"},
 };
 
 static const struct notice_refusal notice_refusal_newer = {"a reason that this version does not know",

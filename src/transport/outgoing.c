@@ -316,6 +316,8 @@ static int outgoing_greet(struct outgoing *outgoing) {
         .to = outgoing->route->peer->id,
         .features = options->features,
         .lane = (uint16_t)outgoing->route->lane,
+        .port = address_port(&outgoing->transport->listen_address),
+        .disk = options->disk,
     };
     uint8_t bytes[PACKET_HELLO_SIZE];
     packet_hello_encode(&hello, bytes);

@@ -49,6 +49,9 @@ void packet_hello_encode(const struct packet_hello *hello, uint8_t bytes[PACKET_
     write_u64(&writer, hello->to);
     write_u64(&writer, hello->features);
     write_u16(&writer, hello->lane);
+    write_u16(&writer, hello->port);
+    write_u32(&writer, 0);
+    write_u64(&writer, hello->disk);
     packet_seal(&writer, bytes, PACKET_HELLO_SIZE);
 }
 
@@ -64,6 +67,9 @@ int packet_hello_decode(const uint8_t *bytes, size_t size, struct packet_hello *
     hello->to = read_u64(&reader);
     hello->features = read_u64(&reader);
     hello->lane = read_u16(&reader);
+    hello->port = read_u16(&reader);
+    (void)read_u32(&reader);
+    hello->disk = read_u64(&reader);
     LASH_ASSERT(!reader.failed);
     return hello->version_min == 0 || hello->version_min > hello->version_max ? LASH_CORRUPT : LASH_OK;
 }
@@ -79,10 +85,11 @@ void packet_reply_encode(const struct packet_reply *reply, uint8_t bytes[PACKET_
     write_u16(&writer, reply->version);
     write_u16(&writer, reply->version_min);
     write_u16(&writer, reply->version_max);
-    write_u32(&writer, 0);
+    write_u32(&writer, (uint32_t)reply->index);
     write_u64(&writer, reply->node_id);
     write_u64(&writer, reply->cluster_id);
     write_u64(&writer, reply->features);
+    write_u32(&writer, (uint32_t)(reply->index >> 32));
     packet_seal(&writer, bytes, PACKET_REPLY_SIZE);
 }
 
@@ -95,10 +102,11 @@ int packet_reply_decode(const uint8_t *bytes, size_t size, struct packet_reply *
     reply->version = read_u16(&reader);
     reply->version_min = read_u16(&reader);
     reply->version_max = read_u16(&reader);
-    (void)read_u32(&reader);
+    uint32_t low = read_u32(&reader);
     reply->node_id = read_u64(&reader);
     reply->cluster_id = read_u64(&reader);
     reply->features = read_u64(&reader);
+    reply->index = (uint64_t)read_u32(&reader) << 32 | low;
     LASH_ASSERT(!reader.failed);
     return LASH_OK;
 }

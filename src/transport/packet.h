@@ -9,18 +9,24 @@
  *    6 u16 version max         6 u16 version chosen        8 u32 size of the head
  *    8 u64 cluster id          8 u16 version min          12 u32 reserved, 0
  *   16 u64 from node          10 u16 version max          16 u64 size of the tail
- *   24 u64 to node            12 u32 reserved             24 u32 CRC32C of the head
+ *   24 u64 to node            12 u32 index, low half      24 u32 CRC32C of the head
  *   32 u64 features           16 u64 answering node       28 u32 CRC32C of bytes 0..27
  *   40 u16 lane               24 u64 its cluster id
- *   42 reserved               32 u64 features of both
- *   60 u32 CRC32C of 0..59    40 u32 reserved
- *                             44 u32 CRC32C of 0..43
+ *   42 u16 port               32 u64 features of both
+ *   44 u32 reserved           40 u32 index, high half
+ *   48 u64 disk               44 u32 CRC32C of 0..43
+ *   56 u32 reserved
+ *   60 u32 CRC32C of 0..59
  *
  * Head and tail follow a packet's header, each filled up with zero bytes to a multiple of 8, so that in a buffer the
  * tail is aligned. The kind is 0, or that of a probe, whose head is a number of 8 bytes, and which goes only to those whose
  * handshake says that they answer it, with the same number. Reserved bytes of the handshake are sent as 0 and ignored on arrival: the layout of the handshake
  * never changes, whatever the versions. The lane is 0 (control) unless the answer to an earlier hello named the feature LANES: who
- * does not know lanes sends and sees a reserved 0 there.
+ * does not know lanes sends and sees a reserved 0 there. Likewise the port on which the dialler listens, the identity of its
+ * disk, and, in the refusal of a stranger, the index of the committed configuration that lacks it: 0 is none.
+ *
+ * A hello from node 0 to node 0 asks for the membership, whatever the lane; its cluster id may be 0, for any. The answer is
+ * an accepting reply and one packet, whose head is the encoded membership; then the connection is closed.
  */
 #ifndef LASH_TRANSPORT_PACKET_H
 #define LASH_TRANSPORT_PACKET_H
@@ -47,6 +53,8 @@ struct packet_hello {
     uint64_t to;
     uint64_t features;
     uint16_t lane; /* enum transport_lane, or a newer one */
+    uint16_t port; /* where the dialler listens; 0: it does not say */
+    uint64_t disk; /* identity of its data directory; 0: it does not say */
 };
 
 /* An acceptor's verdict. Numbers are stable. */
@@ -56,6 +64,7 @@ enum packet_status {
     PACKET_OTHER_NODE = 2,
     PACKET_NO_COMMON_VERSION = 3,
     PACKET_UNKNOWN_PEER = 4,
+    PACKET_OTHER_DISK = 5,
 };
 
 /* What the acceptor answers. `version` is 0 in a refusal. */
@@ -67,6 +76,8 @@ struct packet_reply {
     uint64_t node_id;
     uint64_t cluster_id;
     uint64_t features;
+    uint64_t
+        index; /* with UNKNOWN_PEER: of the committed configuration that the dialler is not in; 0: it does not say */
 };
 
 enum packet_kind {

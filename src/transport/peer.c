@@ -171,6 +171,8 @@ int transport_add_peer(struct transport *transport, uint64_t peer, const char *h
     if (transport->closing)
         return LASH_CLOSED;
     struct peer *known = transport_find(transport, peer);
+    if (known)
+        known->guest = false;
     if (known && known->port == port && strcmp(known->host, host) == 0)
         return LASH_OK;
     char *copy = mem_strdup(host);
@@ -191,6 +193,41 @@ void peer_drop(struct peer *peer) {
     for (size_t i = 0; i < TRANSPORT_LANES; i++) {
         dial_stop(&peer->routes[i]);
         uv_close((uv_handle_t *)&peer->routes[i].timer, peer_on_timer_close);
+    }
+}
+
+struct peer *peer_welcome(struct transport *transport, uint64_t id, const char *host, uint16_t port) {
+    char *copy = id != 0 && id != transport->options.node_id && port != 0 ? mem_strdup(host) : NULL;
+    if (!copy || peer_new(transport, id, copy, port) != LASH_OK)
+        return NULL;
+    struct peer *peer = transport_find(transport, id);
+    peer->guest = true;
+    return peer;
+}
+
+void transport_expect(struct transport *transport, uint64_t peer, uint64_t disk) {
+    struct peer *known = transport_find(transport, peer);
+    if (!known)
+        return;
+    known->disk_expected = disk;
+    if (disk != 0 && known->disk != 0 && known->disk != disk)
+        peer_close_incoming(known); /* and refused when it tries again */
+}
+
+uint64_t transport_disk(const struct transport *transport, uint64_t peer) {
+    const struct peer *known = transport_find(transport, peer);
+    return known && peer_is_heard(known) ? known->disk : 0;
+}
+
+void transport_configured(struct transport *transport, uint64_t index, bool welcome) {
+    transport->configuration = index;
+    transport->welcome = welcome;
+    struct list *at = transport->peers.next;
+    while (!welcome && at != &transport->peers) {
+        struct peer *peer = list_entry(at, struct peer, node);
+        at = at->next;
+        if (peer->guest)
+            peer_drop(peer);
     }
 }
 

@@ -49,6 +49,7 @@ struct transport_options {
     uint64_t cluster_id;
     uint64_t node_id;
     uint64_t features; /* bits that this node has; both sides' are intersected. The two highest are the transport's */
+    uint64_t disk;     /* identity of this node's data directory, told to peers; 0: none */
     const char *listen_host;
     uint16_t listen_port;       /* 0: any free port, see transport_port */
     uint64_t packet_bytes_max;  /* [320 MiB] header and all; a longer packet closes the connection */
@@ -70,6 +71,11 @@ struct transport_options {
      * dialled, or broke, and what was queued is gone. It is dialled again when there is something to send. */
     void (*lane_ready)(void *context, uint64_t peer);
     void (*lane_lost)(void *context, uint64_t peer);
+    /* The peer did not take our connection, because of `status` (enum packet_status, or a newer one); when that is that it
+     * does not know us, `index` is that of its committed configuration, if it says so. May be NULL. */
+    void (*refused)(void *context, uint64_t peer, uint16_t status, uint64_t index);
+    /* Somebody asks for the membership: a reference to its bytes, or NULL: none is told. May be NULL. */
+    struct buf *(*asked)(void *context);
     /* Nobody listens where the peer did, and no connection from it is left: its process has ended. At each try again. */
     void (*down)(void *context, uint64_t peer);
 };
@@ -85,6 +91,17 @@ uint16_t transport_port(const struct transport *transport);
  * address: when it differs, the connection to the former one is closed, with `disconnected` called from in here if it
  * was ready. Errors: LASH_INVALID (id 0 or the node's own, no host, port 0), LASH_NOMEM, LASH_CLOSED (closing). */
 int transport_add_peer(struct transport *transport, uint64_t peer, const char *host, uint16_t port);
+
+/* The disk with which `peer` is a member; 0: any. From now on it is refused with another one. Old builds do not say. */
+void transport_expect(struct transport *transport, uint64_t peer, uint64_t disk);
+
+/* The identity of the disk of a peer from which there is a connection, as it says; 0: not known. */
+uint64_t transport_disk(const struct transport *transport, uint64_t peer);
+
+/* What strangers are told: the index of the committed configuration. While they are `welcome`, as to a node that waits to be
+ * added to a cluster, they are taken for peers all the same, found where they connect from; afterwards only those stay that
+ * have been added. */
+void transport_configured(struct transport *transport, uint64_t index, bool welcome);
 
 /* Close the connections to and from `peer` and refuse new ones; `disconnected` is not called. Unknown: nothing. */
 void transport_remove_peer(struct transport *transport, uint64_t peer);

@@ -196,6 +196,12 @@ static void fixture_remove(const char *path) {
     remove(path);
 }
 
+void fixture_wipe(const struct fixture *fixture, size_t i) {
+    char dir[96];
+    snprintf(dir, sizeof dir, "%s/n%zu", fixture->dir, i + 1);
+    fixture_remove(dir);
+}
+
 void fixture_tear_down(struct fixture *fixture) {
     for (size_t i = 0; i < fixture->count; i++) {
         fixture_close(fixture, i);

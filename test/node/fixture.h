@@ -58,6 +58,9 @@ void fixture_open(struct fixture *fixture, size_t i);
 void fixture_open_all(struct fixture *fixture);
 void fixture_close(struct fixture *fixture, size_t i);
 
+/* Empty the data directory of the node at `i`, which is closed. */
+void fixture_wipe(const struct fixture *fixture, size_t i);
+
 /* Let no slow machine or sanitizer bring elections about in the test; call before opening. */
 void fixture_calm(struct fixture *fixture);
 

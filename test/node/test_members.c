@@ -239,6 +239,156 @@ static void a_directory_says_whose_it_is(void **state) {
     fixture_tear_down(&fixture);
 }
 
+/* Wait until a node takes no part any more, and say why. */
+static int end_of(struct fixture *fixture, size_t i) {
+    struct lash_status status;
+    do
+        assert_int_equal(lash_node_status(fixture->nodes[i].node, &status), 0);
+    while (!status.error);
+    return status.error;
+}
+
+static int open_again(struct fixture *fixture, size_t i) {
+    char dir[96];
+    struct lash_node_options options = fixture_options(fixture, i, dir);
+    struct lash_state_machine machine = fixture_machine_of(fixture, &fixture->nodes[i]);
+    lash_node *node;
+    return lash_node_open(&options, &machine, &node);
+}
+
+/* D§4.2.3: it is sent nothing any more, and yet it learns why. */
+static void a_removed_node_learns_it_and_stays_away(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_set_up(&fixture, 3);
+    fixture_calm(&fixture);
+    for (size_t i = 0; i < 3; i++)
+        open_of(&fixture, i, 3);
+    size_t leader = fixture_leader(&fixture);
+    size_t follower = (leader + 1) % 3;
+    size_t third = (leader + 2) % 3;
+    change_surely(&fixture, leader, (struct ask){REMOVE, follower, 0});
+    assert_int_equal(end_of(&fixture, follower), LASH_REMOVED);
+    fixture_close(&fixture, follower);
+    assert_int_equal(open_again(&fixture, follower), LASH_REMOVED);
+    char dir[96];
+    struct lash_identity identity;
+    struct lash_node_options options = fixture_options(&fixture, follower, dir);
+    assert_int_equal(lash_node_identify(options.data_dir, &identity), 0);
+    assert_true(identity.removed);
+
+    /* The leader removes itself, and hands over (D§4.2.2). */
+    change_surely(&fixture, leader, (struct ask){REMOVE, leader, 0});
+    assert_int_equal(end_of(&fixture, leader), LASH_REMOVED);
+    fixture_close(&fixture, leader);
+    fixture_propose_surely(fixture.nodes[third].node, "alone", 5);
+    fixture_tear_down(&fixture);
+}
+
+/* It was down while it was removed: whoever it dials tells it. */
+static void a_node_removed_in_its_absence_is_told_when_it_comes_back(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_set_up(&fixture, 3);
+    fixture_calm(&fixture);
+    for (size_t i = 0; i < 3; i++)
+        open_of(&fixture, i, 3);
+    size_t leader = fixture_leader(&fixture);
+    size_t away = (leader + 1) % 3;
+    fixture_close(&fixture, away);
+    change_surely(&fixture, leader, (struct ask){REMOVE, away, 0});
+    fixture_propose_many(fixture.nodes[leader].node, 3);
+    open_of(&fixture, away, 3);
+    assert_int_equal(end_of(&fixture, away), LASH_REMOVED);
+    fixture_close(&fixture, away);
+    fixture_propose_many(fixture.nodes[leader].node, 1);
+    fixture_tear_down(&fixture);
+}
+
+/* The hole that Raft leaves to its operators: a member whose disk was emptied has forgotten its vote and its entries. */
+static void a_member_that_lost_its_data_is_not_let_in_under_its_old_id(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_set_up(&fixture, 3);
+    fixture_calm(&fixture);
+    fixture_open_all(&fixture);
+    size_t leader = fixture_leader(&fixture);
+    size_t wiped = (leader + 1) % 3;
+    fixture_settle(fixture.nodes[leader].node);
+    fixture_propose_many(fixture.nodes[leader].node, 5);
+    fixture_close(&fixture, wiped);
+    fixture_wipe(&fixture, wiped);
+    fixture_open(&fixture, wiped);
+    assert_int_equal(end_of(&fixture, wiped), LASH_MISMATCH);
+    fixture_close(&fixture, wiped);
+    /* Removed, and added anew under another id, it is welcome. */
+    change_surely(&fixture, leader, (struct ask){REMOVE, wiped, 0});
+    fixture.peers[wiped].id = 9;
+    fixture_wipe(&fixture, wiped);
+    char dir[96];
+    struct lash_node_options options = fixture_options(&fixture, wiped, dir);
+    struct lash_state_machine machine = fixture_machine_of(&fixture, &fixture.nodes[wiped]);
+    options.joining = true;
+    options.peer_count = 0; /* whoever comes is welcome */
+    assert_int_equal(lash_node_open(&options, &machine, &fixture.nodes[wiped].node), 0);
+    change_surely(&fixture, leader, (struct ask){ADD, wiped, LASH_MEMBER_VOTER});
+    fixture_propose_many(fixture.nodes[leader].node, 1);
+    fixture_agree(&fixture, fixture_applied(&fixture.nodes[leader]));
+    fixture_tear_down(&fixture);
+}
+
+static void a_member_that_moves_is_followed(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_set_up(&fixture, 4); /* the fourth one's port is where the move goes to */
+    fixture_calm(&fixture);
+    for (size_t i = 0; i < 3; i++)
+        open_of(&fixture, i, 3);
+    size_t leader = fixture_leader(&fixture);
+    size_t moved = (leader + 1) % 3;
+    size_t third = (leader + 2) % 3;
+    uint16_t before = fixture.peers[moved].port;
+    fixture_propose_many(fixture.nodes[leader].node, 3);
+    fixture_close(&fixture, third); /* which misses the move */
+    fixture_close(&fixture, moved);
+    fixture.peers[moved].port = fixture.peers[3].port;
+    open_of(&fixture, moved, 3);
+    change_surely(&fixture, leader, (struct ask){UPDATE, moved, 0});
+    fixture_propose_many(fixture.nodes[moved].node, 2);
+    assert_int_equal(flags_of(&fixture, moved, moved), LASH_MEMBER_VOTER);
+    fixture.peers[moved].port = before;
+    open_of(&fixture, third, 3);
+    fixture.peers[moved].port = fixture.peers[3].port;
+    fixture_close(&fixture, leader); /* the one of whom both know where it is */
+    fixture_propose_surely(fixture.nodes[third].node, "found", 5);
+    fixture_agree(&fixture, fixture_applied(&fixture.nodes[third]));
+    fixture_tear_down(&fixture);
+}
+
+static void a_stranger_may_ask_for_the_membership(void **state) {
+    (void)state;
+    struct fixture fixture;
+    struct lash_members *members;
+    fixture_set_up(&fixture, 3);
+    fixture_calm(&fixture);
+    assert_int_equal(lash_node_ask(fixture.peers, 0, 100, &members), LASH_INVALID);
+    assert_int_equal(lash_node_ask(fixture.peers, 1, 1000, &members), LASH_NOT_FOUND);
+    open_of(&fixture, 1, 2);
+    open_of(&fixture, 0, 2);
+    fixture_leader(&fixture);
+    struct lash_peer addresses[] = {fixture.peers[2], fixture.peers[0]}; /* nobody is at the first */
+    assert_int_equal(lash_node_ask(addresses, 2, 20000, &members), 0);
+    assert_int_equal(members->cluster_id, 42);
+    assert_int_equal(members->count, 2);
+    assert_int_equal(members->members[1].id, 2);
+    assert_int_equal(members->members[1].port, fixture.peers[1].port);
+    lash_members_free(members);
+    /* Who joins knows of none. */
+    open_of(&fixture, 2, 2);
+    assert_int_equal(lash_node_ask(addresses, 1, 5000, &members), LASH_NOT_FOUND);
+    fixture_tear_down(&fixture);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_becomes_three_and_any_two_of_them_go_on),
@@ -246,6 +396,11 @@ int main(void) {
         cmocka_unit_test(what_cannot_be_asked_for_is_refused),
         cmocka_unit_test(two_of_three_are_replaced_at_once),
         cmocka_unit_test(a_directory_says_whose_it_is),
+        cmocka_unit_test(a_removed_node_learns_it_and_stays_away),
+        cmocka_unit_test(a_node_removed_in_its_absence_is_told_when_it_comes_back),
+        cmocka_unit_test(a_member_that_lost_its_data_is_not_let_in_under_its_old_id),
+        cmocka_unit_test(a_member_that_moves_is_followed),
+        cmocka_unit_test(a_stranger_may_ask_for_the_membership),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,6 +25,8 @@ static const struct packet_hello example_hello = {
     .to = 2,
     .features = 0xf0f0,
     .lane = 1,
+    .port = 2380,
+    .disk = 0xa1a2a3a4a5a6a7a8,
 };
 
 static const struct packet_reply example_reply = {
@@ -35,6 +37,7 @@ static const struct packet_reply example_reply = {
     .node_id = 0x0102030405060708,
     .cluster_id = 99,
     .features = 1,
+    .index = 0x0a0b0c0d0e0f0102,
 };
 
 /* Make the CRC in the last 4 of `size` bytes right again. */
@@ -53,6 +56,8 @@ static void hello_survives_the_wire(void **state) {
     assert_true(hello.cluster_id == example_hello.cluster_id && hello.from == example_hello.from);
     assert_true(hello.to == example_hello.to && hello.features == example_hello.features);
     assert_int_equal(hello.lane, 1);
+    assert_int_equal(hello.port, 2380);
+    assert_true(hello.disk == example_hello.disk);
 }
 
 /* The layout is a promise to other versions: the very bytes. */
@@ -62,7 +67,8 @@ static void hello_has_the_documented_layout(void **state) {
     packet_hello_encode(&example_hello, bytes);
     assert_memory_equal(bytes, "LASH\x01\x00\x03\x00\x88\x77\x66\x55\x44\x33\x22\x11\x4d\x69\x64\x21\xc5\x05\x9e\x8e",
                         24);
-    assert_memory_equal(bytes + 24, "\x02\0\0\0\0\0\0\0\xf0\xf0\0\0\0\0\0\0\x01\0\0", 19);
+    assert_memory_equal(bytes + 24, "\x02\0\0\0\0\0\0\0\xf0\xf0\0\0\0\0\0\0\x01\0\x4c\x09\0\0\0\0", 24);
+    assert_memory_equal(bytes + 48, "\xa8\xa7\xa6\xa5\xa4\xa3\xa2\xa1\0\0\0\0", 12);
     assert_int_equal(le32_get(bytes + 60), crc32c(0, bytes, 60));
 }
 
@@ -98,7 +104,8 @@ static void reserved_bytes_of_a_newer_handshake_are_ignored(void **state) {
     uint8_t bytes[PACKET_HELLO_SIZE];
     struct packet_hello hello;
     packet_hello_encode(&example_hello, bytes);
-    memset(bytes + 42, 0xff, 18);
+    memset(bytes + 44, 0xff, 4);
+    memset(bytes + 56, 0xff, 4);
     seal(bytes, sizeof bytes);
     assert_int_equal(packet_hello_decode(bytes, sizeof bytes, &hello), LASH_OK);
     assert_true(hello.features == example_hello.features);
@@ -124,6 +131,7 @@ static void reply_survives_the_wire(void **state) {
     assert_int_equal(reply.version_min, 4);
     assert_int_equal(reply.version_max, 6);
     assert_true(reply.node_id == example_reply.node_id && reply.cluster_id == 99 && reply.features == 1);
+    assert_true(reply.index == example_reply.index);
 }
 
 static void reply_cut_or_flipped_is_refused(void **state) {
