@@ -219,6 +219,50 @@ static int open_copy(const struct memfs *fs) {
     return rc;
 }
 
+/* A log that lacks something is asked what, offered a frame that is another's, and asked for frames. */
+static void check_damaged(struct log *log) {
+    static const uint8_t data[APPEND_BYTES] = "not it";
+    struct frame_input input = {.origin = 2, .sequence = 1, .data = data, .size = sizeof data};
+    struct log_recovered recovered;
+    struct log_damage damage;
+    struct log_damage any = {.index = 1};
+    struct buf *frame;
+    LASH_ASSERT(log_damaged(log, &damage) && damage.index > 0);
+    if (damage.index < UINT64_MAX - 1) {
+        LASH_ASSERT(frame_encode(0, damage.index, 77, 1, &input, 1, &frame) == LASH_OK);
+        LASH_ASSERT(log_repair(log, frame, &recovered) == LASH_MISMATCH);
+        buf_unref(frame);
+    }
+    for (; any.index < 64; any.index++)
+        if (log_find(log, &any, &frame) == LASH_OK)
+            buf_unref(frame);
+}
+
+/* With the option `repair`: what is whole stays as it is, and what was mended is whole from then on. */
+static void check_repair(const struct memfs *fs, int without, const struct log_recovered *expected) {
+    struct memfs *copy = memfs_clone(fs);
+    struct log_options options = log_options();
+    struct log_recovered recovered;
+    struct log_recovered again;
+    struct log *log;
+    options.vfs = memfs_vfs(copy);
+    options.repair = true;
+    int rc = log_open(&options, &log, &recovered);
+    LASH_ASSERT(rc == without || without == LASH_CORRUPT);
+    if (rc == LASH_OK) {
+        LASH_ASSERT(without != LASH_OK || same(&recovered, expected));
+        log_close(log);
+        LASH_ASSERT(log_open(&options, &log, &again) == LASH_OK && same(&again, &recovered));
+        log_recovered_free(&again);
+        log_recovered_free(&recovered);
+        log_close(log);
+    } else if (rc == LASH_DAMAGED) {
+        check_damaged(log);
+        log_close(log);
+    }
+    memfs_free(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_quiet();
     if (size < 2)
@@ -235,8 +279,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     (void)fclose(out);
     log_plain_read(&plain, fs, names, NAME_FREE);
     int whole = open_copy(fs);
+    struct memfs *before = memfs_clone(fs);
     int rc = log_open(&options, &log, &recovered);
     LASH_ASSERT(rc == whole);
+    check_repair(before, rc, &recovered);
+    memfs_free(before);
     if (rc == LASH_OK && plain.segments > 0) {
         /* the dump looks into records of a torn tail, too, and says when they make no sense */
         LASH_ASSERT(dumped == LASH_OK || recovered.torn_bytes > 0);

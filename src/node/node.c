@@ -255,14 +255,32 @@ static void node_begin_connected(void *context, lash_id peer) {
     replica_connected(node->replica, peer);
 }
 
+/* Keep the newest configuration that can be read in a log that is not whole. */
+static void node_look_for_members(struct lash_node *node) {
+    struct buf *buf;
+    struct frame frame;
+    struct frame_entry entry;
+    size_t offset = 0;
+    if (log_find_newest(node->log, LASH_ENTRY_CONFIGURATION, &buf))
+        return;
+    bool more = frame_header(buf->data, &frame) == LASH_OK && frame_next(buf->data, &frame, &offset, &entry);
+    while (more && frame_next(buf->data, &frame, &offset, &entry))
+        continue;
+    if (more && roster_decode(entry.data, entry.size, &node->latest))
+        node->latest = NULL;
+    buf_unref(buf);
+}
+
 /* How many members there are, as far as that is known before the log is whole. */
 static size_t node_members_known(const struct lash_node *node) {
-    const struct roster *roster = node->identity.first ? node->identity.first : node->contacts;
+    const struct roster *roster = node->latest ? node->latest : node->identity.first;
+    if (!roster)
+        roster = node->contacts;
     return roster ? roster->count : 0;
 }
 
-/* Before the log is whole nobody can tell who the members are now: those of the first day are asked, and those whom the
- * options name. */
+/* Before the log is whole nobody can tell who the members are now: those of the newest configuration that can be read are
+ * asked, those of the first day, and those whom the options name. */
 static int node_dial_known(struct lash_node *node, const struct roster *roster) {
     int error = 0;
     for (uint32_t i = 0; !error && roster && i < roster->count; i++) {
@@ -299,6 +317,7 @@ static void node_end_repair(struct lash_node *node) {
     struct lash_observation observation = {.kind = LASH_OBSERVED_REPAIRED, .peer = node->options.id};
     node_happened(node, &observation);
     repair_each_peer(repair, node_begin_connected, node);
+    node_hang_up_known(node, node->latest);
     node_hang_up_known(node, node->identity.first);
     node_hang_up_known(node, node->contacts);
     repair_free(repair);
@@ -407,9 +426,10 @@ static int node_open_log_at(struct lash_node *node, const char *dir, struct log_
         error = log_open(&options, &node->log, recovered);
     else if (error != LASH_INVALID && error != LASH_NOMEM)
         log_error("what the data directory holds cannot be told", F_STR("dir", dir), F_ERR(error),
-                  F_STR("do",
-                        "do not delete anything: see lashctl log, restore it from a backup, or remove this member "
-                        "from the cluster and add a new one"));
+                  F_STR("do", error == LASH_CORRUPT
+                                  ? "do not delete anything: see lashctl log, restore it from a backup, or remove this "
+                                    "member from the cluster and add a new one"
+                                  : "check the disk and the directory's permissions, then start again"));
     log_identity_free(&blob);
     return error;
 }
@@ -545,6 +565,7 @@ static int node_begin(struct lash_node *node, struct log_recovered *recovered) {
 /* The log is damaged: repair it with the help of others, if there are others. */
 static int node_open_repair(struct lash_node *node) {
     struct repair_options options = {.id = node->options.id, .group = node->options.group};
+    node_look_for_members(node);
     if (node_members_known(node) > 1)
         return repair_new(&options, &node->env, node->log, &node->repair);
     log_error("the log is damaged where it had been durable, and no other node can have what it lacks",
@@ -589,6 +610,8 @@ static int node_open_transport(struct lash_node *node) {
         error = node_dial_known(node, node->identity.first);
     if (!error && node->repair)
         error = node_dial_known(node, node->contacts);
+    if (!error && node->repair)
+        error = node_dial_known(node, node->latest); /* whose addresses are the newest */
     return error;
 }
 
@@ -652,6 +675,7 @@ static void node_free(struct lash_node *node) {
     uv_mutex_destroy(&node->mutex);
     roster_unref(node->roster);
     roster_unref(node->contacts);
+    roster_unref(node->latest);
     roster_unref(node->identity.first);
     mem_free(node);
 }

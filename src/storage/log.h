@@ -102,6 +102,9 @@ int log_repair(struct log *log, const struct buf *frame, struct log_recovered *r
  * gets a reference. Any thread may call it on a log that is whole. Errors: LASH_NOT_FOUND, LASH_NOMEM, LASH_IO, LASH_CORRUPT. */
 int log_find(struct log *log, const struct log_damage *damage, struct buf **frame);
 
+/* Find the newest frame of a kind that is whole, in a log that need not be. Otherwise as log_find. */
+int log_find_newest(struct log *log, uint32_t kind, struct buf **frame);
+
 void log_recovered_free(struct log_recovered *recovered);
 
 /* Whose log lies in a directory. Freed by log_identity_free. */

@@ -187,3 +187,13 @@ int log_find(struct log *log, const struct log_damage *damage, struct buf **fram
     buf_unref(*frame);
     return LASH_NOT_FOUND;
 }
+
+int log_find_newest(struct log *log, uint32_t kind, struct buf **frame) {
+    pthread_mutex_lock(&log->mutex);
+    size_t count = log->index.count;
+    while (count && (log->index.spans[count - 1].kind != kind || log->index.spans[count - 1].damaged))
+        count--;
+    struct log_damage wanted = {.index = count ? log->index.spans[count - 1].first : 0};
+    pthread_mutex_unlock(&log->mutex);
+    return count ? log_find(log, &wanted, frame) : LASH_NOT_FOUND;
+}

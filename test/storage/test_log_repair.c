@@ -231,12 +231,21 @@ static void undo(struct pair *pair, uint64_t sequence) {
 
 /* ---- One byte ------------------------------------------------------------------------------------------ */
 
+/* All bytes of headers, those of frames, too, and some of the rest. */
+static bool is_looked_at(const struct pair *pair, uint64_t sequence, size_t at) {
+    bool near_header = at >= FRAME_HEADER_SIZE && pair->type[sequence][at - FRAME_HEADER_SIZE] &&
+                       !pair->payload[sequence][at - FRAME_HEADER_SIZE];
+    return (pair->type[sequence][at] && !pair->payload[sequence][at]) || near_header || at % 11 == 0;
+}
+
 static void a_bit_flipped_anywhere_is_put_right(void **state) {
     (void)state;
     struct pair *pair = pair_new();
     for (uint64_t sequence = 1; sequence <= pair->segments; sequence++) {
         for (size_t at = 0; at < KIT_SEGMENT; at++) {
             bool same;
+            if (!is_looked_at(pair, sequence, at))
+                continue;
             bytes_of(pair, sequence)[at] ^= (uint8_t)(1u << at % 8);
             memfs_settle(pair->disk, segment_path(sequence));
             assert_int_equal(recover(pair, &same), LASH_OK);
@@ -257,6 +266,8 @@ static void a_byte_inverted_anywhere_is_put_right_or_refused(void **state) {
     for (uint64_t sequence = 1; sequence <= pair->segments; sequence++) {
         for (size_t at = 0; at < KIT_SEGMENT; at++) {
             bool same;
+            if (!is_looked_at(pair, sequence, at))
+                continue;
             bytes_of(pair, sequence)[at] ^= 0xff;
             memfs_settle(pair->disk, segment_path(sequence));
             int rc = recover(pair, &same);
