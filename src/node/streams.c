@@ -307,7 +307,8 @@ static void stream_go_on(struct stream *stream, uint64_t offset) {
     if (offset > stream->bytes)
         return;
     bool first = stream->state == STREAM_OFFERED;
-    bool further = stream->state == STREAM_SENT && offset > stream->offset;
+    /* the same place said again: the piece got lost */
+    bool further = stream->state == STREAM_SENT && offset >= stream->offset;
     if (!first && !further)
         return;
     stream->offset = offset;
