@@ -11,6 +11,7 @@
 #include "raft/random.h"
 #include "session/client.h"
 #include "sim/memory.h"
+#include "sim/world_snapshot.h"
 
 enum {
     SESSION_REPLY_BYTES = 24,
@@ -248,6 +249,70 @@ static void session_load(struct world_node *node, bool table) {
     }
 }
 
+static void session_drop(struct world_session_node *disk) {
+    while (disk->row_count > 0)
+        memory_free(disk->rows[--disk->row_count].data);
+    memory_free(disk->snapshot.bytes);
+    disk->snapshot = (struct session_snapshot){0};
+}
+
+static void session_close_table(struct world_node *node) {
+    lash_sessions_free(node->session->table);
+    node->session->table = NULL;
+}
+
+/* ---- Snapshots of nodes ------------------------------------------------------------------------------------- */
+
+static struct lash_state_machine session_machine(const struct world_node *node) {
+    return lash_sessions_machine(node->session->table);
+}
+
+static int session_snapshot_begin(void *context, lash_index index, void **view) {
+    struct lash_state_machine machine = session_machine(context);
+    return machine.snapshot_begin(machine.context, index, view);
+}
+
+static int session_snapshot_write(void *context, void *view, struct lash_snapshot_sink *sink) {
+    struct lash_state_machine machine = session_machine(context);
+    return machine.snapshot_write(machine.context, view, sink);
+}
+
+static void session_snapshot_end(void *context, void *view) {
+    struct lash_state_machine machine = session_machine(context);
+    machine.snapshot_end(machine.context, view);
+}
+
+static int session_snapshot_restore(void *context, struct lash_snapshot_source *source, lash_index index) {
+    struct world_node *node = context;
+    struct lash_state_machine machine = session_machine(node);
+    int error = machine.restore(machine.context, source, index);
+    if (!error)
+        judge_state(node->world->judge, node->id, index, (node->machine.state ^ world_session_hash(node)) * 2 + 1);
+    return error;
+}
+
+void world_session_snapshots(struct lash_state_machine *machine) {
+    machine->snapshot_begin = session_snapshot_begin;
+    machine->snapshot_write = session_snapshot_write;
+    machine->snapshot_end = session_snapshot_end;
+    machine->restore = session_snapshot_restore;
+}
+
+/* The program behind the table is restored, its rows with it. */
+static int session_restore_program(void *context, struct lash_snapshot_source *source, lash_index index,
+                                   const struct lash_session_row *rows, size_t count) {
+    struct world_node *node = context;
+    int error = snapshot_machine_restore(context, source, index);
+    if (error)
+        return error;
+    session_drop(node->session);
+    for (size_t i = 0; i < count; i++)
+        session_put_row(node->session, &rows[i]);
+    return 0;
+}
+
+/* ---- Starts --------------------------------------------------------------------------------------------------- */
+
 /* Take table and state from the snapshot, if there is one. */
 static void session_restore(struct world_node *node) {
     struct session_snapshot *snapshot = &node->session->snapshot;
@@ -269,6 +334,12 @@ void world_session_open(struct world_node *node) {
     struct lash_session_machine machine = {.context = node, .apply = session_apply, .room = machine_room};
     if (keeping == SESSION_KEEPS_ROWS)
         machine.commit = session_commit;
+    if (node->world->profile.snapshots) {
+        machine.snapshot_begin = snapshot_machine_begin;
+        machine.snapshot_write = snapshot_machine_write;
+        machine.snapshot_end = snapshot_machine_end;
+        machine.restore = session_restore_program;
+    }
     if (!node->session) {
         node->session = memory_new(1, sizeof *node->session);
         list_init(&node->session->attempts);
@@ -279,18 +350,6 @@ void world_session_open(struct world_node *node) {
         session_restore(node);
     session_load(node, true);
     session_load(node, false);
-}
-
-static void session_drop(struct world_session_node *disk) {
-    while (disk->row_count > 0)
-        memory_free(disk->rows[--disk->row_count].data);
-    memory_free(disk->snapshot.bytes);
-    disk->snapshot = (struct session_snapshot){0};
-}
-
-static void session_close_table(struct world_node *node) {
-    lash_sessions_free(node->session->table);
-    node->session->table = NULL;
 }
 
 /* ---- Attempts ------------------------------------------------------------------------------------------------ */

@@ -18,6 +18,9 @@ void world_session_free(struct world *world);
 /* Make the table of a node that starts, from what is on its disk if it keeps its state there. */
 void world_session_open(struct world_node *node);
 
+/* Let a node's state machine have the table in its snapshots. */
+void world_session_snapshots(struct lash_state_machine *machine);
+
 /* Its process has died, or its machine has lost power: attempts that were under way there are. */
 void world_session_die(struct world_node *node, bool power);
 

@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "node/replica_state.h"
+#include "sim/world_session.h"
 #include "storage/log_state.h"
 
 #define SNAPSHOT_DIR "snapshots"
@@ -25,7 +26,7 @@ struct snapshot_state {
     uint64_t padding;
 };
 
-static int snapshot_machine_begin(void *context, lash_index index, void **view) {
+int snapshot_machine_begin(void *context, lash_index index, void **view) {
     struct world_node *node = context;
     if (node->machine.applied != index || node->view.applied != 0)
         world_fail(node->world, "contract", "n%u is to pin its state after %llu, and has applied %llu",
@@ -35,7 +36,7 @@ static int snapshot_machine_begin(void *context, lash_index index, void **view) 
     return 0;
 }
 
-static int snapshot_machine_write(void *context, void *view, struct lash_snapshot_sink *sink) {
+int snapshot_machine_write(void *context, void *view, struct lash_snapshot_sink *sink) {
     const struct world_node *node = context;
     const struct world_machine *pinned = view;
     struct snapshot_state head = {pinned->applied, pinned->state, pinned->state % 3000};
@@ -50,7 +51,7 @@ static int snapshot_machine_write(void *context, void *view, struct lash_snapsho
     return error;
 }
 
-static void snapshot_machine_end(void *context, void *view) {
+void snapshot_machine_end(void *context, void *view) {
     struct world_node *node = context;
     LASH_ASSERT(view == &node->view && node->view.applied != 0);
     node->view = (struct world_machine){0};
@@ -71,7 +72,7 @@ static int snapshot_read_state(struct lash_snapshot_source *source, struct snaps
     return error;
 }
 
-static int snapshot_machine_restore(void *context, struct lash_snapshot_source *source, lash_index index) {
+int snapshot_machine_restore(void *context, struct lash_snapshot_source *source, lash_index index) {
     struct world_node *node = context;
     struct snapshot_state head;
     uint64_t padding;
@@ -83,7 +84,8 @@ static int snapshot_machine_restore(void *context, struct lash_snapshot_source *
                    (unsigned)node->id, (unsigned long long)node->machine.applied, (unsigned long long)index,
                    (unsigned long long)head.applied);
     node->machine = (struct world_machine){.applied = head.applied, .state = head.state};
-    judge_state(node->world->judge, node->id, index, head.state * 2 + 1);
+    if (!node->session) /* else it is judged with the table */
+        judge_state(node->world->judge, node->id, index, head.state * 2 + 1);
     node->world->tally.restored++;
     TRACE(node->world, "n%u restores %llu from a snapshot", (unsigned)node->id, (unsigned long long)index);
     return 0;
@@ -102,6 +104,8 @@ void world_snapshot_options(const struct world_node *node, struct replica_option
     options->machine.snapshot_write = snapshot_machine_write;
     options->machine.snapshot_end = snapshot_machine_end;
     options->machine.restore = snapshot_machine_restore;
+    if (node->session)
+        world_session_snapshots(&options->machine);
     if (node->gap || node->first) /* with a gap, none is known until a leader tells */
         options->first = node->first;
 }

@@ -17,6 +17,12 @@ struct world_disk {
     const struct judge_log *suffix; /* may be NULL */
 };
 
+/* The plain state machine's part: struct lash_state_machine has them. */
+int snapshot_machine_begin(void *context, lash_index index, void **view);
+int snapshot_machine_write(void *context, void *view, struct lash_snapshot_sink *sink);
+void snapshot_machine_end(void *context, void *view);
+int snapshot_machine_restore(void *context, struct lash_snapshot_source *source, lash_index index);
+
 /* The node's replica takes snapshots, if the profile says so. */
 void world_snapshot_options(const struct world_node *node, struct replica_options *options);
 
