@@ -51,14 +51,16 @@ int lash_node_propose(lash_node *to, const void *data, size_t size, void *reques
     return 0;
 }
 
-int lash_node_read(lash_node *of, lash_done_fn done, void *argument) {
+int lash_node_read_as(lash_node *of, enum lash_read_kind kind, uint64_t age_ms_max, lash_done_fn done, void *argument) {
+    (void)kind;
+    (void)age_ms_max;
     done(argument, 0, of->index);
     return 0;
 }
 
 int lash_node_transfer(lash_node *to, lash_id target, lash_done_fn done, void *argument) {
     (void)target;
-    return lash_node_read(to, done, argument);
+    return lash_node_read_as(to, LASH_READ_INDEX, 0, done, argument);
 }
 
 int lash_node_members(lash_node *of, struct lash_members **members) {

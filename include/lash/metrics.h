@@ -61,6 +61,8 @@ struct lash_metrics {
     uint64_t proposals_sent;    /* of those: sent to a leader's log, and not being applied yet */
     uint64_t reads;
     uint64_t reads_failed;
+    uint64_t reads_by_lease; /* of `reads`: asked for as LASH_READ_LEASE, */
+    uint64_t reads_stale;    /* and as LASH_READ_STALE */
     uint64_t reads_pending;
     uint64_t pending_bytes; /* that all requests not ended hold, counted as by pending_bytes_max */
 

@@ -175,10 +175,12 @@ struct lash_node_options {
 
     uint16_t features; /* bits of the program's own, announced to its peers: see lash_peer_metrics */
 
-    uint64_t heartbeat_ms;      /* [100] */
-    uint64_t election_ms;       /* [1000] at least 3 heartbeats */
-    uint64_t seed;              /* [from the operating system] */
-    uint64_t segment_bytes;     /* [64 MiB] size of a log file */
+    uint64_t heartbeat_ms;  /* [100] */
+    uint64_t election_ms;   /* [1000] at least 3 heartbeats */
+    bool no_leases;         /* reads by lease are answered by a round; this node gives no promises (D§6.4.1) */
+    uint32_t lease_drift;   /* [100] per mille that any member's clock runs faster or slower than true time, at most */
+    uint64_t seed;          /* [from the operating system] */
+    uint64_t segment_bytes; /* [64 MiB] size of a log file */
     uint64_t entry_bytes_max;   /* [16 MiB] largest command */
     uint64_t pending_bytes_max; /* [256 MiB] proposals accepted and not finished; beyond: LASH_BUSY */
     uint64_t
@@ -246,6 +248,23 @@ LASH_PUBLIC int lash_node_propose(lash_node *node, const void *data, size_t size
  * ReadIndex); then `done` is called with 0 and a read of the local state machine is linearizable. Any node takes it.
  * Errors (then `done` is not called): LASH_BUSY, LASH_NOMEM, LASH_CLOSED. */
 LASH_PUBLIC int lash_node_read(lash_node *node, lash_done_fn done, void *argument);
+
+enum lash_read_kind {
+    /* By a round to a majority, whatever clocks do (D§6.4). */
+    LASH_READ_INDEX = 0,
+    /* As fresh, without a round while the leader holds a lease (D§6.4.1), which it does once somebody reads so. Rests on clocks that
+     * drift no further than `lease_drift`. Where leases are off, or not known to a majority, it is as LASH_READ_INDEX. */
+    LASH_READ_LEASE = 1,
+    /* At most so old: it reflects everything that was completed anywhere up to `age_ms_max` before this call, by this node's clock. It takes no
+     * message while another read's answer is as young as that; else it is asked for as LASH_READ_INDEX. So it needs no leader for a while, and
+     * ends with LASH_NO_LEADER or LASH_TIMEOUT after that. */
+    LASH_READ_STALE = 2,
+};
+
+/* As lash_node_read, in the way that `kind` says; `age_ms_max` is looked at for LASH_READ_STALE only.
+ * Errors (then `done` is not called): LASH_INVALID (no such kind), LASH_BUSY, LASH_NOMEM, LASH_CLOSED. */
+LASH_PUBLIC int lash_node_read_as(lash_node *node, enum lash_read_kind kind, uint64_t age_ms_max, lash_done_fn done,
+                                  void *argument);
 
 /* Commit a barrier entry and wait until this node has applied everything before it. As lash_node_propose otherwise. */
 LASH_PUBLIC int lash_node_barrier(lash_node *node, lash_done_fn done, void *argument);

@@ -226,7 +226,7 @@ void call_propose(struct call *call, const void *data, size_t size, void (*resum
 void call_read(struct call *call, void (*resume)(struct call *call, int error)) {
     call_wait(call, resume);
     lash_node *node = call->loop->node;
-    int error = node ? lash_node_read(node, call_done, call) : LASH_CLOSED;
+    int error = node ? lash_node_read_as(node, call->read_kind, call->read_age_ms_max, call_done, call) : LASH_CLOSED;
     if (error)
         call_refused(call, error);
 }

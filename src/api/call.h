@@ -43,7 +43,9 @@ struct call {
 
     /* The request. */
     ProtobufCMessage *message;
-    bool require_leader;       /* the client wants no answer from a member without a leader */
+    bool require_leader;           /* the client wants no answer from a member without a leader */
+    enum lash_read_kind read_kind; /* how it wants to read, where it reads linearizably */
+    uint64_t read_age_ms_max;
     size_t held;               /* bytes counted in loop->buffered */
     struct store_arena *arena; /* for the call's own structures */
     struct store_op op;

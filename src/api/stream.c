@@ -227,6 +227,28 @@ static void stream_header_leader(struct stream *stream, const char *value, size_
     stream->call->require_leader = stream_is(value, size, "true");
 }
 
+/* How linearizable reads are made: `index`, `lease`, or `stale=` with the greatest age, in `ms` or `s`. */
+static void stream_header_read(struct stream *stream, const char *value, size_t size) {
+    static const char stale[] = "stale=";
+    const size_t before = sizeof stale - 1;
+    struct call *call = stream->call;
+    char timeout[16];
+    if (stream_is(value, size, "lease")) {
+        call->read_kind = LASH_READ_LEASE;
+    } else if (size > before && size - before < sizeof timeout && memcmp(value, stale, before) == 0) {
+        /* As gRPC writes a time, whose units are one letter: S, and m for milliseconds. */
+        size_t digits = size - before;
+        bool ms = digits > 2 && memcmp(value + size - 2, "ms", 2) == 0;
+        memcpy(timeout, value + before, digits);
+        timeout[digits - (ms ? 2 : 1)] = ms ? 'm' : 'S';
+        call->read_kind = LASH_READ_STALE;
+        stream->bad_read =
+            (!ms && value[size - 1] != 's') || !grpc_timeout(timeout, digits - (ms ? 1 : 0), &call->read_age_ms_max);
+    } else {
+        stream->bad_read = !stream_is(value, size, "index");
+    }
+}
+
 void stream_header(struct stream *stream, const char *name, size_t name_size, const char *value, size_t value_size) {
     static const struct {
         const char *name;
@@ -235,6 +257,7 @@ void stream_header(struct stream *stream, const char *name, size_t name_size, co
         {":path", stream_header_path},           {":method", stream_header_method},
         {"content-type", stream_header_type},    {"grpc-encoding", stream_header_encoding},
         {"grpc-timeout", stream_header_timeout}, {"hasleader", stream_header_leader},
+        {"lash-read", stream_header_read},
     };
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
         if (stream_is(name, name_size, headers[i].name))
@@ -271,6 +294,8 @@ void stream_headers_end(struct stream *stream) {
         stream_refuse(stream, "400", GRPC_INTERNAL, "malformed grpc-timeout");
     } else if (!stream_find_method(stream)) {
         return;
+    } else if (stream->bad_read) {
+        call_fail_text(stream->call, GRPC_INVALID_ARGUMENT, "malformed lash-read: index, lease or stale=500ms");
     } else if (stream->encoding[0]) {
         call_fail_text(stream->call, GRPC_UNIMPLEMENTED, "grpc: Decompressor is not installed for grpc-encoding \"%s\"",
                        stream->encoding);

@@ -30,6 +30,7 @@ struct stream {
     bool is_post;
     bool is_grpc;
     bool bad_timeout;
+    bool bad_read;
     uint64_t timeout_ms; /* UINT64_MAX: none */
     char encoding[32];   /* of messages; empty or identity */
 };

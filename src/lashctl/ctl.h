@@ -35,6 +35,7 @@ struct ctl {
     uint64_t dial_timeout_ms;    /* for one connection, within that */
     void **kept;                 /* values of flags and such, freed at the end */
     size_t kept_count;
+    const char *read_as; /* how to read: lease or stale=AGE; NULL: by a round, or as the request says */
 };
 
 struct verb {

@@ -14,6 +14,7 @@ ProtobufCMessage *endpoints_call_one(const struct ctl *ctl, const char *endpoint
     struct grpc_client *client = grpc_client_open(endpoint, dial < deadline ? dial : deadline, status);
     if (!client)
         return NULL;
+    grpc_client_read_as(client, ctl->read_as);
     ProtobufCMessage *response = grpc_client_call(client, path, request, type, deadline, status);
     grpc_client_close(client);
     return response;

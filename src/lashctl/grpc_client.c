@@ -57,6 +57,7 @@ struct grpc_client {
     bool going_away;   /* no new streams */
     char trouble[128]; /* why it is broken */
     struct call call;
+    const char *read_as; /* NULL: not said */
 };
 
 static void status_set(struct grpc_status *status, int code, bool sent, const char *message) {
@@ -346,6 +347,10 @@ void grpc_client_close(struct grpc_client *client) {
     mem_free(client);
 }
 
+void grpc_client_read_as(struct grpc_client *client, const char *how) {
+    client->read_as = how;
+}
+
 /* ---- Calls --------------------------------------------------------------------------------------- */
 
 static bool call_submit(struct grpc_client *client, const char *path, uint64_t deadline) {
@@ -362,10 +367,11 @@ static bool call_submit(struct grpc_client *client, const char *path, uint64_t d
         grpc_header("user-agent", "lash"),
         grpc_header("te", "trailers"),
         grpc_header("grpc-timeout", timeout),
+        grpc_header("lash-read", client->read_as ? client->read_as : ""),
     };
+    size_t count = sizeof headers / sizeof headers[0] - (client->read_as ? 0 : 1);
     nghttp2_data_provider provider = {.source = {.ptr = NULL}, .read_callback = on_body};
-    int32_t stream =
-        nghttp2_submit_request(client->session, NULL, headers, sizeof headers / sizeof headers[0], &provider, NULL);
+    int32_t stream = nghttp2_submit_request(client->session, NULL, headers, count, &provider, NULL);
     if (stream < 0)
         client_break(client, nghttp2_strerror(stream));
     else

@@ -31,6 +31,10 @@ struct grpc_client;
  * reason in `status`: GRPC_UNAVAILABLE, GRPC_INVALID_ARGUMENT (the endpoint's form) or GRPC_RESOURCE_EXHAUSTED (memory). */
 struct grpc_client *grpc_client_open(const char *endpoint, uint64_t deadline, struct grpc_status *status);
 
+/* Have the calls that follow say how linearizable reads are made (metadata `lash-read`); the text stays the caller's. NULL: they do
+ * not. */
+void grpc_client_read_as(struct grpc_client *client, const char *how);
+
 /* Whether another call can be tried: the connection has neither broken nor been refused further use. */
 bool grpc_client_usable(const struct grpc_client *client);
 

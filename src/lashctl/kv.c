@@ -101,7 +101,7 @@ static void parse_range(struct kv_command *command, const char *verb, const stru
 
 struct get_flags {
     struct range_flags range;
-    const char *consistency, *order, *sort_by;
+    const char *consistency, *staleness, *order, *sort_by;
     int64_t limit, revision, min_mod, max_mod, min_create, max_create;
     bool keys_only, count_only;
 };
@@ -111,7 +111,7 @@ struct choice {
     int value;
 };
 
-static const struct choice consistencies[] = {{"l", 0}, {"s", 1}};
+static const struct choice consistencies[] = {{"l", 0}, {"s", 1}, {"lease", 2}, {"stale", 3}};
 static const struct choice orders[] = {{"", 0}, {"ASCEND", 1}, {"DESCEND", 2}};
 static const struct choice targets[] = {{"", 0},       {"KEY", 0},    {"VERSION", 1},
                                         {"CREATE", 2}, {"MODIFY", 3}, {"VALUE", 4}};
@@ -132,14 +132,20 @@ static bool choose(struct kv_command *command, const struct choice *choices, siz
     return false;
 }
 
-static void get_request(struct kv_command *command, const struct get_flags *flags) {
+static void get_request(struct ctl *ctl, struct kv_command *command, const struct get_flags *flags) {
     Etcdserverpb__RangeRequest *range = &command->request.range;
     int consistency = 0, order = 0, target = 0;
-    if (!choose(command, consistencies, 2, flags->consistency, "unknown consistency flag", &consistency) ||
+    if (!choose(command, consistencies, 4, flags->consistency, "unknown consistency flag", &consistency) ||
         !choose(command, orders, sizeof orders / sizeof orders[0], flags->order, "bad sort order", &order) ||
         !choose(command, targets, sizeof targets / sizeof targets[0], flags->sort_by, "bad sort target", &target))
         return;
     range->serializable = consistency == 1;
+    if (consistency == 2)
+        ctl->read_as = "lease";
+    if (consistency == 3) {
+        (void)snprintf(command->read_as, sizeof command->read_as, "stale=%.15s", flags->staleness);
+        ctl->read_as = command->read_as;
+    }
     range->sort_order = (Etcdserverpb__RangeRequest__SortOrder)order;
     range->sort_target = (Etcdserverpb__RangeRequest__SortTarget)target;
     range->limit = flags->limit;
@@ -153,16 +159,19 @@ static void get_request(struct kv_command *command, const struct get_flags *flag
 }
 
 void kv_parse_get(struct ctl *ctl, const struct verb *verb, int argc, const char **argv, struct kv_command *command) {
-    struct get_flags flags = {.consistency = "l", .order = "", .sort_by = ""};
+    struct get_flags flags = {.consistency = "l", .staleness = "500ms", .order = "", .sort_by = ""};
     *command = (struct kv_command){.done = false};
     const struct flag table[] = {
-        {"consistency", 0, FLAG_STRING, &flags.consistency, "l", "l: linearizable, s: serializable"},
+        {"consistency", 0, FLAG_STRING, &flags.consistency, "l",
+         "l: linearizable, s: serializable, lease: linearizable by the leader's lease, stale: see --max-staleness"},
         {"count-only", 0, FLAG_BOOL, &flags.count_only, NULL, "get only the number of keys"},
         {"from-key", 0, FLAG_BOOL, &flags.range.from_key, NULL, "get all keys from the given one on"},
         {"keys-only", 0, FLAG_BOOL, &flags.keys_only, NULL, "get only the keys"},
         {"limit", 0, FLAG_INT, &flags.limit, "0", "at most so many results; 0: all"},
         {"max-create-rev", 0, FLAG_INT, &flags.max_create, "0", "only keys created at or before this revision"},
         {"max-mod-rev", 0, FLAG_INT, &flags.max_mod, "0", "only keys modified last at or before this revision"},
+        {"max-staleness", 0, FLAG_STRING, &flags.staleness, "500ms",
+         "with --consistency=stale: how old an answer may be"},
         {"min-create-rev", 0, FLAG_INT, &flags.min_create, "0", "only keys created at or after this revision"},
         {"min-mod-rev", 0, FLAG_INT, &flags.min_mod, "0", "only keys modified last at or after this revision"},
         {"order", 0, FLAG_STRING, &flags.order, NULL, "ASCEND or DESCEND"},
@@ -180,7 +189,7 @@ void kv_parse_get(struct ctl *ctl, const struct verb *verb, int argc, const char
     if (!command->done)
         parse_range(command, "get", &arguments, &flags.range, &range->key, &range->range_end);
     if (!command->done)
-        get_request(command, &flags);
+        get_request(ctl, command, &flags);
 }
 
 /* etcdctl has no table of keys either. */

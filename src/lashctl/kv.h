@@ -18,6 +18,7 @@ struct kv_command {
     } request;
     uint8_t *range_end; /* of --prefix; mem_free'd by kv_command_free */
     uint8_t *value;     /* read from standard input; likewise */
+    char read_as[32];   /* what ctl->read_as points to, if it must be made */
     bool value_only;    /* --print-value-only */
     bool done;          /* help was printed, or an error: return exit_code */
     int exit_code;

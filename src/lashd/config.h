@@ -33,6 +33,7 @@ struct config {
     size_t learners_max;
     uint64_t heartbeat_ms;
     uint64_t election_ms;
+    uint64_t lease_drift; /* per mille; 0: no leases */
     enum lash_log_level log_level;
     size_t ops_max;
     size_t request_bytes_max;

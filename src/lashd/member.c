@@ -247,6 +247,8 @@ static bool member_open_node(struct member *member) {
         .peer_count = config->member_count,
         .heartbeat_ms = config->heartbeat_ms,
         .election_ms = config->election_ms,
+        .no_leases = config->lease_drift == 0,
+        .lease_drift = (uint32_t)config->lease_drift,
         .segment_bytes = config->log_segment_bytes,
         .snapshot_bytes_min = config->snapshot_log_bytes,
         .trailing_bytes = config->snapshot_trailing_bytes,

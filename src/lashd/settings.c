@@ -38,6 +38,8 @@ static const struct {
     [SETTING_MAX_LEARNERS] = {"max-learners", "1", "members without a vote that the cluster may have"},
     [SETTING_HEARTBEAT_INTERVAL] = {"heartbeat-interval", "100", "milliseconds between heartbeats"},
     [SETTING_ELECTION_TIMEOUT] = {"election-timeout", "1000", "milliseconds without a leader before an election"},
+    [SETTING_LEASE_DRIFT] = {"lease-drift", "100",
+                             "per mille that clocks may be off, for reads by lease; 0: those take a round"},
     [SETTING_LOG_LEVEL] = {"log-level", "info", "debug, info, warn, error, panic or fatal"},
     [SETTING_MAX_TXN_OPS] = {"max-txn-ops", "128", "operations that a transaction may have"},
     [SETTING_MAX_REQUEST_BYTES] = {"max-request-bytes", "1572864", "bytes that a request may have"},

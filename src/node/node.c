@@ -524,6 +524,8 @@ static int node_make_replica(struct lash_node *node, const struct log_recovered 
                                       .group = node->options.group,
                                       .heartbeat_ms = node->options.heartbeat_ms,
                                       .election_ms = node->options.election_ms,
+                                      .leases = !node->options.no_leases,
+                                      .lease_drift = node->options.lease_drift,
                                       .seed = seeds[0],
                                       .sequence = seeds[1],
                                       .applied = node->options.applied,
@@ -588,7 +590,7 @@ static int node_open_transport(struct lash_node *node) {
     struct transport_options options = {.loop = &node->loop,
                                         .cluster_id = node->options.cluster_id,
                                         .node_id = node->options.id,
-                                        .features = WIRE_MEMBERS | WIRE_REPAIR |
+                                        .features = WIRE_MEMBERS | WIRE_REPAIR | WIRE_LEASES |
                                                     (node->machine.restore ? WIRE_SNAPSHOTS : 0) |
                                                     (uint64_t)node->options.features << WIRE_PROGRAM_SHIFT,
                                         .disk = node->identity.disk,
@@ -788,6 +790,19 @@ int lash_node_barrier(lash_node *node, lash_done_fn done, void *argument) {
 
 int lash_node_read(lash_node *node, lash_done_fn done, void *argument) {
     return node_request(node, REQUEST_READ, NULL, 0, NULL, done, argument);
+}
+
+int lash_node_read_as(lash_node *node, enum lash_read_kind kind, uint64_t age_ms_max, lash_done_fn done,
+                      void *argument) {
+    struct request *request;
+    if (kind != LASH_READ_INDEX && kind != LASH_READ_LEASE && kind != LASH_READ_STALE)
+        return LASH_INVALID;
+    int error = node_make_request(node, REQUEST_READ, NULL, 0, done, argument, &request);
+    if (error)
+        return error;
+    request->read_kind = (uint32_t)kind;
+    request->age_ms_max = age_ms_max;
+    return node_enqueue(node, request);
 }
 
 int lash_node_transfer(lash_node *node, lash_id target, lash_done_fn done, void *argument) {

@@ -2,8 +2,13 @@
  *
  * Linearizable reads (D§6.4): all that come in one turn of the loop share one
  * question to the core, and then wait until the state machine has reached the
- * index that it gave. The core answers every question; a refused one is asked
- * again under a new context, for a read changes nothing.
+ * index that it gave. Those for which a lease will do share another (D§6.4.1). The
+ * core answers every question; a refused one is asked again under a new context, for a
+ * read changes nothing.
+ *
+ * A stale read takes the latest answer there is, if that was asked for no longer ago
+ * than its bound: what it says was true no earlier than when it was asked for, by one
+ * and the same clock.
  */
 #include "base/assert.h"
 #include "node/replica_state.h"
@@ -12,12 +17,15 @@
 struct reads_batch {
     struct list link;
     uint64_t context;
+    bool lease; /* one will do */
+    uint64_t asked_ms;
     lash_index index;     /* once ready */
     struct list requests; /* those that timed out since are gone */
 };
 
 void reads_init(struct replica *replica) {
     list_init(&replica->reads.queue);
+    list_init(&replica->reads.leased);
     list_init(&replica->reads.asked);
     list_init(&replica->reads.ready);
 }
@@ -32,36 +40,38 @@ static void reads_free_batches(struct list *batches) {
 }
 
 void reads_free(struct replica *replica) {
-    LASH_ASSERT(list_empty(&replica->reads.queue));
+    LASH_ASSERT(list_empty(&replica->reads.queue) && list_empty(&replica->reads.leased));
     reads_free_batches(&replica->reads.asked);
     reads_free_batches(&replica->reads.ready);
 }
 
-void reads_submit(struct replica *replica, struct request *request) {
-    list_push(&replica->reads.queue, &request->link);
-}
-
 /* The batch's requests wait to be asked for again. */
 static void reads_return(struct replica *replica, struct reads_batch *batch) {
-    list_splice(&replica->reads.queue, &batch->requests);
+    list_splice(batch->lease ? &replica->reads.leased : &replica->reads.queue, &batch->requests);
     list_remove(&batch->link);
     mem_free(batch);
 }
 
-/* Ask the core for an index for all that is queued. */
-static void reads_ask(struct replica *replica) {
+/* Ask the core for an index for all that is queued for one by a lease, or by a round. */
+static void reads_ask(struct replica *replica, bool lease) {
     struct reads *reads = &replica->reads;
+    struct list *queue = lease ? &reads->leased : &reads->queue;
+    if (list_empty(queue))
+        return;
     struct reads_batch *batch = mem_alloc(sizeof *batch);
     int error = LASH_NOMEM;
     if (batch) {
         batch->context = replica_number(replica);
         batch->index = 0;
+        batch->lease = lease;
+        batch->asked_ms = replica->env->now_ms(replica->env->context);
         list_init(&batch->requests);
-        list_splice(&batch->requests, &reads->queue);
+        list_splice(&batch->requests, queue);
         list_init(&batch->link);
         list_push(&reads->asked, &batch->link);
         struct lash_event event = {.type = LASH_EVENT_READ};
         event.read.context = batch->context;
+        event.read.lease = lease;
         error = replica_step(replica, &event, NULL, 0);
         if (error)
             reads_return(replica, batch);
@@ -110,16 +120,52 @@ static void reads_await(struct reads *reads, struct reads_batch *batch, lash_ind
     list_push(&reads->ready, &batch->link);
 }
 
+/* A read asked for then reflects no less than `index`. */
+static void reads_remember(struct reads *reads, uint64_t asked_ms, lash_index index) {
+    if (reads->known_index != 0 && asked_ms < reads->known_ms)
+        return;
+    reads->known_ms = asked_ms;
+    if (index > reads->known_index)
+        reads->known_index = index;
+}
+
+/* Wait with those that wait for as much already, if what is known is young enough. */
+static bool reads_take_known(struct replica *replica, struct request *request) {
+    struct reads *reads = &replica->reads;
+    uint64_t now_ms = replica->env->now_ms(replica->env->context);
+    if (reads->known_index == 0 || now_ms - reads->known_ms > request->age_ms_max)
+        return false;
+    struct reads_batch *batch = mem_alloc(sizeof *batch);
+    if (!batch)
+        return false;
+    *batch = (struct reads_batch){.asked_ms = reads->known_ms};
+    list_init(&batch->requests);
+    list_push(&batch->requests, &request->link);
+    list_init(&batch->link);
+    reads_await(reads, batch, reads->known_index);
+    return true;
+}
+
+void reads_submit(struct replica *replica, struct request *request) {
+    if (request->read_kind == LASH_READ_STALE && reads_take_known(replica, request))
+        return;
+    bool lease = request->read_kind == LASH_READ_LEASE;
+    list_push(lease ? &replica->reads.leased : &replica->reads.queue, &request->link);
+}
+
 void reads_turn(struct replica *replica) {
     struct reads *reads = &replica->reads;
-    if (!list_empty(&reads->queue) && replica->status.leader != 0 && replica->now_ms >= reads->not_before_ms)
-        reads_ask(replica);
+    if (replica->status.leader != 0 && replica->now_ms >= reads->not_before_ms) {
+        reads_ask(replica, false);
+        reads_ask(replica, true);
+    }
     reads_finish_ready(replica);
 }
 
 uint64_t reads_deadline(const struct replica *replica) {
     const struct reads *reads = &replica->reads;
-    if (list_empty(&reads->queue) || reads->not_before_ms <= replica->now_ms)
+    bool waits = !list_empty(&reads->queue) || !list_empty(&reads->leased);
+    if (!waits || reads->not_before_ms <= replica->now_ms)
         return UINT64_MAX;
     return reads->not_before_ms;
 }
@@ -140,6 +186,7 @@ void reads_answered(struct replica *replica, uint64_t context, lash_index index)
         reads_return(replica, batch);
         reads->not_before_ms = replica->now_ms + replica->options.heartbeat_ms;
     } else {
+        reads_remember(reads, batch->asked_ms, index);
         reads_await(reads, batch, index);
     }
 }

@@ -196,6 +196,8 @@ static int replica_init_raft(struct replica *replica, const struct log_recovered
                                                        .heartbeat_ms = options->heartbeat_ms,
                                                        .election_ms = options->election_ms,
                                                        .inflight_bytes_max = options->inflight_bytes_max,
+                                                       .leases = options->leases,
+                                                       .lease_drift = options->lease_drift,
                                                        .terms_max = replica_terms_max(recovered)};
     struct lash_raft_saved saved = {.term = recovered->term,
                                     .vote = recovered->vote,

@@ -82,8 +82,10 @@ struct replica_options {
     uint64_t group;
     uint64_t heartbeat_ms;
     uint64_t election_ms;
-    uint64_t seed;     /* differs between the nodes of a cluster and between incarnations, unless replaying */
-    uint64_t sequence; /* the first of the numbers for requests: likely never used by this node before */
+    bool leases;
+    uint32_t lease_drift; /* per mille */
+    uint64_t seed;        /* differs between the nodes of a cluster and between incarnations, unless replaying */
+    uint64_t sequence;    /* the first of the numbers for requests: likely never used by this node before */
     lash_index applied;
     uint64_t request_timeout_ms;
     uint64_t recent_bytes_max; /* frames kept in memory after they are written */

@@ -119,6 +119,9 @@ struct proposer {
 
 struct reads {
     struct list queue;      /* requests that wait to be asked for */
+    struct list leased;     /* likewise, for which a lease will do */
+    uint64_t known_ms;      /* when the latest answer so far had been asked for, */
+    lash_index known_index; /* and what it was; 0: there was none */
     struct list asked;      /* batches that the core works on */
     struct list ready;      /* batches that wait for their index to be applied, in the order of indexes */
     uint64_t not_before_ms; /* pause after a refusal */

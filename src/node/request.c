@@ -46,6 +46,8 @@ int request_new(struct request_gauge *gauge, enum request_kind kind, const void 
 
 void request_received(const struct request *request) {
     metric_add(&request_counted(request->gauge, request->kind)->made, 1);
+    metric_add(&request->gauge->reads_by_lease, request->read_kind == LASH_READ_LEASE);
+    metric_add(&request->gauge->reads_stale, request->read_kind == LASH_READ_STALE);
 }
 
 void request_end(struct request *request, int error, lash_index index, struct list *ended) {
@@ -91,5 +93,7 @@ void request_metrics(const struct request_gauge *gauge, struct lash_metrics *met
     metrics->proposals_failed = metric_get(&gauge->proposals.failed);
     metrics->reads = request_made(&gauge->reads, &metrics->reads_pending);
     metrics->reads_failed = metric_get(&gauge->reads.failed);
+    metrics->reads_by_lease = metric_get(&gauge->reads_by_lease);
+    metrics->reads_stale = metric_get(&gauge->reads_stale);
     metrics->pending_bytes = metric_get(&gauge->bytes);
 }

@@ -33,6 +33,8 @@ struct request_gauge {
     _Atomic uint64_t bytes;
     struct request_count proposals; /* commands and barriers */
     struct request_count reads;
+    _Atomic uint64_t reads_by_lease; /* of those */
+    _Atomic uint64_t reads_stale;
     struct request_count transfers;
     struct request_count snapshots;
     struct request_count changes;
@@ -49,6 +51,8 @@ struct request {
     lash_term term;       /* the term whose leader may have appended it; 0: it was never sent */
     uint64_t batch;       /* forwarded under this number; 0: not forwarded */
     lash_id target;       /* of a transfer; 0: the best */
+    uint32_t read_kind;   /* of a read: enum lash_read_kind */
+    uint64_t age_ms_max;  /* of a stale read: how old what it sees may be */
     uint64_t deadline_ms; /* it times out then */
     lash_index index;     /* once being applied: its entry's; at its end, what `done` is told */
     int error;            /* at its end */

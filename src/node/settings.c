@@ -56,6 +56,8 @@ static const char *settings_wrong(const struct lash_node_options *settings) {
     if (settings->election_ms < 3 * settings->heartbeat_ms || settings->heartbeat_ms > UINT32_MAX ||
         settings->election_ms > UINT32_MAX)
         return "election_ms: less than three heartbeats, or more than 49 days";
+    if (settings->lease_drift >= 1000)
+        return "lease_drift: not below 1000 per mille";
     if (settings->entry_bytes_max > FRAME_BODY_MAX / 2)
         return "entry_bytes_max: more than 128 MiB";
     if (settings->inflight_bytes_max > (uint64_t)1 << 40)
@@ -69,6 +71,8 @@ int settings_check(const struct lash_node_options *options, struct lash_node_opt
     *settings = *options;
     settings_default(&settings->heartbeat_ms, 100);
     settings_default(&settings->election_ms, 1000);
+    if (settings->lease_drift == 0)
+        settings->lease_drift = 100;
     settings_default(&settings->segment_bytes, (uint64_t)64 << 20);
     settings_default(&settings->entry_bytes_max, (uint64_t)16 << 20);
     settings_default(&settings->pending_bytes_max, (uint64_t)256 << 20);

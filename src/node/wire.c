@@ -54,6 +54,10 @@ static void wire_get_vote_reply(struct reader *reader, uint16_t flags, struct la
     message->vote_reply.granted = (flags & 2) != 0;
 }
 
+static uint16_t wire_append_flags(const struct lash_message *message) {
+    return message->append.promise ? 1 : 0;
+}
+
 static void wire_put_append(struct writer *writer, const struct lash_message *message) {
     write_u64(writer, message->append.prev_index);
     write_u64(writer, message->append.prev_term);
@@ -62,7 +66,7 @@ static void wire_put_append(struct writer *writer, const struct lash_message *me
 }
 
 static void wire_get_append(struct reader *reader, uint16_t flags, struct lash_message *message) {
-    (void)flags;
+    message->append.promise = (flags & 1) != 0;
     message->append.prev_index = read_u64(reader);
     message->append.prev_term = read_u64(reader);
     message->append.commit = read_u64(reader);
@@ -70,7 +74,8 @@ static void wire_get_append(struct reader *reader, uint16_t flags, struct lash_m
 }
 
 static uint16_t wire_append_reply_flags(const struct lash_message *message) {
-    return (uint16_t)((message->append_reply.success ? 1 : 0) | (message->append_reply.full ? 2 : 0));
+    return (uint16_t)((message->append_reply.success ? 1 : 0) | (message->append_reply.full ? 2 : 0) |
+                      (message->append_reply.promise_ms ? 4 : 0) | (message->append_reply.slow ? 8 : 0));
 }
 
 static void wire_put_append_reply(struct writer *writer, const struct lash_message *message) {
@@ -79,6 +84,8 @@ static void wire_put_append_reply(struct writer *writer, const struct lash_messa
     write_u64(writer, message->append_reply.hint_index);
     write_u64(writer, message->append_reply.hint_term);
     write_u64(writer, message->append_reply.round);
+    if (message->append_reply.promise_ms)
+        write_u32(writer, (uint32_t)message->append_reply.promise_ms);
 }
 
 static void wire_get_append_reply(struct reader *reader, uint16_t flags, struct lash_message *message) {
@@ -89,6 +96,13 @@ static void wire_get_append_reply(struct reader *reader, uint16_t flags, struct 
     message->append_reply.hint_index = read_u64(reader);
     message->append_reply.hint_term = read_u64(reader);
     message->append_reply.round = read_u64(reader);
+    message->append_reply.slow = (flags & 8) != 0;
+    if (flags & 4)
+        message->append_reply.promise_ms = read_u32(reader);
+}
+
+static uint16_t wire_read_flags(const struct lash_message *message) {
+    return message->read.lease ? 1 : 0;
 }
 
 static void wire_put_read(struct writer *writer, const struct lash_message *message) {
@@ -96,7 +110,7 @@ static void wire_put_read(struct writer *writer, const struct lash_message *mess
 }
 
 static void wire_get_read(struct reader *reader, uint16_t flags, struct lash_message *message) {
-    (void)flags;
+    message->read.lease = (flags & 1) != 0;
     message->read.context = read_u64(reader);
 }
 
@@ -134,9 +148,9 @@ static void wire_get_snapshot(struct reader *reader, uint16_t flags, struct lash
 static const struct wire_type wire_types[] = {
     [LASH_MSG_VOTE] = {3, wire_vote_flags, wire_put_vote, wire_get_vote},
     [LASH_MSG_VOTE_REPLY] = {3, wire_vote_reply_flags, wire_put_vote_reply, wire_get_vote_reply},
-    [LASH_MSG_APPEND] = {0, wire_no_flags, wire_put_append, wire_get_append},
-    [LASH_MSG_APPEND_REPLY] = {3, wire_append_reply_flags, wire_put_append_reply, wire_get_append_reply},
-    [LASH_MSG_READ] = {0, wire_no_flags, wire_put_read, wire_get_read},
+    [LASH_MSG_APPEND] = {1, wire_append_flags, wire_put_append, wire_get_append},
+    [LASH_MSG_APPEND_REPLY] = {15, wire_append_reply_flags, wire_put_append_reply, wire_get_append_reply},
+    [LASH_MSG_READ] = {1, wire_read_flags, wire_put_read, wire_get_read},
     [LASH_MSG_READ_REPLY] = {0, wire_no_flags, wire_put_read_reply, wire_get_read_reply},
     [LASH_MSG_TIMEOUT_NOW] = {0, wire_no_flags, wire_put_timeout_now, wire_get_timeout_now},
     [LASH_MSG_SNAPSHOT] = {0, wire_no_flags, wire_put_snapshot, wire_get_snapshot},
@@ -270,6 +284,17 @@ static const struct wire_row wire_rows[] = {
 /* The row of a kind, or NULL when there is none. */
 static const struct wire_row *wire_row_of(uint16_t kind) {
     return kind < sizeof wire_rows / sizeof wire_rows[0] && wire_rows[kind].put ? &wire_rows[kind] : NULL;
+}
+
+void wire_without_leases(struct lash_message *message) {
+    if (message->type == LASH_MSG_APPEND) {
+        message->append.promise = false;
+    } else if (message->type == LASH_MSG_APPEND_REPLY) {
+        message->append_reply.promise_ms = 0;
+        message->append_reply.slow = false;
+    } else if (message->type == LASH_MSG_READ) {
+        message->read.lease = false;
+    }
 }
 
 size_t wire_encode(const struct wire_head *head, uint8_t data[WIRE_HEAD_MAX]) {

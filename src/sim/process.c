@@ -132,6 +132,8 @@ static struct replica_options process_options(struct world_node *node) {
                                       .cluster_id = 1,
                                       .heartbeat_ms = profile->heartbeat_ms,
                                       .election_ms = profile->heartbeat_ms * 10,
+                                      .leases = true,
+                                      .lease_drift = WORLD_LEASE_DRIFT,
                                       .seed = world_draw(world, DOMAIN_PROCESS, UINT32_MAX) + 1,
                                       .applied = node->machine.applied,
                                       .request_timeout_ms = profile->heartbeat_ms * 200,

@@ -21,6 +21,7 @@
 #include "sim/profile.h"
 #include "sim/queue.h"
 
+enum { WORLD_LEASE_DRIFT = 100 }; /* per mille */
 enum { WORLD_NODES_MAX = JUDGE_NODES_MAX, WORLD_EXECUTORS = REPLICA_EXECUTORS, WORLD_APPENDS = 64 };
 #define WORLD_LINKS ((size_t)WORLD_NODES_MAX * WORLD_NODES_MAX)
 #define WORLD_NO_CLIENT UINT32_MAX

@@ -163,7 +163,10 @@ int lash_node_propose(lash_node *node, const void *data, size_t size, void *requ
                                               .argument = argument});
 }
 
-int lash_node_read(lash_node *node, lash_done_fn done, void *argument) {
+int lash_node_read_as(lash_node *node, enum lash_read_kind kind, uint64_t age_ms_max, lash_done_fn done,
+                      void *argument) {
+    (void)kind; /* what a read waits for is the node's affair */
+    (void)age_ms_max;
     return double_ask(node, &(struct request){.done = done, .argument = argument});
 }
 

@@ -188,7 +188,7 @@ static void unknown_versions_kinds_types_and_flags_are_refused(void **state) {
     data[12] = 200;
     assert_int_equal(wire_decode(data, size, &decoded), LASH_CORRUPT);
     data[12] = LASH_MSG_READ;
-    data[14] = 1;
+    data[14] = 2;
     assert_int_equal(wire_decode(data, size, &decoded), LASH_CORRUPT);
     data[14] = 0;
     assert_int_equal(wire_decode(data, size, &decoded), 0);
