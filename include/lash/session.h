@@ -130,7 +130,7 @@ struct lash_session_options {
 /* A command's end, called exactly once for each that was accepted, on the node's loop thread or on a thread of `sessions`. It must
  * not block, nor close anything. `reply` is valid only during the call; NULL with an error. `error` is
  * 0: the command was carried out exactly once, and this is its reply;
- * LASH_EXPIRED (the session ended before), LASH_DROPPED, LASH_NO_LEADER, LASH_BUSY, LASH_FULL, LASH_NOMEM, LASH_TOO_LARGE or another one:
+ * LASH_EXPIRED (the session ended before), LASH_DROPPED, LASH_NO_LEADER, LASH_BUSY, LASH_BACKLOG, LASH_FULL, LASH_NOMEM, LASH_TOO_LARGE or another one:
  * it was not carried out, and never will be;
  * LASH_UNKNOWN or LASH_CLOSED: it was carried out once, or will be, or never. */
 typedef void (*lash_session_done_fn)(void *argument, int error, const void *reply, size_t size);

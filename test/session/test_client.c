@@ -176,7 +176,7 @@ static void a_registration_is_tried_again_after_growing_pauses(void **state) {
 
 static void an_attempt_that_failed_is_made_again_under_the_same_number(void **state) {
     (void)state;
-    static const int errors[] = {LASH_DROPPED, LASH_NO_LEADER, LASH_NOT_LEADER, LASH_BUSY,
+    static const int errors[] = {LASH_DROPPED, LASH_NO_LEADER, LASH_NOT_LEADER, LASH_BUSY,   LASH_BACKLOG,
                                  LASH_FULL,    LASH_NOMEM,     LASH_UNKNOWN,    LASH_TIMEOUT};
     struct node node;
     struct end end;
