@@ -139,7 +139,6 @@ struct lash_message {
         struct {
             bool success;
             bool full;             /* the sender's disk has no room for entries: none before it says otherwise */
-            bool slow;             /* the sender's disk is slow: it had better not lead */
             lash_index match;      /* success: the receiver's log equals the leader's up to here, durably */
             lash_index rejected;   /* refusal: the prev_index refused */
             lash_index hint_index; /* refusal: where to look next, with the term there; prunes whole terms */
