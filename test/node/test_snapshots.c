@@ -94,6 +94,28 @@ static void a_snapshot_is_taken_on_demand_and_the_log_trimmed_to_the_one_before(
     fixture_tear_down(&fixture);
 }
 
+static void what_is_kept_for_peers_that_lag_behind_stays_in_the_log(void **state) {
+    (void)state;
+    struct fixture fixture;
+    uint8_t data[1000] = {1};
+    set_up(&fixture, 1);
+    fixture.options.trailing_bytes = 100000;
+    fixture_open_all(&fixture);
+    lash_index last = 0;
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 30; i++)
+            fixture_propose_surely(fixture.nodes[0].node, data, sizeof data);
+        assert_int_equal(fixture_snapshot(fixture.nodes[0].node, &last), 0);
+    }
+    /* Some sixty entries before the newest, whatever surrounds them in the log, though the one before is closer. */
+    lash_index first = status_of(&fixture, 0).raft.first_index;
+    assert_in_range(first, last - 75, last - 50);
+    fixture_close(&fixture, 0);
+    fixture_open(&fixture, 0);
+    fixture_agree(&fixture, 90);
+    fixture_tear_down(&fixture);
+}
+
 static void a_start_restores_the_newest_and_applies_what_follows(void **state) {
     (void)state;
     struct fixture fixture;
@@ -284,6 +306,7 @@ static void a_slow_stream_delays_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_snapshot_is_taken_on_demand_and_the_log_trimmed_to_the_one_before),
+        cmocka_unit_test(what_is_kept_for_peers_that_lag_behind_stays_in_the_log),
         cmocka_unit_test(a_start_restores_the_newest_and_applies_what_follows),
         cmocka_unit_test(a_damaged_newest_falls_back_to_the_one_before),
         cmocka_unit_test(snapshots_are_taken_as_the_log_grows),
