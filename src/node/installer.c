@@ -194,10 +194,11 @@ static int installer_copy(struct installer *installer) {
     if (!installer->writer)
         error = snapshot_receive(snapshots, installer->index, installer->term, installer->bytes, &installer->writer);
     if (!error)
-        error = snapshot_copy(installer->writer, installer->received, installer->chunk->data, installer->chunk->size);
+        error = snapshot_copy(installer->writer, snapshot_received(installer->writer), installer->chunk->data,
+                              installer->chunk->size);
     if (!error)
-        installer->received = snapshot_received(installer->writer);
-    if (!error && installer->received == installer->bytes) {
+        installer->copied = snapshot_received(installer->writer);
+    if (!error && installer->copied == installer->bytes) {
         error = installer_complete(installer);
         installer->complete = !error;
     }
@@ -247,9 +248,11 @@ static void installer_done(struct job *job) {
     } else if (installer->error) {
         installer_failed(replica);
     } else if (installer->complete) {
+        installer->received = installer->copied;
         installer->state = INSTALLER_READY;
         taker_look(replica);
     } else {
+        installer->received = installer->copied;
         installer->ack_due = true;
     }
 }

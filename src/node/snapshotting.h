@@ -122,7 +122,8 @@ struct installer {
     uint64_t ack_at_ms;    /* when to say again how much is there */
     uint64_t heard_at_ms;  /* when a piece came last */
     int error;             /* of the job */
-    struct roster *roster; /* of the snapshot that is complete */
+    uint64_t copied;       /* the job's: so much of the file is there now, */
+    struct roster *roster; /* and the membership in it, once it is complete */
 };
 
 void installer_init(struct replica *replica);
@@ -173,9 +174,9 @@ struct stream {
     struct buf *chunk;      /* read and not sent */
     uint64_t offset;        /* everything before is acknowledged */
     uint64_t due_us;        /* when the next piece may go, by the rate */
-    uint64_t heard_at_ms;   /* when the peer said something last */
+    uint64_t heard_at_ms;   /* when the peer said something last, */
+    uint64_t sent_at_ms;    /* and when it was sent a piece */
     uint64_t not_before_ms; /* of the next try, or of the end of the pause */
-    int error;              /* of the job */
 };
 
 /* Room for those that only wait for their jobs, too. */
@@ -185,6 +186,15 @@ struct streams {
     struct job job;
     struct replica *replica;
     size_t position; /* of the stream whose job is out, or was last */
+    /* What the job works with, and its results. */
+    lash_index index;
+    lash_index least;
+    uint64_t offset;
+    struct snapshot_reader *reader; /* NULL: it is to be opened, or, with `check`, looked at */
+    bool check;
+    struct snapshot_info info;
+    struct buf *chunk;
+    int error;
     struct stream streams[STREAMS_MAX];
 };
 

@@ -15,6 +15,7 @@
 
 enum {
     STREAMS_PATIENCE_BEATS = 40, /* heartbeats without a word from the peer, after which the stream is given up */
+    STREAMS_LOST_BEATS = 20,     /* heartbeats after which a piece that the peer lacks is sent again */
     STREAMS_PAUSE_BEATS = 10,    /* heartbeats after a failure */
     STREAMS_BURST_US = 100000,   /* what was not sent so long ago may be sent at once */
 };
@@ -31,6 +32,11 @@ static void stream_release(struct stream *stream) {
 }
 
 void streams_free(struct replica *replica) {
+    struct streams *streams = &replica->streams;
+    /* A simulated process can die between a job and its end. */
+    if (streams->reader != streams->streams[streams->position].reader)
+        snapshot_close(streams->reader);
+    buf_unref(streams->chunk);
     for (size_t i = 0; i < STREAMS_MAX; i++) {
         LASH_ASSERT(!replica->streams.streams[i].busy);
         stream_release(&replica->streams.streams[i]);
@@ -168,61 +174,72 @@ static struct stream *streams_current(struct streams *streams) {
 }
 
 /* The newest in the folder, if it reaches far enough. */
-static int stream_open(struct snapshots *snapshots, struct stream *stream) {
+static int streams_open(struct streams *streams) {
+    struct snapshots *snapshots = streams->replica->options.snapshots;
     struct snapshot_info infos[SNAPSHOTS_KEPT];
-    if (snapshots_list(snapshots, infos) == 0 || infos[0].index < stream->least)
+    if (snapshots_list(snapshots, infos) == 0 || infos[0].index < streams->least)
         return LASH_NOT_FOUND;
-    stream->index = infos[0].index;
-    stream->index_term = infos[0].term;
-    int error = snapshot_open(snapshots, stream->index, &stream->reader);
+    streams->info = infos[0];
+    int error = snapshot_open(snapshots, infos[0].index, &streams->reader);
     if (error == LASH_CORRUPT)
-        (void)snapshots_check(snapshots, stream->index); /* it is set aside */
+        (void)snapshots_check(snapshots, infos[0].index); /* it is set aside */
     if (!error)
-        stream->bytes = snapshot_file_bytes(stream->reader);
+        streams->info.bytes = snapshot_file_bytes(streams->reader);
     return error;
 }
 
-static int stream_read(struct stream *stream, size_t piece_bytes) {
+static int streams_read(struct streams *streams) {
     size_t got;
-    LASH_ASSERT(piece_bytes > 0 && piece_bytes <= WIRE_CHUNK_MAX);
-    stream->chunk = buf_new(piece_bytes);
-    if (!stream->chunk)
+    size_t most = (size_t)streams->replica->options.piece_bytes;
+    LASH_ASSERT(most > 0 && most <= WIRE_CHUNK_MAX);
+    streams->chunk = buf_new(most);
+    if (!streams->chunk)
         return LASH_NOMEM;
-    int error = snapshot_raw(stream->reader, stream->offset, stream->chunk->data, piece_bytes, &got);
-    stream->chunk->size = got;
+    int error = snapshot_raw(streams->reader, streams->offset, streams->chunk->data, most, &got);
+    streams->chunk->size = got;
     return error || got ? error : LASH_CORRUPT;
 }
 
 static void streams_work(struct job *job) {
     struct streams *streams = list_entry(job, struct streams, job);
-    struct stream *stream = streams_current(streams);
-    struct snapshots *snapshots = streams->replica->options.snapshots;
-    size_t piece_bytes = (size_t)streams->replica->options.piece_bytes;
-    if (stream->check)
-        stream->error = snapshots_check(snapshots, stream->index);
+    if (streams->check)
+        streams->error = snapshots_check(streams->replica->options.snapshots, streams->index);
     else
-        stream->error = stream->reader ? stream_read(stream, piece_bytes) : stream_open(snapshots, stream);
+        streams->error = streams->reader ? streams_read(streams) : streams_open(streams);
+}
+
+/* What the job has got becomes the stream's. */
+static void stream_take(struct streams *streams, struct stream *stream) {
+    if (!stream->reader && streams->reader) {
+        stream->index = streams->info.index;
+        stream->index_term = streams->info.term;
+        stream->bytes = streams->info.bytes;
+    }
+    stream->reader = streams->reader;
+    stream->chunk = streams->chunk;
+    streams->reader = NULL;
+    streams->chunk = NULL;
 }
 
 static void streams_done(struct job *job) {
     struct streams *streams = list_entry(job, struct streams, job);
     struct replica *replica = streams->replica;
     struct stream *stream = streams_current(streams);
+    bool checked = streams->check;
     stream->busy = false;
+    stream->check = false;
     replica->copying = false;
-    if (stream->check || stream->error)
+    if (checked || streams->error)
         taker_look(replica);
-    if (stream->check) {
-        stream->check = false;
-        if (stream->state == STREAM_OVER)
-            stream_release(stream);
-        return;
-    }
+    if (checked)
+        streams->reader = NULL;
+    else
+        stream_take(streams, stream);
     if (stream->state == STREAM_OVER) {
         stream_release(stream);
-    } else if (stream->error) {
-        replica->taker.wanted |= stream->error == LASH_NOT_FOUND || stream->error == LASH_CORRUPT;
-        stream_fail(replica, stream, "it could not be read", stream->error);
+    } else if (!checked && streams->error) {
+        replica->taker.wanted |= streams->error == LASH_NOT_FOUND || streams->error == LASH_CORRUPT;
+        stream_fail(replica, stream, "it could not be read", streams->error);
     } else if (stream->state == STREAM_OPENING) {
         stream->state = stream->owed ? STREAM_OFFERING : STREAM_READING;
     } else if (stream->state == STREAM_READING) {
@@ -241,8 +258,14 @@ static void streams_start(struct replica *replica) {
         size_t position = (streams->position + i) % STREAMS_MAX;
         if (!stream_works(&streams->streams[position]))
             continue;
+        struct stream *stream = &streams->streams[position];
         streams->position = position;
-        streams->streams[position].busy = true;
+        streams->index = stream->index;
+        streams->least = stream->least;
+        streams->offset = stream->offset;
+        streams->reader = stream->reader;
+        streams->check = stream->check;
+        stream->busy = true;
         replica->copying = true;
         streams->job.work = streams_work;
         streams->job.done = streams_done;
@@ -297,19 +320,22 @@ static void stream_send_chunk(struct replica *replica, struct stream *stream) {
     metric_add(&replica->meter.snapshot_bytes_sent, stream->chunk->size);
     stream_pay(replica, stream, stream->chunk->size);
     stream->state = STREAM_SENT;
+    stream->sent_at_ms = replica->now_ms;
     buf_unref(stream->chunk);
     stream->chunk = NULL;
 }
 
 /* ---- What the peer says ---------------------------------------------------------------------------- */
 
-static void stream_go_on(struct stream *stream, uint64_t offset) {
+static void stream_go_on(const struct replica *replica, struct stream *stream, uint64_t offset) {
     if (offset > stream->bytes)
         return;
     bool first = stream->state == STREAM_OFFERED;
-    /* the same place said again: the piece got lost */
-    bool further = stream->state == STREAM_SENT && offset >= stream->offset;
-    if (!first && !further)
+    bool further = stream->state == STREAM_SENT && offset > stream->offset;
+    /* The same place again, long after the piece was sent: it got lost. Sooner, it may be on its way over a slow link. */
+    uint64_t lost_ms = stream->sent_at_ms + STREAMS_LOST_BEATS * replica->options.heartbeat_ms;
+    bool lost = stream->state == STREAM_SENT && offset == stream->offset && replica->now_ms >= lost_ms;
+    if (!first && !further && !lost)
         return;
     stream->offset = offset;
     stream->state = offset < stream->bytes ? STREAM_READING : STREAM_SENT;
@@ -333,7 +359,7 @@ void streams_acked(struct replica *replica, lash_id from, const struct wire_head
         return;
     stream->heard_at_ms = replica->now_ms;
     if (head->ack.answer == WIRE_SNAPSHOT_GO_ON)
-        stream_go_on(stream, head->ack.offset);
+        stream_go_on(replica, stream, head->ack.offset);
     else if (head->ack.answer == WIRE_SNAPSHOT_DONE)
         stream_done(replica, stream);
     else if (head->ack.answer == WIRE_SNAPSHOT_DAMAGED)
