@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/crc32c.h"
 #include "base/metric.h"
 #include "node/replica_state.h"
 #include "simulated.h"
@@ -184,6 +185,25 @@ static void a_stream_ends_with_the_office(void **state) {
     free_world(world);
 }
 
+static void a_piece_whose_checksum_is_wrong_comes_from_no_right_peer(void **state) {
+    (void)state;
+    struct world *world = new_snapshot_world(3, 9);
+    world_leader(world);
+    static const uint8_t piece[] = "piece";
+    struct wire_head head = {.kind = WIRE_SNAPSHOT_CHUNK};
+    head.chunk.index = 7;
+    head.chunk.term = 1;
+    head.chunk.bytes = 100;
+    for (int wrong = 0; wrong < 2; wrong++) {
+        uint8_t data[WIRE_HEAD_MAX];
+        head.chunk.crc = crc32c(0, piece, sizeof piece) + (uint32_t)wrong;
+        size_t size = wire_encode(&head, data);
+        assert_int_equal(replica_receive(world->nodes[0].replica, 2, data, size, piece, sizeof piece),
+                         wrong ? LASH_CORRUPT : LASH_OK);
+    }
+    free_world(world);
+}
+
 static void a_rate_holds(void **state) {
     (void)state;
     struct world *world = new_snapshot_world(3, 5);
@@ -310,6 +330,7 @@ int main(void) {
         cmocka_unit_test(a_transfer_that_broke_off_goes_on_where_it_was),
         cmocka_unit_test(two_followers_are_sent_one_at_the_same_time),
         cmocka_unit_test(a_stream_ends_with_the_office),
+        cmocka_unit_test(a_piece_whose_checksum_is_wrong_comes_from_no_right_peer),
         cmocka_unit_test(a_rate_holds),
         cmocka_unit_test(a_crash_at_any_operation_of_an_installation_loses_nothing),
         cmocka_unit_test(a_crash_at_any_operation_of_taking_one_loses_nothing),
