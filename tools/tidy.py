@@ -48,7 +48,7 @@ MAY_INCLUDE = {
     "src/store/": C_AND_BASE | {"store", "lmdb"},
     "src/api/": C_AND_BASE | {"store", "api", "proto", "libuv", "nghttp2", "openssl", "protobuf-c", "json-c"},
     "src/lashd/": ALL_LAYERS | {"lashd"},
-    "src/lashctl/": ALL_LAYERS | {"lashctl"},
+    "src/lashctl/": ALL_LAYERS | {"lashctl", "lashd"},
     "src/linear/": C_AND_BASE | {"linear", "json-c", "popt"},
     "src/check/": C_AND_BASE | {"raft", "check", "popt"},
     "src/sim/": ALL_LAYERS | {"sim"},

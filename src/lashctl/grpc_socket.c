@@ -120,14 +120,17 @@ int grpc_socket_connect(const struct grpc_address *address, uint64_t deadline, c
     int rc = getaddrinfo(address->host, address->port, &hints, &found);
     if (rc != 0) {
         *why = gai_strerror(rc);
+        errno = 0;
         return -1;
     }
     int fd = -1;
     errno = 0;
     for (const struct addrinfo *info = found; info && fd < 0; info = info->ai_next)
         fd = connect_one(info, deadline);
+    int error = errno;
     if (fd < 0)
-        *why = strerror(errno);
+        *why = strerror(error);
     freeaddrinfo(found);
+    errno = error;
     return fd;
 }

@@ -19,7 +19,8 @@ struct grpc_address {
 /* Parse an endpoint. Returns NULL, or what is wrong with it. */
 const char *grpc_address_parse(const char *endpoint, struct grpc_address *address);
 
-/* Connect; returns a non-blocking socket, or -1 with the reason in *why (static storage, or of strerror/gai_strerror). */
+/* Connect; returns a non-blocking socket, or -1 with the reason in *why (static storage, or of strerror/gai_strerror) and in errno,
+ * which is 0 when the name is not known. */
 int grpc_socket_connect(const struct grpc_address *address, uint64_t deadline, const char **why);
 
 /* Wait until the socket is ready for the poll events `events`. False when `deadline` passed first. */

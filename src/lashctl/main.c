@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "lashctl/ctl.h"
 #include "lashctl/flags.h"
+#include "lashctl/recover.h"
 #include "lashctl/snapshot.h"
 
 static int run_help(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
@@ -57,6 +58,16 @@ static const struct verb verbs[] = {
      "  A value that is not given is read from standard input. A key or value that begins with '-' goes behind '--':\n"
      "    lashctl put -- <key> <value>",
      kv_put},
+    {"recover", "[options]", "Makes the survivors of a cluster that lost its majority for good a new cluster",
+     "  The last resort: whatever only the lost members had is gone. Needs no server; lashd must not run on the "
+     "directory. Look\n"
+     "  at all survivors with --show first. Without a majority of members that may come back there is no need for "
+     "this.",
+     recover_run},
+    {"snapshot restore", "[options] <filename>", "Makes a member of a new cluster that begins with a snapshot's data",
+     "  To be run for each member of the new cluster, with the same file and the same members. Then start them with "
+     "lashd.",
+     snapshot_restore},
     {"snapshot save", "[options] <filename>", "Stores a member's data in a file",
      "  Of one endpoint. The file gets its name when it is whole, durable and found to have the right SHA-256; a file "
      "that is\n"

@@ -8,6 +8,7 @@
 #include "lashctl/ctl.h"
 
 int snapshot_save(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
+int snapshot_restore(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 int snapshot_status(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 
 #endif
