@@ -135,13 +135,18 @@ class Recover(ProcessTest):
         for number in range(50):
             self.assertEqual(lashctl(lash.endpoints, "put", f"key{number}", str(number)).returncode, 0)
         survivor, lost = lash.replicas[0], lash.replicas[1:]
-        survivor_id = member_id(survivor)
+        survivor_id, cluster_id = member_id(survivor), survivor.status()["header"]["cluster_id"]
+        # A membership in the log, which is not to count any more.
+        add = ["member", "add", "learner", "--learner", "--peer-urls=http://127.0.0.1:1"]
+        wait_until(lambda: lashctl(lash.endpoints, *add).returncode == 0, 20, "no learner can be added")
+        lashctl(survivor.endpoint, "get", "key0")  # which it has applied then
         self.assertIn("a process has it open", self.recover(survivor, "--show").stderr)
         survivor.stop()
         shown = self.recover(survivor, "--show")
         self.assertEqual(shown.returncode, 0, shown.stderr)
         self.assertIn(f"Member: {survivor_id}\n", shown.stdout)
         self.assertEqual(shown.stdout.count(", voter, 127.0.0.1:"), 3)
+        self.assertEqual(shown.stdout.count(", learner, 127.0.0.1:1\n"), 1)
         refused = self.recover(survivor, "--force-new-cluster")
         self.assertEqual(refused.returncode, 1)
         self.assertIn("may be alive: it answers", refused.stderr)
@@ -159,6 +164,7 @@ class Recover(ProcessTest):
         self.assertEqual([get(survivor.endpoint, f"key{number}") for number in range(50)], [str(number) for number in range(50)])
         self.assertEqual(lashctl(survivor.endpoint, "put", "after", "1").returncode, 0)
         self.assertEqual(len(lashctl(survivor.endpoint, "member", "list").stdout.splitlines()), 1)
+        self.assertNotEqual(survivor.status()["header"]["cluster_id"], cluster_id)
         # Who was lost comes back, and is of another cluster.
         for replica in lost:
             lash.start(replica)

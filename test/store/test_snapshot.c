@@ -86,6 +86,38 @@ static void restored_histories_are_the_same_and_go_on_the_same(void **state) {
     }
 }
 
+/* More than a compaction removes at once: the rest goes with the commands that follow, here as there. */
+static void a_removal_under_way_goes_on_behind_a_restore(void **state) {
+    enum { KEYS = 100, ROUNDS = 60, STEPS = 20 };
+    struct harness *harness = *state;
+    static char names[KEYS][8];
+    struct store_op ops[KEYS];
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(names[i], sizeof names[i], "k%d", i);
+        ops[i] = put(names[i], "value");
+    }
+    for (int round = 0; round < ROUNDS; round++)
+        harness_apply(harness, txn(NULL, 0, ops, KEYS, NULL, 0));
+    harness_apply(harness, compact(harness->got.revision));
+    size_t records = audit_records(harness);
+    assert_in_range(records, KEYS + 1, KEYS * ROUNDS);
+    struct harness second;
+    struct image_bytes bytes;
+    open_second(&second);
+    image_bytes_init(&bytes);
+    assert_int_equal(image_save(harness, &bytes), LASH_OK);
+    assert_int_equal(image_load(&second, &bytes, harness->next - 1), LASH_OK);
+    for (int step = 0; step < STEPS; step++) {
+        harness_apply(harness, put("a", "1"));
+        harness_apply(&second, put("a", "1"));
+        assert_int_equal(audit_records(&second), audit_records(harness));
+    }
+    assert_true(audit_records(&second) < records);
+    assert_true(image_hash(&second) == image_hash(harness));
+    image_bytes_free(&bytes);
+    close_second(&second);
+}
+
 static void the_index_is_the_restorers_and_members_come_along(void **state) {
     struct harness *harness = *state;
     harness_apply(harness, put("a", "1"));
@@ -431,6 +463,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(restored_histories_are_the_same_and_go_on_the_same, harness_setup,
                                         harness_teardown),
+        cmocka_unit_test_setup_teardown(a_removal_under_way_goes_on_behind_a_restore, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(the_index_is_the_restorers_and_members_come_along, harness_setup,
                                         harness_teardown),
         cmocka_unit_test_setup_teardown(an_empty_store_has_an_image_too, harness_setup, harness_teardown),
