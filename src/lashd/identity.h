@@ -13,7 +13,8 @@
  * read, those of the flags stay. Not LASHD_EXIT_OK: the member cannot start, and one line in `problem` says why. */
 enum lashd_exit identity_look(struct config *config, bool *known, char *problem, size_t problem_size);
 
-/* Join a running cluster, which cannot be done yet. */
+/* Ask the running cluster that --initial-cluster names who this member is, as it was added there, and take that into `config`.
+ * Otherwise as identity_look. */
 enum lashd_exit identity_join(struct config *config, char *problem, size_t problem_size);
 
 #endif
