@@ -145,8 +145,7 @@ bool profile_draw(const char *name, uint64_t seed, struct profile *profile) {
     profile->lanes = flow % 4 != 0;
     profile->uncommitted_bytes_max = profile_scale(&flow, 4096, 10);
     profile->inflight_bytes_max = profile_scale(&flow, 1024, 10);
-    if (!store)
-        profile_snapshots(profile, random_mix(seed ^ 0x736e617073686f74));
+    profile_snapshots(profile, random_mix(seed ^ 0x736e617073686f74));
     if (node || swarm || store || sessions)
         profile_faults(profile, random, swarm ? 3 : 6);
     return true;

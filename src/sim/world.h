@@ -157,6 +157,7 @@ struct world_node {
     struct world_clock clock;
     struct world_machine machine;
     struct world_machine view;   /* of it, pinned for a snapshot; applied 0: none */
+    void *store_view;            /* the store's, likewise; NULL: none */
     struct snapshots *snapshots; /* while it runs, if the profile has snapshots */
     struct snapshot_info newest; /* of them; index 0: there is none */
     struct judge_log on_disk;    /* the log there, whatever it begins with */

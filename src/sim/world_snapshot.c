@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "node/replica_state.h"
 #include "sim/world_session.h"
+#include "sim/world_store.h"
 #include "storage/log_state.h"
 
 #define SNAPSHOT_DIR "snapshots"
@@ -31,15 +32,18 @@ int snapshot_machine_begin(void *context, lash_index index, void **view) {
     if (node->machine.applied != index || node->view.applied != 0)
         world_fail(node->world, "contract", "n%u is to pin its state after %llu, and has applied %llu",
                    (unsigned)node->id, (unsigned long long)index, (unsigned long long)node->machine.applied);
+    int error = node->store ? world_store_pin(node, index) : 0;
+    if (error)
+        return error;
     node->view = node->machine;
     *view = &node->view;
     return 0;
 }
 
 int snapshot_machine_write(void *context, void *view, struct lash_snapshot_sink *sink) {
-    const struct world_node *node = context;
+    struct world_node *node = context;
     const struct world_machine *pinned = view;
-    struct snapshot_state head = {pinned->applied, pinned->state, pinned->state % 3000};
+    struct snapshot_state head = {pinned->applied, pinned->state, node->store ? 0 : pinned->state % 3000};
     uint8_t bytes[256] = {0};
     int error = lash_snapshot_write(sink, &head, sizeof head);
     LASH_ASSERT(pinned == &node->view);
@@ -48,23 +52,28 @@ int snapshot_machine_write(void *context, void *view, struct lash_snapshot_sink 
         error = lash_snapshot_write(sink, bytes, size);
         left -= size;
     }
-    return error;
+    return error || !node->store ? error : world_store_write(node, sink);
 }
 
 void snapshot_machine_end(void *context, void *view) {
     struct world_node *node = context;
     LASH_ASSERT(view == &node->view && node->view.applied != 0);
     node->view = (struct world_machine){0};
+    if (node->store)
+        world_store_unpin(node);
 }
 
-/* All of it, as it was written. */
-static int snapshot_read_state(struct lash_snapshot_source *source, struct snapshot_state *head, uint64_t *padding) {
+/* All of it, as it was written; the store's part goes into the store at once. */
+static int snapshot_read_state(struct world_node *node, struct lash_snapshot_source *source, lash_index index,
+                               struct snapshot_state *head, uint64_t *padding) {
     uint8_t bytes[256];
     size_t got;
     int error = lash_snapshot_read(source, head, sizeof *head, &got);
     *padding = 0;
     if (!error && got != sizeof *head)
         return LASH_CORRUPT;
+    if (!error && node->store)
+        return world_store_restore(node, source, index);
     for (got = sizeof bytes; !error && got == sizeof bytes;) {
         error = lash_snapshot_read(source, bytes, sizeof bytes, &got);
         *padding += error ? 0 : got;
@@ -76,7 +85,7 @@ int snapshot_machine_restore(void *context, struct lash_snapshot_source *source,
     struct world_node *node = context;
     struct snapshot_state head;
     uint64_t padding;
-    int error = snapshot_read_state(source, &head, &padding);
+    int error = snapshot_read_state(node, source, index, &head, &padding);
     if (error)
         return error;
     if (head.applied != index || head.padding != padding || index <= node->machine.applied)

@@ -101,6 +101,7 @@ void world_store_open(struct world_node *node) {
 }
 
 void world_store_close(struct world_node *node) {
+    world_store_unpin(node); /* by a process that has died */
     store_close(node->store);
     node->store = NULL;
 }
@@ -286,6 +287,36 @@ int world_store_apply(struct world_node *node, const struct lash_command *comman
     }
     memory_free(results);
     memory_free(stripped);
+    return error;
+}
+
+/* ---- Snapshots ------------------------------------------------------------------------------------------------ */
+
+int world_store_pin(struct world_node *node, lash_index index) {
+    struct lash_state_machine machine = store_machine_with_snapshots(node->store);
+    LASH_ASSERT(!node->store_view);
+    return machine.snapshot_begin(machine.context, index, &node->store_view);
+}
+
+int world_store_write(struct world_node *node, struct lash_snapshot_sink *sink) {
+    struct lash_state_machine machine = store_machine_with_snapshots(node->store);
+    return machine.snapshot_write(machine.context, node->store_view, sink);
+}
+
+void world_store_unpin(struct world_node *node) {
+    struct lash_state_machine machine = store_machine_with_snapshots(node->store);
+    if (node->store_view)
+        machine.snapshot_end(machine.context, node->store_view);
+    node->store_view = NULL;
+}
+
+static int64_t store_revision_at(const struct world *world, lash_index index);
+
+int world_store_restore(struct world_node *node, struct lash_snapshot_source *source, lash_index index) {
+    struct lash_state_machine machine = store_machine_with_snapshots(node->store);
+    int error = machine.restore(machine.context, source, index);
+    if (!error)
+        node->store_revision = store_revision_at(node->world, index);
     return error;
 }
 

@@ -25,6 +25,13 @@ size_t world_store_draw(struct world *world, uint8_t *data, size_t max);
 int world_store_apply(struct world_node *node, const struct lash_command *commands, size_t count, lash_index last,
                       size_t skip, uint64_t *digests);
 
+/* The store's part in a snapshot of the machine, which has applied up to `index`: pin its state, write it, let it go; replace its
+ * state by what comes. Errors: those of struct lash_state_machine's functions. */
+int world_store_pin(struct world_node *node, lash_index index);
+int world_store_write(struct world_node *node, struct lash_snapshot_sink *sink);
+void world_store_unpin(struct world_node *node);
+int world_store_restore(struct world_node *node, struct lash_snapshot_source *source, lash_index index);
+
 /* X2, R1: a read that began when `floor` was committed is served now. */
 void world_store_read(struct world_node *node, lash_index floor);
 
