@@ -81,7 +81,7 @@ void lash_members_free(struct lash_members *members) {
 /* Changes of the membership are taken, and change nothing. */
 int lash_node_add(lash_node *to, const struct lash_node_member *member, lash_done_fn done, void *argument) {
     (void)member;
-    return lash_node_read(to, done, argument);
+    return lash_node_read_as(to, LASH_READ_INDEX, 0, done, argument);
 }
 
 int lash_node_update(lash_node *to, const struct lash_node_member *member, lash_done_fn done, void *argument) {
