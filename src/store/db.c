@@ -7,14 +7,16 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/logger.h"
 
 enum {
-    DB_READERS_MAX = 512, /* reads at the same time */
-    DB_KEY_BYTES = 511,   /* what the tables rely on */
+    DB_READERS_MAX = 512,    /* reads at the same time */
+    DB_KEY_BYTES = 511,      /* what the tables rely on */
+    DB_ROOM_BYTES = 1 << 20, /* less than this free: the disk is full. LMDB hardly gives the system more at once */
 };
 
 int db_error(int error) {
@@ -46,6 +48,14 @@ int db_error(int error) {
     default:
         return LASH_IO;
     }
+}
+
+int db_write_error(const struct db *db, int rc) {
+    mdb_filehandle_t file;
+    struct statvfs disk;
+    if (rc != LASH_IO || mdb_env_get_fd(db->env, &file) || fstatvfs(file, &disk))
+        return rc;
+    return (uint64_t)disk.f_bavail * disk.f_frsize < DB_ROOM_BYTES ? LASH_FULL : rc;
 }
 
 static MDB_val db_format_key(void) {

@@ -41,6 +41,11 @@ void db_close(struct db *db);
 /* LMDB's or the system's error as a lash_error; MDB_NOTFOUND is LASH_NOT_FOUND. */
 int db_error(int error);
 
+/* What a failed transaction that writes is to be called. The system writes what fits when the disk fills up, and LMDB calls a
+ * short write EIO, so that LASH_IO on a disk without room is LASH_FULL. Should it have been an error of the disk all the same,
+ * then nothing is lost by trying again: nothing of the transaction took place, and once there is room, the error is told. */
+int db_write_error(const struct db *db, int rc);
+
 /* Bytes of the file, and bytes of it that hold data, as `txn` sees them. Errors: as db_error. */
 int db_sizes(const struct db *db, MDB_txn *txn, uint64_t *size, uint64_t *size_in_use);
 

@@ -244,8 +244,10 @@ int store_restore(struct store *store, const struct store_source *source, lash_i
         rc = restore_fill(&restore, source, index);
         if (rc == 0)
             rc = restore_switch(&restore);
-        if (rc)
+        if (rc) {
+            rc = db_write_error(&restore.file->db, rc);
             handle_release(store, restore.file);
+        }
     }
     if (rc) {
         (void)dir_delete_restored(store->dir); /* else it is at the next start */

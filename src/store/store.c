@@ -173,6 +173,7 @@ static int store_apply_batch(struct store *store, const struct lash_command *com
     }
     if (rc == 0)
         return LASH_OK;
+    rc = db_write_error(&store->file->db, rc);
     /* Nothing of the batch took place, so nothing of it may be answered. */
     for (size_t i = 0; i < count; i++) {
         if (commands[i].request)
