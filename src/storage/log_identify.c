@@ -2,7 +2,8 @@
  *
  * log_identify: whose log lies in a directory, from the first record of its earliest
  * segment, or of a later one should that be damaged, without a lock and without reading
- * any more.
+ * any more. A first record in which one bit is wrong still tells: a log of one segment must
+ * not be lost with it. Here it is only read that way; log_open puts it right on the disk.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,6 +12,8 @@
 #include "storage/log.h"
 #include "storage/log_reader.h"
 #include "storage/log_state.h"
+
+enum { IDENTIFY_BYTES = 1 << 17 }; /* no first record is longer: it names members with addresses and notes */
 
 /* The segments' numbers; they are consecutive. */
 struct identify_range {
@@ -44,7 +47,28 @@ static int identify_copy(const uint8_t *payload, uint64_t size, struct log_ident
     return LASH_OK;
 }
 
-static int identify_segment(const struct vfs *vfs, const char *path, struct log_identity *identity) {
+/* The first record is not valid: what it was, if one bit of it is wrong. Errors: LASH_CORRUPT, LASH_IO, LASH_NOMEM. */
+static int identify_mended(struct log_reader *reader, uint64_t size, uint64_t number, struct log_identity *identity) {
+    enum { LEAST = RECORD_HEADER_SIZE + RECORD_SEGMENT_SIZE };
+    const uint8_t *bytes;
+    size_t length = size < IDENTIFY_BYTES ? (size_t)size : IDENTIFY_BYTES;
+    if (length < LEAST)
+        return LASH_CORRUPT;
+    int rc = log_reader_bytes(reader, 0, length, &bytes);
+    if (rc)
+        return rc == LASH_NOT_FOUND ? LASH_CORRUPT : rc;
+    uint8_t *copy = mem_alloc(length);
+    if (!copy)
+        return LASH_NOMEM;
+    memcpy(copy, bytes, length);
+    rc = record_segment_mend(copy, LEAST, length, number, &length)
+             ? identify_copy(copy + RECORD_HEADER_SIZE, length - RECORD_HEADER_SIZE, identity)
+             : LASH_CORRUPT;
+    mem_free(copy);
+    return rc;
+}
+
+static int identify_segment(const struct vfs *vfs, const char *path, uint64_t number, struct log_identity *identity) {
     uint64_t size;
     int result = vfs->size(vfs->context, path, &size);
     int file = result < 0 ? result : vfs->open(vfs->context, path, VFS_READ);
@@ -59,6 +83,8 @@ static int identify_segment(const struct vfs *vfs, const char *path, struct log_
     int rc = log_reader_record(&reader, 0, RECORD_ANYWHERE, &record, &payload, &why);
     if (!rc)
         rc = record.type == RECORD_SEGMENT ? identify_copy(payload, record.size, identity) : LASH_CORRUPT;
+    else if (rc == LASH_CORRUPT)
+        rc = identify_mended(&reader, size, number, identity);
     log_reader_free(&reader);
     vfs->close(vfs->context, file);
     return rc;
@@ -76,7 +102,7 @@ int log_identify(const struct vfs *vfs, const char *dir, struct log_identity *id
         char *path = log_path(dir, name);
         if (!path)
             return LASH_NOMEM;
-        rc = identify_segment(vfs, path, identity);
+        rc = identify_segment(vfs, path, number, identity);
         mem_free(path);
         if (rc != LASH_CORRUPT)
             break;

@@ -4,8 +4,6 @@
  */
 #include "storage/log_record.h"
 
-#include <stdbool.h>
-
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/crc32c.h"
@@ -99,6 +97,46 @@ int record_segment_decode(const uint8_t *payload, uint64_t size, struct record_s
     if (segment->first_index == 0 || segment->first_index - 1 > segment->last_index)
         return LASH_CORRUPT;
     return LASH_OK;
+}
+
+static void record_flip(uint8_t *bytes, size_t bit) {
+    bytes[bit / 8] ^= (uint8_t)(1U << bit % 8);
+}
+
+/* What a segment's first record may be. */
+struct segment_bounds {
+    uint64_t number;
+    size_t size_min;
+    size_t size_max;
+};
+
+static bool segment_header(const uint8_t *bytes, const struct segment_bounds *bounds, struct record *record) {
+    return record_decode(bytes, 0, record) == LASH_OK && record->type == RECORD_SEGMENT &&
+           record->a == bounds->number && RECORD_HEADER_SIZE + record->size >= bounds->size_min &&
+           RECORD_HEADER_SIZE + record->size <= bounds->size_max;
+}
+
+static bool segment_whole(const uint8_t *bytes, const struct segment_bounds *bounds, struct record *record) {
+    return segment_header(bytes, bounds, record) &&
+           crc32c(0, bytes + RECORD_HEADER_SIZE, (size_t)record->size) == record->payload_crc;
+}
+
+bool record_segment_mend(uint8_t *bytes, size_t size_min, size_t size, uint64_t number, size_t *record_size) {
+    const struct segment_bounds bounds = {number, size_min, size};
+    struct record record;
+    LASH_ASSERT(size_min >= RECORD_HEADER_SIZE + RECORD_SEGMENT_SIZE && size_min <= size);
+    bool payload = segment_header(bytes, &bounds, &record);
+    size_t begin = payload ? RECORD_HEADER_SIZE : 0;
+    size_t end = payload ? RECORD_HEADER_SIZE + (size_t)record.size : RECORD_HEADER_SIZE;
+    for (size_t bit = 8 * begin; bit < 8 * end; bit++) {
+        record_flip(bytes, bit);
+        if (segment_whole(bytes, &bounds, &record)) {
+            *record_size = RECORD_HEADER_SIZE + (size_t)record.size;
+            return true;
+        }
+        record_flip(bytes, bit);
+    }
+    return false;
 }
 
 const char *record_type_name(uint32_t type) {

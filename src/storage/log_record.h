@@ -18,6 +18,7 @@
 #ifndef LASH_STORAGE_LOG_RECORD_H
 #define LASH_STORAGE_LOG_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -91,6 +92,11 @@ void record_segment_encode(uint8_t *at, const struct record_segment *segment);
 
 /* Errors: LASH_CORRUPT. */
 int record_segment_decode(const uint8_t *payload, uint64_t size, struct record_segment *segment);
+
+/* Put right the one bit that is wrong in segment `number`'s first record, whose bytes these are, header and payload: `size`
+ * of them, or fewer but no fewer than `size_min`. No guess: whatever else has the right checksums is three bits away or more. False, and
+ * nothing is changed: more than a bit is wrong. *record_size gets the size of header and payload. */
+bool record_segment_mend(uint8_t *bytes, size_t size_min, size_t size, uint64_t number, size_t *record_size);
 
 /* "frame", "vote", ... */
 const char *record_type_name(uint32_t type);

@@ -66,32 +66,6 @@ static bool correct_bit(const struct recovery *recovery, uint8_t *header, struct
     return false;
 }
 
-static bool head_header(const struct log *log, const struct log_segment *segment, const uint8_t *bytes,
-                        struct record *record) {
-    return record_decode(bytes, 0, record) == LASH_OK && record->type == RECORD_SEGMENT &&
-           record->a == segment->sequence && record->size == RECORD_SEGMENT_SIZE + log->identity_size;
-}
-
-/* Whether a segment's first record is what it must have been. */
-static bool head_whole(const struct log *log, const struct log_segment *segment, const uint8_t *bytes) {
-    struct record record;
-    return head_header(log, segment, bytes, &record) &&
-           crc32c(0, bytes + RECORD_HEADER_SIZE, (size_t)record.size) == record.payload_crc;
-}
-
-static bool head_correct_bit(const struct log *log, const struct log_segment *segment, uint8_t *bytes) {
-    struct record record;
-    size_t begin = head_header(log, segment, bytes, &record) ? RECORD_HEADER_SIZE : 0;
-    size_t end = begin ? RECORD_HEADER_SIZE + (size_t)record.size : RECORD_HEADER_SIZE;
-    for (size_t bit = 8 * begin; bit < 8 * end; bit++) {
-        flip(bytes, bit);
-        if (head_whole(log, segment, bytes))
-            return true;
-        flip(bytes, bit);
-    }
-    return false;
-}
-
 int salvage_head(struct recovery *recovery, struct log_segment *segment) {
     struct log *log = recovery->log;
     size_t size = RECORD_HEADER_SIZE + RECORD_SEGMENT_SIZE + log->identity_size;
@@ -103,7 +77,8 @@ int salvage_head(struct recovery *recovery, struct log_segment *segment) {
     if (!copy)
         return LASH_NOMEM;
     memcpy(copy, bytes, size);
-    rc = head_correct_bit(log, segment, copy) ? repair_write(log, segment, 0, copy, size) : LASH_CORRUPT;
+    rc = record_segment_mend(copy, size, size, segment->sequence, &size) ? repair_write(log, segment, 0, copy, size)
+                                                                         : LASH_CORRUPT;
     mem_free(copy);
     log_reader_turn(&recovery->reader, segment->file, segment->size);
     return rc ? rc : mended(log, segment, 0, "the segment's first record");

@@ -89,6 +89,22 @@ class Repair(ProcessTest):
         wait_until(lambda: self.repaired(replica), 20, "the member is not repaired")
         self.assertEqual(len(self.lines(replica, "repaired a record of the log")), 1)
 
+    def test_a_bit_of_the_only_segments_first_record_is_put_right(self):
+        """Nothing else says whose log it is."""
+        replica = self.follower()
+        replica.stop()
+        self.assertEqual(len(list((replica.directory / "log").glob("log-*"))), 1)
+        for offset in (20, 70, 150):  # its header, its payload's begin, the members
+            with open(self.segment(replica), "r+b") as file:
+                file.seek(offset)
+                byte = file.read(1)[0]
+                file.seek(offset)
+                file.write(bytes([byte ^ 4]))
+            self.running.start(replica)
+            wait_until(lambda: self.repaired(replica), 20, "the member is not repaired")
+            replica.stop()
+        self.assertEqual(len(self.lines(replica, "the segment's first record")), 3)
+
     def test_until_a_peer_can_help_a_damaged_member_takes_no_part(self):
         """Two of three are there, one of them damaged: no leader, although its vote would make one."""
         replica = self.follower()

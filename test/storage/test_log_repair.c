@@ -257,6 +257,45 @@ static void a_bit_flipped_anywhere_is_put_right(void **state) {
     pair_free(pair);
 }
 
+static bool tells(struct memfs *disk, const struct log_options *options) {
+    struct log_identity identity;
+    if (log_identify(memfs_vfs(disk), "d", &identity) != LASH_OK)
+        return false;
+    bool same = identity.cluster_id == options->cluster_id && identity.node_id == options->node_id &&
+                identity.identity_size == options->identity_size &&
+                memcmp(identity.identity, options->identity, options->identity_size) == 0;
+    log_identity_free(&identity);
+    return same;
+}
+
+/* A log of one segment has no other record that says whose it is. */
+static void a_bit_flipped_in_the_only_first_record_hides_nothing(void **state) {
+    (void)state;
+    struct memfs *disk = memfs_new();
+    struct log_options options = repairing(disk);
+    struct log_recovered recovered;
+    struct log *log;
+    uint64_t bytes;
+    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
+    log_recovered_free(&recovered);
+    log_close(log);
+    size_t size = RECORD_HEADER_SIZE + RECORD_SEGMENT_SIZE + options.identity_size;
+    for (size_t bit = 0; bit < 8 * size; bit++) {
+        uint8_t *record = memfs_bytes(disk, segment_path(1), &bytes);
+        record[bit / 8] ^= (uint8_t)(1U << bit % 8);
+        record[bit / 8 ^ 1] ^= 0x10; /* of two bits nothing is made */
+        assert_false(tells(disk, &options));
+        record[bit / 8 ^ 1] ^= 0x10;
+        assert_true(tells(disk, &options));
+        memfs_settle(disk, segment_path(1));
+        assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
+        log_recovered_free(&recovered);
+        log_close(log);
+    }
+    assert_int_equal(memfs_open_files(disk), 0);
+    memfs_free(disk);
+}
+
 /* A header of which more than a bit is wrong is known if it was that of a frame or a mark. Those of terms and votes are known
  * to nobody else, and nor is that of a segment. */
 static void a_byte_inverted_anywhere_is_put_right_or_refused(void **state) {
@@ -550,6 +589,7 @@ static void a_repair_that_is_cut_short_anywhere_is_done_again(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bit_flipped_anywhere_is_put_right),
+        cmocka_unit_test(a_bit_flipped_in_the_only_first_record_hides_nothing),
         cmocka_unit_test(a_byte_inverted_anywhere_is_put_right_or_refused),
         cmocka_unit_test(a_lost_sector_of_a_frame_is_fetched_anew),
         cmocka_unit_test(two_logs_damaged_in_different_places_repair_one_another),
