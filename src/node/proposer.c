@@ -318,10 +318,12 @@ void proposer_refused(struct replica *replica, uint64_t batch, int error) {
     list_init(&refused);
     if (batch != 0)
         proposer_take(replica, proposer_in_batch, batch, &refused);
-    struct request *oldest = list_empty(&refused) ? NULL : list_entry(refused.next, struct request, link);
-    if (oldest && oldest->kind == REQUEST_CHANGE) {
-        list_remove(&oldest->link);
-        changes_refused(replica, oldest, error);
+    if (!list_empty(&refused)) {
+        struct request *oldest = list_entry(refused.next, struct request, link);
+        if (oldest->kind == REQUEST_CHANGE) {
+            list_remove(&oldest->link);
+            changes_refused(replica, oldest, error);
+        }
     }
     if (error != LASH_FULL && error != LASH_BACKLOG && !list_empty(&refused))
         proposer_requeue(replica, &refused);

@@ -186,8 +186,9 @@ static bool step_over(struct dump *dump, const struct dump_file *file, uint64_t 
                  record_decode(bytes, dump->reader.salt, &record) == LASH_OK && record.position == dump->position &&
                  record.prev_crc == dump->chain;
     if (whole) {
-        fprintf(dump->out, "%s offset=%" PRIu64 " damaged: the payload of a %s of %" PRIu64 " bytes, first=%" PRIu64 "\n",
-                name, offset, record_type_name(record.type), record.size, record.a);
+        fprintf(dump->out,
+                "%s offset=%" PRIu64 " damaged: the payload of a %s of %" PRIu64 " bytes, first=%" PRIu64 "\n", name,
+                offset, record_type_name(record.type), record.size, record.a);
         dump->position = record_end(&record);
         dump->chain = record.crc;
         return true;

@@ -92,8 +92,8 @@ class Load:
     def check_linearizable(self):
         """Key by key as registers; and all keys together with the revisions that the answers told."""
         for model in "register", "store":
-            result = subprocess.run([str(BUILD / "lash-linear"), "--model", model, "--timeout", "60", str(self.history)],
-                                    capture_output=True, text=True, check=False, timeout=200)
+            result = subprocess.run([str(BUILD / "lash-linear"), "--model", model, "--timeout", "240", "--memory", "4096",
+                                     str(self.history)], capture_output=True, text=True, check=False, timeout=300)
             if result.returncode != 0:
                 kept = pathlib.Path(tempfile.gettempdir()) / f"lash-history-{os.getpid()}.jsonl"
                 kept.write_bytes(self.history.read_bytes())
