@@ -185,6 +185,50 @@ static void a_stream_ends_with_the_office(void **state) {
     free_world(world);
 }
 
+/* Hand over, and wait until the node that is away has a vote for the new leader to write down. */
+static lash_term hand_over(struct world *world, size_t leader, size_t next, size_t away) {
+    const struct replica *replica = world->nodes[away].replica;
+    world_transfer(world, leader, next);
+    STEPS_UNTIL(world, status_of(world, next).raft.role == LASH_LEADER);
+    STEPS_UNTIL(world, replica->status.term == status_of(world, next).raft.term && replica->status.vote == next + 1);
+    return replica->status.term;
+}
+
+static void a_vote_that_waits_for_the_disk_survives_the_logs_reset(void **state) {
+    (void)state;
+    struct world *world = new_snapshot_world(3, 12);
+    size_t leader = world_leader(world);
+    size_t away = another(world, leader);
+    size_t next = another(world, away);
+    propose(world, leader, 1);
+    apart(world, away, true);
+    move_on(world, leader, away, away);
+    apart(world, away, false);
+    const struct installer *installer = &world->nodes[away].replica->installer;
+    STEPS_UNTIL(world, installer->busy && installer->received + installer->chunk->size == installer->bytes);
+    /* The disk hangs, before the snapshot's last piece; one vote is being written, and another waits behind it. */
+    world_hold(world, away, REPLICA_COPY);
+    STEPS_UNTIL(world, !world->nodes[away].replica->journal.busy);
+    world_hold(world, away, REPLICA_LOG);
+    (void)hand_over(world, leader, next, away);
+    lash_term term = hand_over(world, next, leader, away);
+    const struct journal *journal = &world->nodes[away].replica->journal;
+    assert_true(journal->busy && journal->queued.count > 0);
+    /* The snapshot becomes whole, and what waits is worth nothing any more, but for the vote. */
+    world_release(world, away, REPLICA_COPY);
+    STEPS_UNTIL(world, journal->queued.reset != 0);
+    assert_int_equal(status_of(world, away).raft.term, term);
+    world_release(world, away, REPLICA_LOG);
+    STEPS_UNTIL(world, journal_idle(world->nodes[away].replica));
+    world_kill(world, away);
+    assert_true(world_start(world, away));
+    assert_int_equal(status_of(world, away).raft.term, term);
+    assert_int_equal(status_of(world, away).raft.vote, leader + 1);
+    world_heal(world);
+    assert_int_equal(world->tally.installed, 1);
+    free_world(world);
+}
+
 static void a_piece_whose_checksum_is_wrong_comes_from_no_right_peer(void **state) {
     (void)state;
     struct world *world = new_snapshot_world(3, 9);
@@ -330,6 +374,7 @@ int main(void) {
         cmocka_unit_test(a_transfer_that_broke_off_goes_on_where_it_was),
         cmocka_unit_test(two_followers_are_sent_one_at_the_same_time),
         cmocka_unit_test(a_stream_ends_with_the_office),
+        cmocka_unit_test(a_vote_that_waits_for_the_disk_survives_the_logs_reset),
         cmocka_unit_test(a_piece_whose_checksum_is_wrong_comes_from_no_right_peer),
         cmocka_unit_test(a_rate_holds),
         cmocka_unit_test(a_crash_at_any_operation_of_an_installation_loses_nothing),

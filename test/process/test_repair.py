@@ -22,8 +22,8 @@ class Repair(ProcessTest):
             self.put(key(number), f"value{number:03}" * 30)
 
     def put(self, name, value):
-        done = lashctl(self.running.endpoints, "put", name, value)
-        self.assertEqual((done.returncode, done.stdout), (0, "OK\n"), done.stderr)
+        """Until it is done: on a busy machine there may be an election at any time."""
+        wait_until(lambda: lashctl(self.running.endpoints, "put", name, value).stdout == "OK\n", 20, "a write fails")
 
     def follower(self):
         leader = self.running.wait_for_leader()
