@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. Everything behind it is meson and ninja (build/) and the programs of tools/.
 .DEFAULT_GOAL := help
-.PHONY: up down build programs check fuzz lint mutants format clean help
+.PHONY: up down build programs check proof fuzz lint mutants format clean help
 
 up: programs ## start a three-node cluster, show it survive its leader, leave it running
 	@python3 tools/cluster.py up
@@ -22,6 +22,12 @@ programs:
 check: ## build, test and check everything; the last line counts
 	@tools/setup.sh check
 	@python3 tools/check.py
+
+proof: ## everything at once on real processes, the long run: 200 changes of members, 50 hand-overs, 50 snapshots sent, 100 kills
+	@tools/setup.sh check
+	@tools/configure.sh build
+	@ninja -C build lashd lashctl lash-linear test/process/lash-chaos
+	@LASH_PROOF=200,50,50,100 LASH_BUILD=$(CURDIR)/build python3 test/process/test_proof.py
 
 fuzz: ## run each fuzz target for FUZZ_SECONDS (30)
 	@tools/setup.sh fuzz
