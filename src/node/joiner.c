@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Puts snapshots and log together at a start (S2). A process may have ended between making
+ * Puts snapshots and log together at a start (S2), and tells the newest membership that either
+ * holds when the log is not whole. A process may have ended between making
  * a peer's snapshot durable and letting the log go on from it; then that is done now.
  * The snapshot is read whole first: one that is damaged must not take the place of a log.
  */
@@ -29,6 +30,39 @@ static int joiner_roster(struct snapshots *snapshots, lash_index index, struct r
         error = roster_decode(head->configuration, head->configuration_size, roster);
     snapshot_close(reader);
     return error;
+}
+
+/* The newest configuration in a log, as far as it can be read; NULL when there is none. */
+static struct roster *joiner_log_roster(struct log *log) {
+    struct buf *buf;
+    struct frame frame;
+    struct frame_entry entry;
+    struct roster *roster = NULL;
+    size_t offset = 0;
+    if (log_find_newest(log, LASH_ENTRY_CONFIGURATION, &buf))
+        return NULL;
+    bool more = frame_header(buf->data, &frame) == LASH_OK && frame_next(buf->data, &frame, &offset, &entry);
+    while (more && frame_next(buf->data, &frame, &offset, &entry))
+        continue;
+    if (more && roster_decode(entry.data, entry.size, &roster))
+        roster = NULL;
+    buf_unref(buf);
+    return roster;
+}
+
+struct roster *joiner_newest_roster(struct log *log, struct snapshots *snapshots) {
+    struct roster *newest = joiner_log_roster(log);
+    struct snapshot_info infos[SNAPSHOTS_KEPT];
+    size_t count = snapshots ? snapshots_list(snapshots, infos) : 0;
+    for (size_t i = 0; i < count; i++) {
+        struct roster *roster = NULL;
+        if (joiner_roster(snapshots, infos[i].index, &roster) || !roster)
+            continue;
+        bool newer = !newest || roster->index > newest->index;
+        roster_unref(newer ? newest : roster);
+        newest = newer ? roster : newest;
+    }
+    return newest;
 }
 
 static int joiner_install(struct snapshots *snapshots, const struct snapshot_info *info, struct log *log,

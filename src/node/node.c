@@ -255,22 +255,6 @@ static void node_begin_connected(void *context, lash_id peer) {
     replica_connected(node->replica, peer);
 }
 
-/* Keep the newest configuration that can be read in a log that is not whole. */
-static void node_look_for_members(struct lash_node *node) {
-    struct buf *buf;
-    struct frame frame;
-    struct frame_entry entry;
-    size_t offset = 0;
-    if (log_find_newest(node->log, LASH_ENTRY_CONFIGURATION, &buf))
-        return;
-    bool more = frame_header(buf->data, &frame) == LASH_OK && frame_next(buf->data, &frame, &offset, &entry);
-    while (more && frame_next(buf->data, &frame, &offset, &entry))
-        continue;
-    if (more && roster_decode(entry.data, entry.size, &node->latest))
-        node->latest = NULL;
-    buf_unref(buf);
-}
-
 /* How many members there are, as far as that is known before the log is whole. */
 static size_t node_members_known(const struct lash_node *node) {
     const struct roster *roster = node->latest ? node->latest : node->identity.first;
@@ -279,8 +263,8 @@ static size_t node_members_known(const struct lash_node *node) {
     return roster ? roster->count : 0;
 }
 
-/* Before the log is whole nobody can tell who the members are now: those of the newest configuration that can be read are
- * asked, those of the first day, and those whom the options name. */
+/* Before the log is whole nobody can tell who the members are now: those of the newest configuration that can be read, in the log or
+ * in a snapshot, are asked, those of the first day, and those whom the options name. */
 static int node_dial_known(struct lash_node *node, const struct roster *roster) {
     int error = 0;
     for (uint32_t i = 0; !error && roster && i < roster->count; i++) {
@@ -474,10 +458,10 @@ static int node_cannot_restore(const struct log_recovered *recovered) {
     return LASH_MISMATCH;
 }
 
-/* Open the snapshots, let the log go on from the newest, and take its membership. Errors: those of lash_node_open. */
-static int node_open_snapshots(struct lash_node *node, struct log_recovered *recovered) {
-    if (!node->machine.restore)
-        return node->options.applied + 1 < recovered->first_index ? node_cannot_restore(recovered) : 0;
+/* Open the snapshots, unless the repair of the log has done so. Errors: those of snapshots_open. */
+static int node_open_folder(struct lash_node *node) {
+    if (!node->machine.restore || node->snapshots)
+        return LASH_OK;
     char *dir = settings_path(node->options.data_dir, "snapshots");
     if (!dir)
         return LASH_NOMEM;
@@ -486,10 +470,18 @@ static int node_open_snapshots(struct lash_node *node, struct log_recovered *rec
                                         .cluster_id = node->options.cluster_id,
                                         .node_id = node->options.id,
                                         .group = node->options.group};
-    struct roster *roster = NULL;
-    bool gap = false;
     int error = snapshots_open(&options, &node->snapshots);
     mem_free(dir);
+    return error;
+}
+
+/* Open the snapshots, let the log go on from the newest, and take its membership. Errors: those of lash_node_open. */
+static int node_open_snapshots(struct lash_node *node, struct log_recovered *recovered) {
+    if (!node->machine.restore)
+        return node->options.applied + 1 < recovered->first_index ? node_cannot_restore(recovered) : 0;
+    struct roster *roster = NULL;
+    bool gap = false;
+    int error = node_open_folder(node);
     if (!error)
         error = joiner_join(node->snapshots, node->log, recovered, &gap, &roster);
     if (!error && (gap || roster)) { /* with a gap, none is known until a leader tells */
@@ -567,7 +559,10 @@ static int node_begin(struct lash_node *node, struct log_recovered *recovered) {
 /* The log is damaged: repair it with the help of others, if there are others. */
 static int node_open_repair(struct lash_node *node) {
     struct repair_options options = {.id = node->options.id, .group = node->options.group};
-    node_look_for_members(node);
+    int error = node_open_folder(node);
+    if (error)
+        return error;
+    node->latest = joiner_newest_roster(node->log, node->snapshots);
     if (node_members_known(node) > 1)
         return repair_new(&options, &node->env, node->log, &node->repair);
     log_error("the log is damaged where it had been durable, and no other node can have what it lacks",

@@ -27,7 +27,7 @@ struct lash_node {
     struct transport *transport;
     struct settings_identity identity; /* what the log says of itself */
     struct roster *contacts;           /* the options' peers */
-    struct roster *latest;             /* the newest in a log that is not whole, as far as it can be read; or NULL */
+    struct roster *latest;             /* while the log is not whole, the newest that it or a snapshot shows; or NULL */
     bool removal_noted;
 
     uv_loop_t loop;

@@ -230,4 +230,8 @@ void streams_status(const struct replica *replica, struct lash_snapshot_status *
 int joiner_join(struct snapshots *snapshots, struct log *log, struct log_recovered *recovered, bool *gap,
                 struct roster **roster);
 
+/* The newest membership that can be read in a log that is not whole, or in a snapshot (`snapshots` may be NULL): a reference for the
+ * caller, or NULL. It may be of an entry that was never committed: good for asking around, and nothing else. */
+struct roster *joiner_newest_roster(struct log *log, struct snapshots *snapshots);
+
 #endif

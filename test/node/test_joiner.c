@@ -176,6 +176,44 @@ static void a_snapshot_that_contradicts_what_was_committed_is_refused(void **sta
     tear_down(&stage);
 }
 
+/* A membership in the log, of an entry with this index. */
+static void append_membership(struct stage *stage, lash_index index) {
+    struct lash_node_member member = {.id = 1, .flags = LASH_MEMBER_VOTER};
+    uint8_t bytes[256];
+    struct roster *roster;
+    assert_int_equal(roster_new(index, &member, 1, &roster), 0);
+    roster_encode(roster, bytes);
+    struct frame_input input = {.data = bytes, .size = roster_size(roster)};
+    struct log_item item = {.first = index};
+    assert_int_equal(frame_encode(0, index, TERM, LASH_ENTRY_CONFIGURATION, &input, 1, &item.frame), 0);
+    assert_int_equal(log_append(stage->log, &item, 1), 0);
+    assert_int_equal(log_sync(stage->log), 0);
+    buf_unref(item.frame);
+    roster_unref(roster);
+}
+
+static lash_index newest_of(struct stage *stage) {
+    struct roster *roster = joiner_newest_roster(stage->log, stage->snapshots);
+    lash_index index = roster ? roster->index : 0;
+    roster_unref(roster);
+    return index;
+}
+
+static void the_newest_membership_is_the_logs_or_a_snapshots(void **state) {
+    (void)state;
+    struct stage stage;
+    set_up(&stage, 5);
+    assert_null(joiner_newest_roster(stage.log, NULL));
+    assert_int_equal(newest_of(&stage), 0);
+    append_membership(&stage, 6);
+    assert_int_equal(newest_of(&stage), 6);
+    put_snapshot(&stage, 4, TERM); /* with one of entry 3 */
+    assert_int_equal(newest_of(&stage), 6);
+    put_snapshot(&stage, 9, TERM);
+    assert_int_equal(newest_of(&stage), 8);
+    tear_down(&stage);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_snapshots_nothing_changes),
@@ -185,6 +223,7 @@ int main(void) {
         cmocka_unit_test(no_log_is_dropped_for_a_damaged_snapshot),
         cmocka_unit_test(a_log_that_begins_behind_what_is_there_has_a_gap),
         cmocka_unit_test(a_snapshot_that_contradicts_what_was_committed_is_refused),
+        cmocka_unit_test(the_newest_membership_is_the_logs_or_a_snapshots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

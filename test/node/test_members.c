@@ -9,10 +9,13 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "fixture.h"
 
@@ -379,6 +382,63 @@ static void a_member_that_moves_is_followed(void **state) {
     fixture_tear_down(&fixture);
 }
 
+/* Damage what follows "zzzz" in the node's log. */
+static void damage_log(const struct fixture *fixture, size_t i) {
+    static char data[64 << 10];
+    char path[400];
+    snprintf(path, sizeof path, "%s/n%zu/log", fixture->dir, i + 1);
+    DIR *log = opendir(path);
+    assert_non_null(log);
+    int damaged = 0;
+    for (struct dirent *entry; (entry = readdir(log));) {
+        if (strncmp(entry->d_name, "log-", 4) != 0)
+            continue;
+        snprintf(path, sizeof path, "%s/n%zu/log/%s", fixture->dir, i + 1, entry->d_name);
+        int file = open(path, O_RDWR | O_CLOEXEC);
+        assert_true(file >= 0);
+        ssize_t size = pread(file, data, sizeof data, 0);
+        const char *at = size > 0 ? memmem(data, (size_t)size, "zzzz", 4) : NULL;
+        if (at)
+            damaged += pwrite(file, "damage", 6, at + 4 - data) == 6;
+        close(file);
+    }
+    closedir(log);
+    assert_int_equal(damaged, 1);
+}
+
+/* Its first day knew only itself, and the log no longer holds who came later: the snapshot tells whom to ask. */
+static void a_damaged_member_asks_those_whom_its_snapshot_names(void **state) {
+    (void)state;
+    struct fixture fixture;
+    fixture_set_up(&fixture, 2);
+    fixture_calm(&fixture);
+    fixture.snapshots = true;
+    fixture.options.trailing_bytes = 1;
+    fixture.options.segment_bytes = 64 << 10;
+    open_of(&fixture, 0, 1);
+    open_of(&fixture, 1, 1);
+    change_surely(&fixture, 0, (struct ask){ADD, 1, LASH_MEMBER_VOTER});
+    fixture_settle(fixture.nodes[0].node);
+    struct lash_status status;
+    for (int round = 0; round < 2; round++) {
+        fixture_propose_many(fixture.nodes[0].node, 10);
+        assert_int_equal(fixture_snapshot(fixture.nodes[0].node, NULL), 0);
+    }
+    assert_int_equal(lash_node_status(fixture.nodes[0].node, &status), 0);
+    assert_true(status.raft.first_index > 10); /* no membership is in the log any more */
+    fixture_propose_surely(fixture.nodes[0].node, "zzzz and the rest", 17);
+    fixture_propose_many(fixture.nodes[0].node, 5);
+    fixture_close(&fixture, 0);
+    damage_log(&fixture, 0);
+    open_of(&fixture, 0, 0);
+    (void)fixture_leader(&fixture); /* takes both, and so a log that is whole */
+    fixture_propose_surely(fixture.nodes[0].node, "whole again", 11);
+    assert_int_equal(lash_node_status(fixture.nodes[0].node, &status), 0);
+    assert_int_equal(status.error, 0);
+    fixture_agree(&fixture, fixture_applied(&fixture.nodes[0]));
+    fixture_tear_down(&fixture);
+}
+
 static void a_stranger_may_ask_for_the_membership(void **state) {
     (void)state;
     struct fixture fixture;
@@ -414,6 +474,7 @@ int main(void) {
         cmocka_unit_test(a_node_removed_in_its_absence_is_told_when_it_comes_back),
         cmocka_unit_test(a_member_that_lost_its_data_is_not_let_in_under_its_old_id),
         cmocka_unit_test(a_member_that_moves_is_followed),
+        cmocka_unit_test(a_damaged_member_asks_those_whom_its_snapshot_names),
         cmocka_unit_test(a_stranger_may_ask_for_the_membership),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
