@@ -59,11 +59,22 @@ def unit_tests(shell):
 
 def tool_tests(shell):
     total = Count()
-    for name in sorted(path.name for path in (tree.ROOT / "tools").glob("test_*.py")):
-        status = shell.run(sys.executable, "tools/" + name, check=False)
-        text = "\n".join(last_lines(shell.log, 100000)).rsplit(f"$ {sys.executable} tools/{name}", 1)[1]
-        total.add(count_output(name, text, status == 0))
+    for folder in "tools", "bench":
+        for name in sorted(path.name for path in (tree.ROOT / folder).glob("test_*.py")):
+            total.add(run_and_count(shell, name, f"{folder}/{name}"))
     return total
+
+
+def run_and_count(shell, name, program):
+    """A Python program that counts its cases itself."""
+    status = shell.run(sys.executable, program, check=False)
+    text = "\n".join(last_lines(shell.log, 100000)).rsplit(f"$ {sys.executable} {program}", 1)[1]
+    return count_output(name, text, status == 0)
+
+
+def instructions(shell):
+    """No more instructions per entry than the baseline allows."""
+    return run_and_count(shell, "guard", "bench/guard.py")
 
 
 def tidy(shell):
@@ -194,6 +205,7 @@ STEPS = [
     Step("mutants, a sample", mutants_sample, aside=True),
     Step("clang-tidy", clang_tidy, aside=True),
     Step("unit tests", unit_tests, ("build with gcc",)),
+    Step("instruction counts", instructions, ("build with gcc",)),
     Step("tests of the tools", tool_tests),
     Step("house-keeping", tidy),
     Step("format", code_format),

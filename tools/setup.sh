@@ -37,6 +37,7 @@ fuzz  libclang-rt-14-dev   sanitizer:address        sanitizers and fuzzer of cla
 check clang-format         command:clang-format     format
 check clang-tidy           command:clang-tidy       static analysis
 check strace               command:strace           process tests inject faults with it
+check valgrind             command:valgrind         counts instructions
 check etcd-client          command:etcdctl          process tests drive the server with it
 END
 }

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <popt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -156,20 +157,32 @@ static bool turn_until(struct redis *redis, struct pollfd *polls, uint64_t deadl
     }
 }
 
+/* "ADDRESS:PORT" */
+static bool address_parse(const char *text, struct sockaddr_in *address) {
+    char host[INET_ADDRSTRLEN];
+    const char *colon = strrchr(text, ':');
+    size_t size = colon ? (size_t)(colon - text) : sizeof host;
+    if (size >= sizeof host)
+        return false;
+    memcpy(host, text, size);
+    host[size] = '\0';
+    char *end;
+    unsigned long port = strtoul(colon + 1, &end, 10);
+    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    return port > 0 && port <= UINT16_MAX && *end == '\0' && inet_pton(AF_INET, host, &address->sin_addr) == 1;
+}
+
 static bool links_open(struct redis *redis) {
     const struct bench_options *options = redis->options;
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    char host[INET_ADDRSTRLEN];
-    unsigned port;
-    if (sscanf(options->endpoints, "%15[0-9.]:%5u", host, &port) != 2 ||
-        inet_pton(AF_INET, host, &address.sin_addr) != 1)
+    struct sockaddr_in address;
+    if (!address_parse(options->endpoints, &address))
         return fail(redis, "--endpoints must be ADDRESS:PORT");
-    address.sin_port = htons((uint16_t)port);
+    size_t each = (size_t)options->clients / (size_t)options->connections;
+    size_t rest = (size_t)options->clients % (size_t)options->connections;
     for (int i = 0; i < options->connections; i++) {
         struct link *link = &redis->links[i];
         int one = 1;
-        link->clients =
-            (size_t)(options->clients / options->connections + (i < options->clients % options->connections));
+        link->clients = each + ((size_t)i < rest);
         link->began = mem_calloc(link->clients, sizeof *link->began);
         link->out = mem_alloc(link->clients * set_max(redis));
         link->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
