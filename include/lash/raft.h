@@ -55,9 +55,12 @@ struct lash_run {
 enum lash_member_flags {
     LASH_MEMBER_VOTER = 1,     /* votes in the (new) configuration */
     LASH_MEMBER_VOTER_OLD = 2, /* votes in the outgoing configuration of a joint one (D§4.3) */
-    LASH_MEMBER_WITNESS = 4,   /* votes and keeps no data; reserved: refused wherever it appears */
-    LASH_MEMBER_PROMOTE = 8,   /* a learner that the leader makes a voter by itself once it has caught up (D§4.2.1) */
-    LASH_MEMBER_LEAVES = 16,   /* with VOTER_OLD alone: no member any more once the joint configuration is left */
+    /* With a VOTER flag: votes and acknowledges like any voter, holds index, term and kind of every entry but no command's
+     * data, and never leads. An id is a witness for good or never. At least one voter, in each half of a joint configuration,
+     * is none. What a leader and witnesses commit without another voter is on that leader's disk only; see docs/protocol.md. */
+    LASH_MEMBER_WITNESS = 4,
+    LASH_MEMBER_PROMOTE = 8, /* a learner that the leader makes a voter by itself once it has caught up (D§4.2.1) */
+    LASH_MEMBER_LEAVES = 16, /* with VOTER_OLD alone: no member any more once the joint configuration is left */
 };
 
 struct lash_member {
@@ -227,7 +230,7 @@ struct lash_event {
             lash_id id;
         } peer;
         struct {
-            lash_id to; /* 0: the voter that is furthest among those that answer and have room */
+            lash_id to; /* 0: the voter, no witness, that is furthest among those that answer and have room */
         } transfer;
         struct {
             bool full;
@@ -244,8 +247,8 @@ struct lash_event {
             bool ok; /* it got there, and is durable there */
         } snapshot_ended;
         struct {
-            /* The membership that is wanted, as a whole; read during the call. Members are voters (VOTER) or learners (0, or
-             * PROMOTE); `index` is not looked at. Nothing but addresses, which the core does not see, need differ from the
+            /* The membership that is wanted, as a whole; read during the call. Members are voters (VOTER), witnesses (VOTER
+             * and WITNESS) or learners (0, or PROMOTE); `index` is not looked at. Nothing but addresses, which the core does not see, need differ from the
              * present one. When the voters differ by at most one the entry holds it as it is (D§4.1), else a joint
              * configuration, which the leader leaves by itself once it is committed (D§4.3). */
             const struct lash_configuration *to;
@@ -377,8 +380,8 @@ LASH_PUBLIC int lash_raft_init(void *block, const struct lash_raft_options *opti
 
 /* Handle one event; `outputs` is filled whole. On an error the core is unchanged and outputs hold nothing to do.
  * Errors: LASH_NOT_LEADER (PROPOSE, TRANSFER, CONFIGURE; a READ never fails, it is answered through reads_done),
- * LASH_INVALID (an event outside the contract, a TRANSFER to who does not vote or is leaving, a CONFIGURE to what is no
- * membership, an INSTALLED that contradicts what is committed), LASH_FULL (the block's terms_max is used up: lash_raft_grow, then the same event again), LASH_BUSY (READ:
+ * LASH_INVALID (an event outside the contract, a TRANSFER to who does not vote, is a witness or is leaving, a CONFIGURE to
+ * what is no membership, or in which a member becomes a witness or ceases to be one, an INSTALLED that contradicts what is committed), LASH_FULL (the block's terms_max is used up: lash_raft_grow, then the same event again), LASH_BUSY (READ:
  * reads_max outstanding; PROPOSE and CONFIGURE: a transfer is under way, or the disk has no room: see the status; TRANSFER:
  * another one is under way; CONFIGURE: the change before is not complete, or no entry of the leader's term is committed
  * yet), LASH_NOT_FOUND (TRANSFER: the one named, or everyone, does not answer or has no room), LASH_BEHIND (CONFIGURE: a

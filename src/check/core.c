@@ -125,7 +125,7 @@ static void core_configure(const struct cores *cores, lash_id id, const struct m
     for (uint32_t slot = 0; slot < cores->nodes && cores->bounds.changes == 0; slot++) {
         saved->configuration.count++;
         saved->configuration.members[slot].id = slot + 1;
-        saved->configuration.members[slot].flags = LASH_MEMBER_VOTER;
+        saved->configuration.members[slot].flags = roster_flags(&cores->bounds, slot + 1, LASH_MEMBER_VOTER);
     }
     if (cores->bounds.changes == 0)
         return;
@@ -273,7 +273,7 @@ bool core_show_roster(const struct cores *cores, const struct lash_raft *raft, s
  * Nothing in the core depends on which id a node has, but the rule on equal pre-candidates, which the canonical form
  * leaves out. So a cluster whose ids are exchanged has the same future, exchanged. Below is every place in the block
  * that holds an id or is kept per slot. Slot s is node s + 1, for the membership is fixed; where it changes, no ids are
- * exchanged. */
+ * exchanged, nor are a witness's with another's. */
 uint64_t core_hash(struct cores *cores, lash_id id, const void *packed, size_t size, const uint8_t *to) {
     core_fill(cores, id, packed, size, cores->block);
     memcpy(cores->other, cores->block, cores->size);

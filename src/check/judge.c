@@ -287,6 +287,20 @@ static void judge_forget(const struct judge_case *judged, struct model_ghost *gh
     }
 }
 
+/* W1, W2: a witness neither stands nor leads, and holds nothing that its leader, who votes, does not. */
+static bool judge_witnesses(const struct judge_case *judged, struct model_verdict *verdict) {
+    const struct model_node *node = judged->nodes[judged->acting];
+    uint32_t witnesses = judged->bounds->witnesses;
+    if (node->role != LASH_FOLLOWER && (witnesses >> node->id & 1))
+        return judge_broken(verdict, "W1", "n%u is a witness, and stands or leads in term %u", node->id, node->term);
+    for (uint32_t id = 1; node->role == LASH_LEADER && judged->bounds->changes == 0 && id <= judged->count; id++) {
+        if ((witnesses >> id & 1) && node->match[id - 1] > node->disk_count)
+            return judge_broken(verdict, "W2", "the witness n%u holds %u, and its leader's disk %u", id,
+                                node->match[id - 1], node->disk_count);
+    }
+    return true;
+}
+
 bool judge_cluster(const struct judge_case *judged, struct model_ghost *ghost, struct model_verdict *verdict) {
     const struct model_node *node = judged->nodes[judged->acting];
     bool elected = node->role == LASH_LEADER && !judge_leads_on(judged->before, node);
@@ -295,6 +309,8 @@ bool judge_cluster(const struct judge_case *judged, struct model_ghost *ghost, s
     if (!judge_commit(judged, ghost, verdict) || !judge_matching(judged, verdict))
         return false;
     if (judged->bounds->changes != 0 && !judge_roster(judged, ghost, verdict))
+        return false;
+    if (!judge_witnesses(judged, verdict))
         return false;
     for (uint32_t i = 0; i < judged->count; i++) {
         if (!judge_belief(node, judged->nodes[i], verdict) || !judge_belief(judged->nodes[i], node, verdict))

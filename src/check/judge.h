@@ -26,7 +26,7 @@ struct judge_case {
     const struct model_bounds *bounds;
 };
 
-/* E1, L2, L3, L4, L6, L7, C1 to C5, D1: and bring the ghosts up to date. */
+/* E1, L2, L3, L4, L6, L7, C1 to C5, D1, W1, W2: and bring the ghosts up to date. */
 bool judge_cluster(const struct judge_case *judged, struct model_ghost *ghost, struct model_verdict *verdict);
 
 /* R1: read `read` is answered at `node` with `index`; 0: refused. */

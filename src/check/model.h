@@ -135,7 +135,8 @@ struct model_bounds {
     /* With `changes`: sets of voters, bits by id, ended by 0. The cluster begins with the first; those beyond begin without a
      * configuration. Any may be asked for. Nodes are then told apart: there is no symmetry. */
     uint8_t rosters[MODEL_ROSTERS_MAX];
-    bool late; /* messages of a term that their receiver has left may still arrive */
+    uint8_t witnesses; /* set of nodes that are witnesses when they vote, bits by id */
+    bool late;         /* messages of a term that their receiver has left may still arrive */
     bool pre_vote;
     bool check_quorum;
     bool symmetry;

@@ -13,6 +13,10 @@ static unsigned roster_voters(const struct model_bounds *bounds, unsigned number
     return bounds->rosters[number];
 }
 
+uint32_t roster_flags(const struct model_bounds *bounds, unsigned id, uint32_t flags) {
+    return bounds->witnesses >> id & 1 ? flags | (uint32_t)LASH_MEMBER_WITNESS : flags;
+}
+
 void roster_configuration(const struct model_bounds *bounds, unsigned from, unsigned to, lash_index index,
                           struct lash_configuration *configuration) {
     unsigned outgoing = from == to ? 0 : roster_voters(bounds, from);
@@ -23,12 +27,13 @@ void roster_configuration(const struct model_bounds *bounds, unsigned from, unsi
         if (!(voters >> id & 1))
             continue;
         uint32_t flags = LASH_MEMBER_VOTER | (outgoing >> id & 1 ? (uint32_t)LASH_MEMBER_VOTER_OLD : 0);
-        configuration->members[configuration->count++] = (struct lash_member){.id = id, .flags = flags};
+        configuration->members[configuration->count++] =
+            (struct lash_member){.id = id, .flags = roster_flags(bounds, id, flags)};
     }
     for (unsigned id = 1; id <= bounds->nodes; id++) {
         if ((outgoing & ~voters) >> id & 1)
-            configuration->members[configuration->count++] =
-                (struct lash_member){.id = id, .flags = LASH_MEMBER_VOTER_OLD | LASH_MEMBER_LEAVES};
+            configuration->members[configuration->count++] = (struct lash_member){
+                .id = id, .flags = roster_flags(bounds, id, LASH_MEMBER_VOTER_OLD | LASH_MEMBER_LEAVES)};
     }
 }
 

@@ -40,4 +40,7 @@ bool roster_quorum(const struct model_bounds *bounds, uint8_t byte, unsigned agr
 /* C3: whether the one may follow the other. */
 bool roster_follows(const struct model_bounds *bounds, uint8_t before, uint8_t next);
 
+/* The flags of a member that is to have `flags`, and may be a witness. */
+uint32_t roster_flags(const struct model_bounds *bounds, unsigned id, uint32_t flags);
+
 #endif

@@ -29,6 +29,9 @@
 #define SCENARIO_SINGLE(count) .changes = (count), .rosters = {0x0e, 0x1e, 0x06}
 #define SCENARIO_JOINT(count) .changes = (count), .rosters = {0x06, 0x18}
 
+/* The last of three is a witness. */
+#define SCENARIO_WITNESS .witnesses = 0x08
+
 const struct scenario
     scenarios[] =
         {
@@ -255,6 +258,17 @@ const struct scenario
                         {SCENARIO_OF(4, 2), .terms = 2, .timeouts = 2, SCENARIO_JOINT(1)},
                         {SCENARIO_OF(4, 3), .terms = 2, .timeouts = 2, .crashes = 1, SCENARIO_JOINT(1)},
                         {SCENARIO_OF(4, 3), .terms = 2, .timeouts = 2, SCENARIO_JOINT(2)},
+                    },
+            },
+            {
+                .name = "witness",
+                .about = "of three voters one is a witness",
+                .bounds =
+                    {
+                        {SCENARIO_BASE, .terms = 2, .timeouts = 2, .writes = 2, SCENARIO_WITNESS},
+                        {SCENARIO_ROOM(2), .terms = 2, .timeouts = 2, .entries = 1, .writes = 2, SCENARIO_WITNESS},
+                        {SCENARIO_BASE, .terms = 2, .timeouts = 3, .entries = 1, .writes = 2, .crashes = 1,
+                         SCENARIO_WITNESS},
                     },
             },
             {.name = NULL},

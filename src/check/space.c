@@ -62,6 +62,14 @@ struct space_walk {
 
 /* ---- Creation ---------------------------------------------------------------------------------- */
 
+/* Whether a renaming gives each witness's id to a witness. */
+static bool space_renames(const struct space *space, const uint8_t *ids) {
+    uint32_t witnesses = 0;
+    for (uint32_t i = 0; i < space->bounds.nodes; i++)
+        witnesses |= (space->bounds.witnesses >> (i + 1) & 1u) << ids[i];
+    return witnesses == space->bounds.witnesses;
+}
+
 /* All renamings of ids 1..count, the identity first; it alone where memberships tell nodes apart. */
 static void space_permutations(struct space *space) {
     uint32_t count = space->bounds.nodes;
@@ -70,7 +78,8 @@ static void space_permutations(struct space *space) {
         ids[i] = (uint8_t)(i + 1);
     for (;;) {
         LASH_ASSERT(space->permutations < MODEL_PERMUTATIONS_MAX);
-        memcpy(&space->to[space->permutations++ * (MODEL_NODES_MAX + 1) + 1], ids, count);
+        if (space_renames(space, ids))
+            memcpy(&space->to[space->permutations++ * (MODEL_NODES_MAX + 1) + 1], ids, count);
         if (space->bounds.changes != 0)
             return;
         uint32_t at = count - 1;

@@ -37,7 +37,7 @@ int roster_check_member(const struct lash_node_member *member) {
     if (host_size > ROSTER_HOST_MAX || member->note_size > LASH_NODE_NOTE_MAX)
         return LASH_TOO_LARGE;
     if (!roster_host_valid(member->host, host_size) || (host_size == 0) != (member->port == 0) ||
-        (member->note_size > 0 && !member->note))
+        (member->note_size > 0 && !member->note) || (member->flags & LASH_MEMBER_WITNESS) != 0)
         return LASH_INVALID;
     return 0;
 }

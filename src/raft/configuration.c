@@ -10,8 +10,7 @@
 
 #define CONFIGURATION_VOTES ((uint32_t)LASH_MEMBER_VOTER | (uint32_t)LASH_MEMBER_VOTER_OLD)
 
-/* Each set of flags that makes sense. Witnesses are reserved: until one can do without data, a configuration with one must
- * not be taken. */
+/* Each set of flags that makes sense. A witness votes: what else would it be for? */
 static const bool configuration_flags[32] = {
     [0] = true,
     [LASH_MEMBER_PROMOTE] = true,
@@ -20,6 +19,9 @@ static const bool configuration_flags[32] = {
     [LASH_MEMBER_VOTER_OLD] = true,
     [LASH_MEMBER_VOTER_OLD | LASH_MEMBER_PROMOTE] = true,
     [LASH_MEMBER_VOTER_OLD | LASH_MEMBER_LEAVES] = true,
+    [LASH_MEMBER_WITNESS | LASH_MEMBER_VOTER] = true,
+    [LASH_MEMBER_WITNESS | LASH_MEMBER_VOTER | LASH_MEMBER_VOTER_OLD] = true,
+    [LASH_MEMBER_WITNESS | LASH_MEMBER_VOTER_OLD | LASH_MEMBER_LEAVES] = true,
 };
 
 static bool configuration_member_valid(const struct lash_configuration *from, uint32_t slot) {
@@ -34,16 +36,27 @@ static bool configuration_member_valid(const struct lash_configuration *from, ui
     return true;
 }
 
+/* Whether somebody of those that carry `flag` could lead: with witnesses alone there would be no data. Nobody carries the flag
+ * of outgoing voters in a plain configuration. */
+static bool configuration_led(const struct lash_configuration *from, uint32_t flag) {
+    bool any = false;
+    for (uint32_t slot = 0; slot < from->count; slot++) {
+        uint32_t flags = from->members[slot].flags;
+        if ((flags & flag) != 0 && (flags & LASH_MEMBER_WITNESS) == 0)
+            return true;
+        any |= (flags & flag) != 0;
+    }
+    return flag == LASH_MEMBER_VOTER_OLD && !any;
+}
+
 int configuration_load(struct configuration *to, const struct lash_configuration *from) {
     if (from->count == 0 || from->count > LASH_RAFT_MEMBERS_MAX)
         return LASH_INVALID;
-    uint32_t voters = 0;
     for (uint32_t slot = 0; slot < from->count; slot++) {
         if (!configuration_member_valid(from, slot))
             return LASH_INVALID;
-        voters += (from->members[slot].flags & LASH_MEMBER_VOTER) != 0;
     }
-    if (voters == 0)
+    if (!configuration_led(from, LASH_MEMBER_VOTER) || !configuration_led(from, LASH_MEMBER_VOTER_OLD))
         return LASH_INVALID;
 
     memset(to, 0, sizeof *to);
@@ -82,6 +95,11 @@ bool configuration_votes(const struct configuration *configuration, lash_id id) 
     return slot != CONFIGURATION_NONE && (configuration->members[slot].flags & CONFIGURATION_VOTES) != 0;
 }
 
+bool configuration_witness(const struct configuration *configuration, lash_id id) {
+    uint32_t slot = configuration_slot(configuration, id);
+    return slot != CONFIGURATION_NONE && (configuration->members[slot].flags & LASH_MEMBER_WITNESS) != 0;
+}
+
 bool configuration_joint(const struct configuration *configuration) {
     for (uint32_t slot = 0; slot < configuration->count; slot++) {
         if ((configuration->members[slot].flags & LASH_MEMBER_VOTER_OLD) != 0)
@@ -106,9 +124,22 @@ static uint32_t configuration_voters_beyond(const struct configuration *of, cons
     return count;
 }
 
+/* Whether who is in both is a witness in both or in neither. */
+static bool configuration_witnesses_stay(const struct configuration *from, const struct configuration *to) {
+    for (uint32_t slot = 0; slot < to->count; slot++) {
+        lash_id id = to->members[slot].id;
+        if (configuration_slot(from, id) != CONFIGURATION_NONE &&
+            configuration_witness(from, id) != configuration_witness(to, id))
+            return false;
+    }
+    return true;
+}
+
 int configuration_between(const struct configuration *from, const struct configuration *to,
                           struct configuration *next) {
     LASH_ASSERT(!configuration_joint(from) && !configuration_joint(to));
+    if (!configuration_witnesses_stay(from, to))
+        return LASH_INVALID;
     *next = *to;
     /* D§4.1: when one server is added or removed at a time, any majority of the old configuration overlaps with any of the
      * new one. */
@@ -127,7 +158,8 @@ int configuration_between(const struct configuration *from, const struct configu
         if (next->count == LASH_RAFT_MEMBERS_MAX)
             return LASH_TOO_LARGE;
         next->members[next->count] = *member;
-        next->members[next->count++].flags = LASH_MEMBER_VOTER_OLD | LASH_MEMBER_LEAVES;
+        next->members[next->count++].flags =
+            LASH_MEMBER_VOTER_OLD | LASH_MEMBER_LEAVES | (member->flags & LASH_MEMBER_WITNESS);
     }
     return LASH_OK;
 }

@@ -28,7 +28,7 @@ struct configuration {
 /* No slot. */
 #define CONFIGURATION_NONE LASH_RAFT_MEMBERS_MAX
 
-/* Check `from` and copy it. Errors: LASH_INVALID (no voter, an id that is 0 or there twice, flags that make no sense,
+/* Check `from` and copy it. Errors: LASH_INVALID (no voter that holds data, among the outgoing ones of a joint one either, an id that is 0 or there twice, flags that make no sense,
  * too many members); then `*to` is unchanged. */
 int configuration_load(struct configuration *to, const struct lash_configuration *from);
 
@@ -41,11 +41,15 @@ uint32_t configuration_slot(const struct configuration *configuration, lash_id i
 /* Whether `id` votes, in the configuration or in the outgoing one of a joint configuration. */
 bool configuration_votes(const struct configuration *configuration, lash_id id);
 
+/* Whether `id` is a witness: it votes, and keeps no data. */
+bool configuration_witness(const struct configuration *configuration, lash_id id);
+
 /* Whether two majorities decide (D§4.3). */
 bool configuration_joint(const struct configuration *configuration);
 
 /* The next configuration on the way from one plain configuration to another: that one itself when one step suffices, else the
- * joint one. Its index is that of `to`. Errors: LASH_TOO_LARGE (the joint one would have too many members). */
+ * joint one. Its index is that of `to`. Errors: LASH_INVALID (a member would become a witness, or a witness something else:
+ * such a member's log lacks the data, or is no witness's), LASH_TOO_LARGE (the joint one would have too many members). */
 int configuration_between(const struct configuration *from, const struct configuration *to, struct configuration *next);
 
 /* The plain configuration that a joint one leads to, with index 0. */

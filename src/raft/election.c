@@ -107,8 +107,8 @@ void election_tick(struct lash_raft *raft, struct lash_outputs *outputs) {
          * majority of its cluster. */
         role_become_follower(raft, raft->term, 0, outputs);
     } else if (!raft_stands(raft) || raft->full || raft->term + 1 >= RAFT_LIMIT) {
-        /* D§4.2.1: a server without a vote never stands for election; it only takes note that the leader is gone. So does
-         * one whose disk is full: every majority without it has a member with all that is committed (§5.4.3). */
+        /* D§4.2.1: a server without a vote never stands for election, nor does a witness; it only takes note that the leader
+         * is gone. So does one whose disk is full: every majority without it has a member with all that is committed (§5.4.3). */
         role_become_follower(raft, raft->term, 0, outputs);
         election_reset_timeout(raft);
     } else if (raft->pre_vote) {

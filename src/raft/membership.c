@@ -225,12 +225,12 @@ int membership_configure_check(const struct lash_raft *raft, const struct lash_e
         return LASH_NOT_LEADER;
     if (!membership_may_change(raft) || configuration_joint(&raft->configuration))
         return LASH_BUSY;
-    uint64_t now_ms = event->now_ms > raft->now_ms ? event->now_ms : raft->now_ms;
-    if (!membership_learners_ready(raft, &wanted, now_ms))
-        return LASH_BEHIND;
     int error = configuration_between(&raft->configuration, &wanted, &next);
     if (error != LASH_OK)
         return error;
+    uint64_t now_ms = event->now_ms > raft->now_ms ? event->now_ms : raft->now_ms;
+    if (!membership_learners_ready(raft, &wanted, now_ms))
+        return LASH_BEHIND;
     return raft_terms_of(raft)->last_index + 1 < RAFT_LIMIT ? LASH_OK : LASH_FULL;
 }
 
@@ -292,7 +292,17 @@ void membership_settle(struct lash_raft *raft, struct lash_outputs *outputs) {
     }
 }
 
+/* Whether entries were offered in this step: what was sent of them is yet to be said (LASH_EVENT_SENT), to a leader. */
+static bool membership_offers(const struct lash_outputs *outputs) {
+    bool offers = false;
+    for (uint32_t i = 0; i < outputs->send_count; i++) {
+        const struct lash_message *message = &outputs->sends[i].message;
+        offers |= message->type == LASH_MSG_APPEND && message->append.first <= message->append.last;
+    }
+    return offers;
+}
+
 void membership_retire(struct lash_raft *raft, struct lash_outputs *outputs) {
-    if (raft->role == LASH_LEADER && raft->retiring && raft->transfer_to == 0)
+    if (raft->role == LASH_LEADER && raft->retiring && raft->transfer_to == 0 && !membership_offers(outputs))
         role_become_follower(raft, raft->term, 0, outputs);
 }

@@ -144,8 +144,11 @@ static inline bool raft_votes(const struct lash_raft *raft) {
 }
 
 /* Whether this node may stand for election. D§4.2.2: who is not part of its own latest configuration still does, as it may be
- * needed, until that one is committed: its log may be the only one that holds it. */
+ * needed, until that one is committed: its log may be the only one that holds it. A witness never does: it has nothing to lead
+ * with. */
 static inline bool raft_stands(const struct lash_raft *raft) {
+    if (configuration_witness(&raft->configuration, raft->id) || configuration_witness(&raft->previous, raft->id))
+        return false;
     return raft_votes(raft) || configuration_votes(&raft->previous, raft->id);
 }
 

@@ -79,19 +79,46 @@ static void replication_mark(struct lash_raft *raft, uint32_t slot, struct lash_
     replication_told(raft, progress, progress->next - 1);
 }
 
+/* How far the log is durable where its data stays: here, or, if this leader has no vote any more, at whoever of those that vote
+ * and are no witnesses is furthest. */
+static lash_index replication_kept(const struct lash_raft *raft) {
+    lash_index kept = 0;
+    for (uint32_t slot = 0; slot < raft->configuration.count; slot++) {
+        const struct configuration_member *member = &raft->configuration.members[slot];
+        if ((member->flags & LASH_MEMBER_VOTER) == 0 || (member->flags & LASH_MEMBER_WITNESS) != 0)
+            continue;
+        if (member->id == raft->id)
+            return raft->durable_index;
+        lash_index match = raft_progress_of(raft, slot)->match;
+        kept = match > kept ? match : kept;
+    }
+    return kept;
+}
+
+/* The last entry that a member may be sent. A witness gets none before it is durable at someone who could lead with it: else
+ * that one could lose it in a crash, or go for good, and the witness would refuse its vote to all that are left (§5.4.1). */
+static lash_index replication_last(const struct lash_raft *raft, uint32_t slot) {
+    lash_index last = raft_terms_of(raft)->last_index;
+    if ((raft->configuration.members[slot].flags & LASH_MEMBER_WITNESS) == 0)
+        return last;
+    lash_index kept = replication_kept(raft);
+    return kept < last ? kept : last;
+}
+
 /* Offer the driver the entries that the member lacks, if some may be sent now. What of them was sent comes back as
  * LASH_EVENT_SENT. */
 static bool replication_entries(struct lash_raft *raft, uint32_t slot, struct lash_outputs *outputs) {
     struct progress *progress = raft_progress(raft, slot);
-    const struct terms *terms = raft_terms(raft);
+    lash_index last = replication_last(raft, slot);
+    bool leaving = raft->retiring && raft->transfer_to == 0;
     /* §5.3, Figure 2, leaders: if last log index >= nextIndex for a follower: send AppendEntries RPC with log entries
      * starting at nextIndex. */
-    if (terms->last_index < progress->next ||
+    if (leaving || last < progress->next ||
         !progress_ready(progress, raft->inflight_messages_max, raft->inflight_bytes_max))
         return false;
     uint64_t room = raft->inflight_bytes_max - progress->inflight_bytes;
     struct lash_message *message = replication_ordered(raft, slot, outputs);
-    message->append.last = terms->last_index;
+    message->append.last = last;
     message->append.bytes_max = room < raft->message_bytes_max ? room : raft->message_bytes_max;
     return true;
 }

@@ -15,17 +15,18 @@
 #include "raft/message.h"
 #include "raft/raft_state.h"
 
-/* Whether `id` votes, and will when a joint configuration is left. */
-static bool transfer_votes(const struct lash_raft *raft, lash_id id) {
+/* Whether `id` may lead: it votes, and will when a joint configuration is left, and is no witness. */
+static bool transfer_may_lead(const struct lash_raft *raft, lash_id id) {
     uint32_t slot = configuration_slot(&raft->configuration, id);
-    return slot != CONFIGURATION_NONE && (raft->configuration.members[slot].flags & LASH_MEMBER_VOTER) != 0;
+    return slot != CONFIGURATION_NONE && (raft->configuration.members[slot].flags & LASH_MEMBER_VOTER) != 0 &&
+           !configuration_witness(&raft->configuration, id);
 }
 
 /* Whether a member could take the office over at `now_ms`. */
 static bool transfer_possible(const struct lash_raft *raft, uint32_t slot, uint64_t now_ms) {
     lash_id id = raft->configuration.members[slot].id;
     const struct progress *progress = raft_progress_of(raft, slot);
-    return id != raft->id && transfer_votes(raft, id) && !progress->full &&
+    return id != raft->id && transfer_may_lead(raft, id) && !progress->full &&
            now_ms < progress->contact_ms + raft->election_ms;
 }
 
@@ -46,7 +47,7 @@ int transfer_ask_check(const struct lash_raft *raft, const struct lash_event *ev
     lash_id to = event->transfer.to;
     if (raft->role != LASH_LEADER)
         return LASH_NOT_LEADER;
-    if (to != 0 && !transfer_votes(raft, to))
+    if (to != 0 && !transfer_may_lead(raft, to))
         return LASH_INVALID;
     if (raft->transfer_to != 0)
         return LASH_BUSY;
@@ -122,7 +123,7 @@ void transfer_timeout_now(struct lash_raft *raft, const struct lash_message *mes
         return;
     if (message->timeout_now.last_index != raft_terms(raft)->last_index)
         return;
-    if (!raft_votes(raft) || raft->full || raft->term + 1 >= RAFT_LIMIT)
+    if (!raft_votes(raft) || !raft_stands(raft) || raft->full || raft->term + 1 >= RAFT_LIMIT)
         return;
     /* D§3.10: the target server starts a new election at once, without the pre-vote, which a live leader's followers would
      * not answer. */

@@ -106,6 +106,7 @@ struct core {
     struct judge *judge;
     struct lash_configuration configuration;   /* that the group began with */
     bool changes;                              /* the membership changes */
+    uint32_t witnesses;                        /* nodes that are witnesses whenever they vote: a set of bits by id */
     struct lash_configuration *configurations; /* of all entries that ever held one, by digest */
     uint64_t configuration_count;
     uint64_t configuration_capacity;

@@ -268,6 +268,24 @@ static struct lash_member *core_member(struct lash_configuration *to, lash_id id
     return &to->members[at];
 }
 
+/* What a node that is to have `flags` becomes: those that are witnesses are never anything else. */
+static uint32_t core_part(const struct core *core, lash_id id, uint32_t flags) {
+    bool witness = (core->witnesses >> id & 1) != 0;
+    return witness ? (uint32_t)LASH_MEMBER_VOTER | LASH_MEMBER_WITNESS : flags;
+}
+
+/* In half of the runs some nodes are witnesses; not the first, so that somebody keeps the data. */
+static void core_choose_witnesses(struct core *core) {
+    if (core_draw(core, 2) == 0)
+        return;
+    for (lash_id id = 2; id <= core->count; id++)
+        core->witnesses |= core_draw(core, 3) == 0 ? (uint32_t)1 << id : 0;
+    for (uint32_t i = 0; i < core->configuration.count; i++) {
+        struct lash_member *member = &core->configuration.members[i];
+        member->flags = core_part(core, member->id, member->flags);
+    }
+}
+
 /* Mostly at the leader: one node becomes something else or leaves, all may, or only addresses change. */
 void core_configure_some(struct core *core, struct core_node *node) {
     static const uint32_t flags[] = {LASH_MEMBER_VOTER, LASH_MEMBER_VOTER, LASH_MEMBER_VOTER, 0, LASH_MEMBER_PROMOTE};
@@ -279,7 +297,7 @@ void core_configure_some(struct core *core, struct core_node *node) {
     lash_id changed = 1 + core_draw(core, core->count);
     uint64_t kind = core_draw(core, KINDS);
     if (kind < FLAGS) {
-        core_member(&to, changed)->flags = flags[kind];
+        core_member(&to, changed)->flags = core_part(core, changed, flags[kind]);
     } else if (kind < FLAGS + 3) {
         struct lash_member *leaving = core_member(&to, changed);
         *leaving = to.members[--to.count];
@@ -288,7 +306,7 @@ void core_configure_some(struct core *core, struct core_node *node) {
         for (lash_id id = 1; id <= core->count; id++) {
             uint64_t part = core_draw(core, FLAGS + 3);
             if (part < FLAGS)
-                core_member(&to, id)->flags = flags[part];
+                core_member(&to, id)->flags = core_part(core, id, flags[part]);
         }
     }
     core_configure(core, node, &to);
@@ -468,6 +486,12 @@ struct core_end {
     judge_failed_fn failed;
 };
 
+/* The membership changes: who is a witness, and who is to join. */
+static void core_begin_membership(struct core *core) {
+    core_choose_witnesses(core);
+    core_spare(core, (uint32_t)core_draw(core, core->count));
+}
+
 static void core_failed(void *context, const char *invariant, const char *what) {
     struct core_end *end = context;
     core_collect(end->core, end->result);
@@ -501,7 +525,7 @@ void core_run(const struct run_settings *settings, struct run_result *result, ju
     core->trace = settings->trace ? stdout : NULL;
     core_clocks(core, options.lease_drift);
     if (strcmp(settings->profile, core_membership) == 0 || (leases && core_draw(core, 2) == 0))
-        core_spare(core, (uint32_t)core_draw(core, core->count));
+        core_begin_membership(core);
     for (lash_id id = 1; id <= core->count; id++)
         core_start(core, &core->nodes[id], 0);
     core_weights(&schedule);

@@ -533,6 +533,26 @@ static void judge_members(struct judge *judge, lash_id id, const struct lash_raf
                 LLU newest->index, LLU before->index);
 }
 
+/* W1, W2: a witness neither stands nor leads, and holds nothing that its leader, as long as that votes, does not. */
+static void judge_witnesses(struct judge *judge, lash_id id, const struct lash_raft_status *status) {
+    const struct lash_configuration *configuration = &status->configuration;
+    bool kept = false;
+    for (uint32_t i = 0; i < configuration->count; i++) {
+        const struct lash_member *member = &configuration->members[i];
+        bool witness = (member->flags & LASH_MEMBER_WITNESS) != 0;
+        JUDGE_CHECK(judge, member->id != id || !witness || status->role == LASH_FOLLOWER, "W1",
+                    "n%llu is a witness, and stands or leads in term %llu", LLU id, LLU status->term);
+        kept |= member->id == id && (member->flags & LASH_MEMBER_VOTER) != 0;
+    }
+    for (uint32_t i = 0; kept && i < status->progress_count; i++) {
+        const struct lash_progress *progress = &status->progress[i];
+        JUDGE_CHECK(
+            judge, (progress->flags & LASH_MEMBER_WITNESS) == 0 || progress->match <= judge_node(judge, id)->disk.count,
+            "W2", "the witness n%llu holds %llu before n%llu, which leads it", LLU progress->id, LLU progress->match,
+            LLU id);
+    }
+}
+
 /* L7: what a leader believes of the others is so. */
 static void judge_progress(struct judge *judge, lash_id id, const struct lash_raft_status *status) {
     struct judge_node *node = judge_node(judge, id);
@@ -594,6 +614,7 @@ void judge_observe(struct judge *judge, lash_id id, const struct lash_raft_statu
     node->term = status->term;
     node->role = status->role;
     node->commit = commit;
+    judge_witnesses(judge, id, status);
     if (judge->changes)
         judge_members(judge, id, status);
     if (status->role == LASH_LEADER)

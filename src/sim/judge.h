@@ -111,7 +111,7 @@ void judge_sent(struct judge *judge, lash_id id, const struct lash_message *mess
 /* D4: its last sync has failed: it must not say anything any more. */
 void judge_halt(struct judge *judge, lash_id id);
 
-/* E1, E3, L3 to L7, C1 to C5, P3: its state after an event. Also to be called for each change of role. */
+/* E1, E3, L3 to L7, C1 to C5, P3, W1, W2: its state after an event. Also to be called for each change of role. */
 void judge_observe(struct judge *judge, lash_id id, const struct lash_raft_status *status);
 
 /* L5: it applies what follows `from` up to `to`, which holds `commands` commands. */

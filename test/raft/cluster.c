@@ -346,6 +346,7 @@ static void cluster_send_append(struct cluster *cluster, struct cluster_node *no
                                 const struct lash_message *message) {
     lash_index first = message->append.first;
     lash_index last = message->append.last;
+    cluster_check_witness(cluster, node, message);
     if (cluster->send_some != NULL) {
         last = cluster->send_some(cluster, message);
     } else {

@@ -94,6 +94,31 @@ static void cluster_check_configuration(const struct cluster *cluster, const str
                  LLU before.index, LLU newest.index);
 }
 
+static uint32_t cluster_flags(const struct lash_configuration *configuration, lash_id id) {
+    for (uint32_t i = 0; i < configuration->count; i++) {
+        if (configuration->members[i].id == id)
+            return configuration->members[i].flags;
+    }
+    return 0;
+}
+
+void cluster_check_witness(const struct cluster *cluster, const struct cluster_node *node,
+                           const struct lash_message *message) {
+    const struct lash_configuration *configuration = &node->configuration;
+    const struct entry *last = &node->log.entries[message->append.last - 1];
+    if ((cluster_flags(configuration, message->to) & LASH_MEMBER_WITNESS) == 0)
+        return;
+    bool kept = false;
+    for (uint32_t i = 0; i < cluster->count; i++) {
+        uint32_t flags = cluster_flags(configuration, cluster->nodes[i].id);
+        const struct entry *held = cluster_durable(cluster, &cluster->nodes[i], message->append.last);
+        bool keeps = (flags & LASH_MEMBER_VOTER) != 0 && (flags & LASH_MEMBER_WITNESS) == 0;
+        kept |= keeps && held != NULL && entry_equal(held, last);
+    }
+    ORACLE_CHECK(kept, "W2", "n%llu sends entry %llu to the witness n%llu before anyone keeps it", LLU node->id,
+                 LLU message->append.last, LLU message->to);
+}
+
 /* The configuration that a leader commits by in a step: what it appends by itself comes of what was committed. */
 static struct lash_configuration cluster_governing(const struct cluster *cluster, const struct cluster_node *node,
                                                    const struct lash_event *event, const struct lash_outputs *outputs) {
@@ -125,6 +150,9 @@ void cluster_check(struct cluster *cluster, struct cluster_node *node, const str
                  "n%llu believes that its disk holds %llu", LLU node->id, LLU durable);
     oracle_commit(cluster->oracle, node->term, &node->log, before + 1, status.commit);
     cluster_check_configuration(cluster, node);
+    ORACLE_CHECK(status.role == LASH_FOLLOWER ||
+                     (cluster_flags(&node->configuration, node->id) & LASH_MEMBER_WITNESS) == 0,
+                 "W1", "n%llu is a witness, and stands or leads in term %llu", LLU node->id, LLU node->term);
     if (status.role != LASH_LEADER)
         return;
     if (!led) {

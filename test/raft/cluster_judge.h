@@ -22,4 +22,8 @@ void cluster_check(struct cluster *cluster, struct cluster_node *node, const str
 void cluster_check_configured(const struct cluster *cluster, const struct cluster_node *node,
                               const struct lash_outputs *outputs);
 
+/* W2: of what is sent to a witness a voter that is none holds all durably. */
+void cluster_check_witness(const struct cluster *cluster, const struct cluster_node *node,
+                           const struct lash_message *message);
+
 #endif

@@ -15,6 +15,8 @@ static struct lash_configuration solo_configuration(const struct solo_start *sta
         configuration.members[i].id = i + 1;
         if (i < configuration.count - start->learners)
             configuration.members[i].flags = LASH_MEMBER_VOTER;
+        if (configuration.members[i].flags != 0 && i + start->witnesses >= configuration.count - start->learners)
+            configuration.members[i].flags |= LASH_MEMBER_WITNESS;
     }
     return configuration;
 }

@@ -30,10 +30,11 @@ struct solo {
 
 /* What the core starts with; zero is a fresh node n1 of three. */
 struct solo_start {
-    lash_id id;        /* [1] */
-    uint32_t members;  /* [3] */
-    uint32_t learners; /* of the members, the last so many */
-    bool joins;        /* it is no member, and knows of none */
+    lash_id id;         /* [1] */
+    uint32_t members;   /* [3] */
+    uint32_t learners;  /* of the members, the last so many */
+    uint32_t witnesses; /* of those before, the last so many */
+    bool joins;         /* it is no member, and knows of none */
     lash_term term;
     lash_id vote;
     const lash_term *log; /* terms, ended by 0; NULL: empty */

@@ -169,8 +169,8 @@ static void what_is_no_membership_is_refused(void **state) {
         MEMBERS(1, V, 2, V, 2, V),
         MEMBERS(1, V, 2, V | OLD),
         MEMBERS(1, V, 2, OLD | LEAVES),
-        MEMBERS(1, V, 2, LASH_MEMBER_WITNESS),
-        MEMBERS(1, V, 2, V | LASH_MEMBER_WITNESS),
+        MEMBERS(1, V, 2, W),
+        MEMBERS(1, V, 2, V | W),
         MEMBERS(1, V, 2, V | PROMOTE),
         MEMBERS(1, V, 2, LEAVES),
         MEMBERS(1, V, 2, 32),
@@ -390,7 +390,7 @@ static void a_message_that_lacks_or_garbles_a_configuration_is_ignored(void **st
     solo_message(&solo, message);
     struct lash_configuration nobody = MEMBERS(1, 0);
     solo_message(&solo, append_one(&solo, 2, 1, 1, 1, &nobody));
-    struct lash_configuration witness = MEMBERS(1, V, 2, V | LASH_MEMBER_WITNESS);
+    struct lash_configuration witness = MEMBERS(1, V | W, 2, V | W);
     solo_message(&solo, append_one(&solo, 2, 1, 1, 1, &witness));
     assert_true(lash_raft_hash(solo.raft) == before);
     assert_int_equal(solo.send_count, 0);

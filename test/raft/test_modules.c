@@ -436,7 +436,13 @@ static void configurations_that_cannot_be_are_refused(void **state) {
     from.members[1].id = 0;
     assert_int_equal(configuration_load(&to, &from), LASH_INVALID);
     from = voters(3);
-    from.members[1].flags |= LASH_MEMBER_WITNESS;
+    from.members[1].flags = LASH_MEMBER_WITNESS;
+    assert_int_equal(configuration_load(&to, &from), LASH_INVALID);
+    from.members[1].flags = LASH_MEMBER_WITNESS | LASH_MEMBER_PROMOTE;
+    assert_int_equal(configuration_load(&to, &from), LASH_INVALID);
+    from = voters(3);
+    for (uint32_t i = 0; i < 3; i++)
+        from.members[i].flags |= LASH_MEMBER_WITNESS;
     assert_int_equal(configuration_load(&to, &from), LASH_INVALID);
     from = voters(1);
     from.members[0].flags = 0;

@@ -82,6 +82,7 @@ struct schedule {
     uint64_t taken_over; /* elections that a leader asked for */
     uint64_t by_lease;   /* reads that a leader answered at once */
     bool fixed;          /* the membership stays as it is */
+    uint32_t witnesses;  /* set of bits by id */
     struct random_changes changes;
     lash_index known[CLUSTER_NODES_MAX + 1]; /* configurations that the nodes, by id, went by last */
     bool led[CLUSTER_NODES_MAX + 1];         /* whether they led then */
@@ -279,6 +280,12 @@ static struct lash_member *random_member(struct lash_configuration *to, lash_id 
     return &to->members[at];
 }
 
+/* What the node is to be. A schedule's witnesses are witnesses whenever they vote. */
+static uint32_t random_part(const struct schedule *schedule, lash_id id, uint32_t flags) {
+    bool witness = (schedule->witnesses >> id & 1) != 0;
+    return witness ? LASH_MEMBER_VOTER | LASH_MEMBER_WITNESS : flags;
+}
+
 /* Each node votes, learns, or is no member. */
 static void random_membership(struct schedule *schedule, const struct cluster *cluster, struct lash_configuration *to) {
     static const uint32_t flags[] = {LASH_MEMBER_VOTER, LASH_MEMBER_VOTER, 0, LASH_MEMBER_PROMOTE, LASH_MEMBER_PROMOTE};
@@ -286,7 +293,7 @@ static void random_membership(struct schedule *schedule, const struct cluster *c
     for (lash_id id = 1; id <= cluster->count; id++) {
         uint64_t kind = draw(schedule, 8);
         if (kind < sizeof flags / sizeof flags[0])
-            random_member(to, id)->flags = flags[kind];
+            random_member(to, id)->flags = random_part(schedule, id, flags[kind]);
     }
 }
 
@@ -300,7 +307,7 @@ static void random_configure(struct schedule *schedule, struct cluster *cluster,
     uint64_t kind = draw(schedule, 10);
     lash_id changed = 1 + draw(schedule, cluster->count);
     if (kind < 4) {
-        random_member(&to, changed)->flags = flags[kind];
+        random_member(&to, changed)->flags = random_part(schedule, changed, flags[kind]);
     } else if (kind < 7) {
         struct lash_member *leaving = random_member(&to, changed);
         *leaving = to.members[--to.count];
@@ -467,6 +474,18 @@ static void random_observe(struct cluster *cluster, struct cluster_node *node, c
     schedule->led[node->id] = leads;
 }
 
+/* In half of the schedules some nodes are witnesses for good; of those that begin one at least is none. */
+static void random_witnesses(struct schedule *schedule, struct cluster *cluster) {
+    if (draw(schedule, 2) == 0)
+        return;
+    for (lash_id id = 2; id <= cluster->count; id++)
+        schedule->witnesses |= draw(schedule, 3) == 0 ? (uint32_t)1 << id : 0;
+    for (uint32_t i = 0; i < cluster->configuration.count; i++) {
+        struct lash_member *member = &cluster->configuration.members[i];
+        member->flags = random_part(schedule, member->id, member->flags);
+    }
+}
+
 static uint64_t random_run(uint64_t seed, uint64_t events, struct totals *totals) {
     struct schedule schedule = {.seed = seed, .random = random_mix(seed)};
     random_remember(seed);
@@ -476,6 +495,7 @@ static uint64_t random_run(uint64_t seed, uint64_t events, struct totals *totals
     uint32_t spare = schedule.fixed ? 0 : (uint32_t)draw(&schedule, CLUSTER_NODES_MAX - count + 1);
     struct cluster *cluster = cluster_new(count + spare, &options, seed);
     cluster_spare(cluster, spare);
+    random_witnesses(&schedule, cluster);
     cluster->context = &schedule;
     cluster->send_some = random_send;
     cluster->frame_start = random_frame;
