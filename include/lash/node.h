@@ -308,7 +308,7 @@ LASH_PUBLIC int lash_node_configure(lash_node *node, const struct lash_node_memb
 
 /* One member more. As a learner (flags 0, or PROMOTE, which lets the leader give it a vote once it has caught up) it gets the log and has no
  * vote; as a voter it counts at once, and commits may have to wait until it has caught up. The new node is then started with
- * `joining`, or is already waiting. LASH_EXISTS (the id is a member). */
+ * `joining`, or is already waiting. LASH_EXISTS (the id is a member, or one has that address). */
 LASH_PUBLIC int lash_node_add(lash_node *node, const struct lash_node_member *member, lash_done_fn done,
                               void *argument);
 
@@ -319,7 +319,8 @@ LASH_PUBLIC int lash_node_remove(lash_node *node, lash_id id, lash_done_fn done,
 /* Give a learner a vote. LASH_NOT_FOUND, LASH_EXISTS (it has one), LASH_BEHIND (it has not caught up). */
 LASH_PUBLIC int lash_node_promote(lash_node *node, lash_id id, lash_done_fn done, void *argument);
 
-/* Another address, note or priority for member->id, whose flags stay what they are. LASH_NOT_FOUND. */
+/* Another address, note or priority for member->id, whose flags stay what they are. LASH_NOT_FOUND, LASH_EXISTS (another member
+ * has that address). */
 LASH_PUBLIC int lash_node_update(lash_node *node, const struct lash_node_member *member, lash_done_fn done,
                                  void *argument);
 

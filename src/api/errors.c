@@ -95,9 +95,10 @@ static const struct errors_of errors_node[] = {
     {LASH_FULL, API_NO_SPACE},
 };
 
-/* What means something else, of changes of the membership. */
+/* What means something else, of changes of the membership. A new member's id is like no other: what exists is the address, with
+ * which another request was quicker. */
 static const struct errors_of errors_change[] = {
-    {LASH_EXISTS, API_MEMBER_EXISTS},       {LASH_NOT_FOUND, API_MEMBER_NOT_FOUND},
+    {LASH_EXISTS, API_PEER_URL_EXISTS},     {LASH_NOT_FOUND, API_MEMBER_NOT_FOUND},
     {LASH_BEHIND, API_LEARNER_NOT_READY},   {LASH_INVALID, API_MEMBER_NOT_STARTED}, /* nobody would be left to vote */
     {LASH_TOO_LARGE, API_MEMBERS_TOO_MANY}, {LASH_VERSION, API_NOT_CAPABLE},
 };

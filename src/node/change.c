@@ -110,8 +110,18 @@ static int change_set(const struct change *change, struct change_members *wanted
     return 0;
 }
 
+/* Whether another member is found where this one is to be: two requests by way of different nodes may each have found the place
+ * free, and only here they meet. */
+static bool change_place_taken(const struct change_members *wanted, const struct lash_node_member *member) {
+    for (size_t i = 0; i < wanted->count; i++)
+        if (wanted->members[i].id != member->id && wanted->members[i].port == member->port &&
+            strcmp(wanted->members[i].host, member->host) == 0)
+            return true;
+    return false;
+}
+
 static int change_add(const struct change *change, struct change_members *wanted) {
-    if (change_find(wanted, change->members[0].id))
+    if (change_find(wanted, change->members[0].id) || change_place_taken(wanted, &change->members[0]))
         return LASH_EXISTS;
     if (wanted->count == LASH_RAFT_MEMBERS_MAX)
         return LASH_TOO_LARGE;
@@ -143,6 +153,8 @@ static int change_update(const struct change *change, struct change_members *wan
     struct lash_node_member *member = change_find(wanted, change->members[0].id);
     if (!member)
         return LASH_NOT_FOUND;
+    if (change_place_taken(wanted, &change->members[0]))
+        return LASH_EXISTS;
     struct lash_node_member before = *member;
     *member = change->members[0];
     member->flags = before.flags;

@@ -41,8 +41,8 @@ void change_encode(const struct change *change, uint8_t *data);
 int change_decode(const uint8_t *data, size_t size, struct change *change);
 
 /* The membership that the change makes of `present`, which is not joint; the caller's. What the nodes found out by themselves,
- * the identities of disks, is kept. Errors: LASH_EXISTS (ADD: the id is a member; PROMOTE: it votes), LASH_NOT_FOUND (it
- * is no member), LASH_INVALID (nobody would vote), LASH_TOO_LARGE (too many members), LASH_NOMEM. */
+ * the identities of disks, is kept. Errors: LASH_EXISTS (ADD: the id is a member; PROMOTE: it votes; ADD and UPDATE: another member
+ * has the address), LASH_NOT_FOUND (it is no member), LASH_INVALID (nobody would vote), LASH_TOO_LARGE (too many members), LASH_NOMEM. */
 int change_apply(const struct change *change, const struct roster *present, struct roster **wanted);
 
 #endif

@@ -204,7 +204,7 @@ static void what_the_node_says_of_a_change_is_told_in_etcds_words(void **state) 
         int code;
         const char *text;
     } ends[] = {
-        {LASH_EXISTS, FAILED_PRECONDITION, "etcdserver: member ID already exist"},
+        {LASH_EXISTS, FAILED_PRECONDITION, "etcdserver: Peer URLs already exists"},
         {LASH_NOT_FOUND, NOT_FOUND, "etcdserver: member not found"},
         {LASH_INVALID, FAILED_PRECONDITION, "etcdserver: re-configuration failed due to not enough started members"},
         {LASH_TOO_LARGE, FAILED_PRECONDITION, "lash: a cluster has at most 16 members"},

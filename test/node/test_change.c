@@ -73,6 +73,22 @@ static void a_member_is_removed_unless_nobody_would_vote(void **state) {
     assert_int_equal(refusal(&change), LASH_NOT_FOUND);
 }
 
+/* Two requests for it may have been taken by different nodes. */
+static void an_address_that_a_member_has_is_no_other_members(void **state) {
+    (void)state;
+    int error;
+    struct change change = {.kind = CHANGE_ADD, .count = 1, .members[0] = {.id = 4, .host = "b", .port = 2}};
+    assert_int_equal(refusal(&change), LASH_EXISTS);
+    change.members[0].port = 3; /* the third one's is another host's */
+    roster_unref(changed(&change, &error));
+    assert_int_equal(error, 0);
+    change = (struct change){.kind = CHANGE_UPDATE, .count = 1, .members[0] = {.id = 1, .host = "b", .port = 2}};
+    assert_int_equal(refusal(&change), LASH_EXISTS);
+    change.members[0].id = 2; /* its own */
+    roster_unref(changed(&change, &error));
+    assert_int_equal(error, 0);
+}
+
 static void a_learner_is_promoted(void **state) {
     (void)state;
     int error;
@@ -164,6 +180,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_member_is_added_with_a_disk_that_is_not_known),
         cmocka_unit_test(a_member_is_removed_unless_nobody_would_vote),
+        cmocka_unit_test(an_address_that_a_member_has_is_no_other_members),
         cmocka_unit_test(a_learner_is_promoted),
         cmocka_unit_test(an_update_leaves_vote_and_disk_alone),
         cmocka_unit_test(a_membership_is_set_as_a_whole),
