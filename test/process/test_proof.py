@@ -143,7 +143,7 @@ class Proof(ProcessTest):
             self.members.remove(replica)
             if not replica.running():
                 self.start(replica)
-        self.ask("member", "remove", identifier, or_else=["Member not found"])
+        self.ask("member", "remove", identifier, or_else=["member not found"])
         self.done["changes"] += 1
         try:
             self.assertEqual(replica.process.wait(timeout=STEP_SECONDS), REMOVED_EXIT, replica.log_tail())
