@@ -126,6 +126,7 @@ static void start(struct world *world) {
     world->recovered_term = world->term = recovered.term;
     world->commit = 0;
     struct replica_options options = {.id = SELF,
+                                      .part_bytes = 64,
                                       .cluster_id = 1,
                                       .heartbeat_ms = HEARTBEAT_MS,
                                       .election_ms = ELECTION_MS,

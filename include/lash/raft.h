@@ -41,6 +41,7 @@ enum lash_entry_kind {
     LASH_ENTRY_NOOP = 1,          /* a leader's first entry (§8) */
     LASH_ENTRY_BARRIER = 2,       /* committed for its own sake */
     LASH_ENTRY_CONFIGURATION = 3, /* membership (D§4); in force from the moment that it is in the log */
+    LASH_ENTRY_PART = 4,          /* of a command that is larger than one entry is to be */
 };
 
 /* Consecutive entries of one term and kind; all that the core knows of entries. `count` is at least 1. */
@@ -203,7 +204,7 @@ struct lash_event {
     union {
         struct lash_message message;
         struct {
-            uint32_t kind; /* COMMAND or BARRIER */
+            uint32_t kind; /* COMMAND, PART or BARRIER */
             uint32_t count;
         } propose;
         struct {

@@ -4,6 +4,10 @@
  * frames come from memory, or a first job fetches them from the log. Requests
  * are claimed on the loop thread before the job goes out, so that none can time
  * out while the state machine works on it.
+ *
+ * Commands in parts (parts.h) are put together on the way. As long as one is not whole, what the state
+ * machine records as applied stays before its first part: whoever goes on from there,
+ * after a restart or with a snapshot, meets all of its parts.
  */
 #include "base/assert.h"
 #include "node/replica_state.h"
@@ -18,6 +22,7 @@ void applier_init(struct replica *replica) {
     struct applier *applier = &replica->applier;
     applier->replica = replica;
     applier->applied = replica->options.applied;
+    applier->reached = applier->applied;
     applier->look_at_ms = replica->options.machine.room ? 0 : UINT64_MAX; /* it is asked first of all */
     list_init(&applier->claimed);
     list_init(&applier->job.link);
@@ -27,15 +32,20 @@ static void applier_release(struct applier *applier) {
     for (size_t i = 0; i < applier->frame_count; i++)
         buf_unref(applier->frames[i]);
     mem_free(applier->frames);
+    for (size_t i = 0; i < applier->whole_count; i++)
+        buf_unref(applier->wholes[i]);
     applier->frames = NULL;
     applier->frame_count = 0;
     applier->command_count = 0;
+    applier->whole_count = 0;
 }
 
 void applier_free(struct replica *replica) {
     LASH_ASSERT(!replica->applier.busy && list_empty(&replica->applier.claimed));
     applier_release(&replica->applier);
+    assembly_drop(&replica->applier.parts);
     mem_free(replica->applier.commands);
+    mem_free(replica->applier.wholes);
 }
 
 static void applier_submit(struct applier *applier, void (*work)(struct job *job), void (*done)(struct job *job)) {
@@ -49,7 +59,9 @@ static void applier_submit(struct applier *applier, void (*work)(struct job *job
 static void applier_apply_work(struct job *job) {
     struct applier *applier = list_entry(job, struct applier, job);
     const struct lash_state_machine *machine = &applier->replica->options.machine;
-    applier->error = machine->apply(machine->context, applier->commands, applier->command_count, applier->last);
+    applier->error = 0;
+    if (applier->last > applier->applied) /* else all of it is parts of a command that goes on */
+        applier->error = machine->apply(machine->context, applier->commands, applier->command_count, applier->last);
     applier->room_error = applier->error || !machine->room ? LASH_OK : machine->room(machine->context);
 }
 
@@ -88,6 +100,17 @@ static void applier_wait(struct replica *replica) {
         request_end(list_entry(at, struct request, link), LASH_TIMEOUT, 0, &replica->ended);
 }
 
+/* Parts of a command that is not whole are behind what a snapshot would cover. */
+static void applier_count(struct replica *replica) {
+    struct applier *applier = &replica->applier;
+    for (size_t i = 0; i < applier->frame_count; i++)
+        applier->bytes += applier->frames[i]->size;
+    if (applier->last < applier->looked)
+        return;
+    taker_applied(replica, applier->bytes);
+    applier->bytes = 0;
+}
+
 static void applier_apply_done(struct job *job) {
     struct applier *applier = list_entry(job, struct applier, job);
     struct replica *replica = applier->replica;
@@ -98,15 +121,15 @@ static void applier_apply_done(struct job *job) {
         applier_wait(replica);
         return;
     }
-    for (size_t i = 0; i < applier->frame_count; i++)
-        taker_applied(replica, applier->frames[i]->size);
+    applier_count(replica);
     applier_release(applier);
     if (applier->error) {
         replica_fail(replica, applier->error, "the state machine could not apply a command");
     } else {
         applier->applied = applier->last;
+        applier->reached = applier->looked;
         struct lash_event event = {.type = LASH_EVENT_APPLIED};
-        event.applied.index = applier->applied;
+        event.applied.index = applier->reached;
         replica_step_surely(replica, &event);
     }
     struct list *at;
@@ -120,7 +143,7 @@ static void applier_apply_done(struct job *job) {
     }
 }
 
-/* Claim the request that proposed this entry here, if there is one. */
+/* Claim the request that proposed this entry (the last one, if it was cut) here, if there is one. */
 static void *applier_claim(struct replica *replica, const struct frame_entry *entry) {
     if (entry->origin != replica->options.id)
         return NULL;
@@ -133,41 +156,98 @@ static void *applier_claim(struct replica *replica, const struct frame_entry *en
     return request->user;
 }
 
-/* The commands of one frame that are beyond `last` and within the target. */
-static void applier_collect(struct replica *replica, const uint8_t *data, const struct frame *frame) {
+static void applier_command(struct applier *applier, const struct frame_entry *entry, lash_term term, const void *data,
+                            size_t size, void *user) {
+    LASH_ASSERT(applier->command_count < applier->command_capacity);
+    applier->commands[applier->command_count++] =
+        (struct lash_command){.index = entry->index, .term = term, .data = data, .size = size, .request = user};
+}
+
+/* A part, with which the command comes as far as `next`. Errors: LASH_NOMEM. */
+static int applier_part(struct replica *replica, const struct frame_entry *entry, const struct parts_cursor *next,
+                        const struct part *part) {
+    struct applier *applier = &replica->applier;
+    int error = assembly_add(&applier->parts, next, part);
+    if (error || parts_pending(next))
+        return error;
+    struct buf *whole = assembly_take(&applier->parts);
+    applier->wholes[applier->whole_count++] = whole;
+    applier_command(applier, entry, next->term, whole->data, whole->size, applier_claim(replica, entry));
+    return 0;
+}
+
+/* One entry. Errors: LASH_NOMEM, when there is none for the command that it begins. */
+static int applier_entry(struct replica *replica, const struct frame_entry *entry, const struct frame *frame) {
+    struct applier *applier = &replica->applier;
+    struct parts_cursor next = applier->parts.cursor;
+    struct part part;
+    int error = parts_follow(&next, frame->term, frame->kind, entry, &part);
+    LASH_ASSERT(!error && entry->index == applier->looked + 1);
+    /* What the entry does not go on with has ended before it. */
+    if (next.next == 0 || (frame->kind == LASH_ENTRY_PART && part.offset == 0)) {
+        assembly_drop(&applier->parts);
+        applier->last = applier->looked;
+        applier->last_term = applier->looked_term;
+    }
+    if (frame->kind == LASH_ENTRY_PART) {
+        error = applier_part(replica, entry, &next, &part);
+    } else if (frame->kind == LASH_ENTRY_CONFIGURATION) {
+        changes_applied(replica, entry, &applier->claimed);
+    } else {
+        void *user = applier_claim(replica, entry);
+        if (frame->kind == LASH_ENTRY_COMMAND)
+            applier_command(applier, entry, frame->term, entry->data, entry->size, user);
+    }
+    if (error)
+        return error;
+    applier->looked = entry->index;
+    applier->looked_term = frame->term;
+    if (!applier->parts.command) {
+        applier->last = applier->looked;
+        applier->last_term = applier->looked_term;
+    }
+    return 0;
+}
+
+/* The entries of one frame that are beyond those looked at and within the target. Errors: LASH_NOMEM. */
+static int applier_collect(struct replica *replica, const uint8_t *data, const struct frame *frame) {
     struct applier *applier = &replica->applier;
     size_t offset = 0;
     struct frame_entry entry;
-    while (frame_next(data, frame, &offset, &entry)) {
-        if (entry.index <= applier->last)
+    int error = 0;
+    while (!error && frame_next(data, frame, &offset, &entry) && entry.index <= applier->target)
+        if (entry.index > applier->looked)
+            error = applier_entry(replica, &entry, frame);
+    return error;
+}
+
+/* Whether this version knows what the frame holds, from behind `*seen` on. To go on without it is to be another state machine
+ * than the others. Errors: LASH_VERSION, LASH_CORRUPT. */
+static int applier_check(const struct applier *applier, const uint8_t *data, struct frame *frame, lash_index *seen,
+                         struct parts_cursor *cursor) {
+    int error = frame_header(data, frame);
+    if (!error && frame->kind > LASH_ENTRY_PART)
+        error = LASH_VERSION;
+    size_t offset = 0;
+    struct frame_entry entry;
+    struct part part;
+    while (!error && frame_next(data, frame, &offset, &entry) && entry.index <= applier->target) {
+        if (entry.index <= *seen)
             continue;
-        if (entry.index > applier->target)
-            break;
-        LASH_ASSERT(entry.index == applier->last + 1);
-        applier->last = entry.index;
-        applier->last_term = frame->term;
-        if (frame->kind == LASH_ENTRY_CONFIGURATION) {
-            changes_applied(replica, &entry, &applier->claimed);
-            continue;
-        }
-        void *user = applier_claim(replica, &entry);
-        if (frame->kind != LASH_ENTRY_COMMAND)
-            continue;
-        LASH_ASSERT(applier->command_count < applier->command_capacity);
-        applier->commands[applier->command_count++] = (struct lash_command){
-            .index = entry.index, .term = frame->term, .data = entry.data, .size = entry.size, .request = user};
+        *seen = entry.index;
+        error = parts_follow(cursor, frame->term, frame->kind, &entry, &part);
     }
+    return error;
 }
 
 /* Room for as many commands as the job's frames can hold. */
 static int applier_reserve(struct applier *applier) {
     size_t count = 0;
+    lash_index seen = applier->reached;
+    struct parts_cursor cursor = applier->parts.cursor;
     for (size_t i = 0; i < applier->frame_count; i++) {
         struct frame frame;
-        int error = frame_header(applier->frames[i]->data, &frame);
-        /* A newer version wrote it: to go on without it is to be another state machine than the others. */
-        if (!error && frame.kind > LASH_ENTRY_CONFIGURATION)
-            error = LASH_VERSION;
+        int error = applier_check(applier, applier->frames[i]->data, &frame, &seen, &cursor);
         if (error)
             return error;
         count += frame.count;
@@ -178,6 +258,10 @@ static int applier_reserve(struct applier *applier) {
     if (!commands)
         return LASH_NOMEM;
     applier->commands = commands;
+    struct buf **wholes = mem_realloc(applier->wholes, count * sizeof(struct buf *));
+    if (!wholes)
+        return LASH_NOMEM;
+    applier->wholes = wholes;
     applier->command_capacity = count;
     return 0;
 }
@@ -193,14 +277,20 @@ static void applier_start(struct replica *replica) {
             replica_fail(replica, error, "the log holds a frame that this version cannot read");
         return;
     }
+    applier->looked = applier->reached;
     applier->last = applier->applied;
-    for (size_t i = 0; i < applier->frame_count; i++) {
+    for (size_t i = 0; !error && i < applier->frame_count; i++) {
         struct frame frame;
-        error = frame_header(applier->frames[i]->data, &frame);
-        LASH_ASSERT(!error);
-        applier_collect(replica, applier->frames[i]->data, &frame);
+        int wrong = frame_header(applier->frames[i]->data, &frame);
+        LASH_ASSERT(!wrong);
+        error = applier_collect(replica, applier->frames[i]->data, &frame);
     }
-    LASH_ASSERT(applier->last > applier->applied);
+    if (error) /* no memory for the rest of it, until later */
+        applier->not_before_ms = replica->now_ms + replica->options.heartbeat_ms;
+    if (applier->looked == applier->reached) {
+        applier_release(applier);
+        return;
+    }
     applier_submit(applier, applier_apply_work, applier_apply_done);
 }
 
@@ -259,14 +349,14 @@ void applier_turn(struct replica *replica) {
         applier_submit(applier, applier_look_work, applier_look_done);
         return;
     }
-    if (applier->busy || target <= applier->applied || replica->now_ms < applier->not_before_ms ||
+    if (applier->busy || target <= applier->reached || replica->now_ms < applier->not_before_ms ||
         restorer_due(replica))
         return;
     if (applier->full) {
         applier_submit(applier, applier_apply_work, applier_apply_done);
         return;
     }
-    applier->first = applier->applied + 1;
+    applier->first = applier->reached + 1;
     applier->target = target;
     size_t position = recent_find(&replica->recent, applier->first);
     if (position < replica->recent.count) {
@@ -294,7 +384,22 @@ void applier_drop(struct replica *replica) {
     LASH_ASSERT(!applier->busy);
     applier->full = false;
     applier_release(applier);
+    assembly_drop(&applier->parts);
+    applier->reached = applier->applied;
+    applier->looked_term = applier->applied_term;
+    applier->bytes = 0;
     replica_note_room(replica);
+}
+
+void applier_restored(struct replica *replica, lash_index index, lash_term term) {
+    struct applier *applier = &replica->applier;
+    assembly_drop(&applier->parts);
+    applier->applied = index;
+    applier->reached = index;
+    applier->looked_term = term;
+    applier->bytes = 0;
+    if (applier->applied_term < term)
+        applier->applied_term = term;
 }
 
 uint64_t applier_deadline(const struct replica *replica) {

@@ -33,7 +33,7 @@ static int changes_may_begin(const struct replica *replica) {
     const struct roster *newest = members_newest(replica);
     if (replica->status.role != LASH_LEADER || !newest)
         return LASH_NOT_LEADER;
-    if (!members_understand(replica))
+    if (!members_understand(replica, WIRE_MEMBERS))
         return LASH_VERSION;
     for (uint32_t i = 0; i < newest->count; i++)
         if ((newest->members[i].flags & LASH_MEMBER_VOTER_OLD) != 0)

@@ -348,12 +348,12 @@ static void members_connect(struct replica *replica) {
     }
 }
 
-bool members_understand(const struct replica *replica) {
+bool members_understand(const struct replica *replica, uint64_t feature) {
     const struct roster *newest = members_newest(replica);
     for (uint32_t i = 0; newest && i < newest->count; i++) {
         lash_id id = newest->members[i].id;
         if (id != replica->options.id && replica_is_connected(replica, id) &&
-            !(replica->env->features(replica->env->context, id) & WIRE_MEMBERS))
+            !(replica->env->features(replica->env->context, id) & feature))
             return false;
     }
     return true;
@@ -381,7 +381,7 @@ static bool members_may_complete(const struct replica *replica) {
         const struct lash_node_member *member = &newest->members[i];
         lacks = (member->flags & LASH_MEMBER_VOTER_OLD) == 0 && members_disk(replica, member->id) != 0;
     }
-    return lacks && members_understand(replica);
+    return lacks && members_understand(replica, WIRE_MEMBERS);
 }
 
 /* Write down which disks the members have, once all of them can be asked: a member that comes back with another one has
@@ -459,7 +459,7 @@ void replica_impostor(struct replica *replica, lash_id peer) {
 static bool members_has_left(const struct replica *replica) {
     const struct roster *newest = members_newest(replica);
     return replica->members.member && newest && replica->status.role != LASH_LEADER &&
-           newest->index <= replica->status.commit && newest->index <= replica->applier.applied &&
+           newest->index <= replica->status.commit && newest->index <= replica->applier.reached &&
            !roster_find(newest, replica->options.id);
 }
 

@@ -18,6 +18,7 @@
 #include "base/logger.h"
 #include "node/node_state.h"
 #include "node/offline.h"
+#include "node/parts.h"
 #include "node/settings.h"
 #include "node/snapshotting.h"
 #include "node/wire.h"
@@ -525,6 +526,7 @@ static int node_make_replica(struct lash_node *node, const struct log_recovered 
                                       .recent_bytes_max = NODE_RECENT_BYTES_MAX,
                                       .uncommitted_bytes_max = node->options.uncommitted_bytes_max,
                                       .inflight_bytes_max = node->options.inflight_bytes_max,
+                                      .part_bytes = PARTS_BYTES,
                                       .disk = node->identity.disk,
                                       .first = node->identity.first,
                                       .contacts = node->contacts,
@@ -585,7 +587,7 @@ static int node_open_transport(struct lash_node *node) {
     struct transport_options options = {.loop = &node->loop,
                                         .cluster_id = node->options.cluster_id,
                                         .node_id = node->options.id,
-                                        .features = WIRE_MEMBERS | WIRE_REPAIR | WIRE_LEASES |
+                                        .features = WIRE_MEMBERS | WIRE_REPAIR | WIRE_LEASES | WIRE_PARTS |
                                                     (node->machine.restore ? WIRE_SNAPSHOTS : 0) |
                                                     (uint64_t)node->options.features << WIRE_PROGRAM_SHIFT,
                                         .disk = node->identity.disk,

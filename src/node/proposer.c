@@ -20,12 +20,14 @@ enum {
 
 int proposer_init(struct replica *replica) {
     list_init(&replica->proposer.queue);
+    cutter_init(replica);
     backlog_init(&replica->proposer.backlog, replica->options.uncommitted_bytes_max);
     return waiting_init(&replica->proposer.waiting);
 }
 
 void proposer_free(struct replica *replica) {
     LASH_ASSERT(list_empty(&replica->proposer.queue));
+    cutter_free(replica);
     waiting_free(&replica->proposer.waiting);
     mem_free(replica->proposer.inputs);
 }
@@ -47,14 +49,16 @@ static int proposer_reserve(struct proposer *proposer, size_t count) {
     return 0;
 }
 
-/* Put the queue's first requests of one kind, as many as make a frame, into `inputs`. Errors: LASH_NOMEM. */
+/* Put the queue's first requests of one kind, as many as make a frame, into `inputs`; the first is not to be cut. Errors:
+ * LASH_NOMEM. */
 static int proposer_gather(struct replica *replica, enum request_kind *kind, size_t *count) {
     struct proposer *proposer = &replica->proposer;
     size_t bytes = 0;
     *count = 0;
     for (struct list *at = proposer->queue.next; at != &proposer->queue; at = at->next) {
         const struct request *request = list_entry(at, struct request, link);
-        if (*count && (request->kind != *kind || bytes + request->size > PROPOSER_BYTES_MAX))
+        if (*count && (request->kind != *kind || bytes + request->size > PROPOSER_BYTES_MAX ||
+                       cutter_way(replica, request) != CUTTER_WHOLE))
             break;
         int error = proposer_reserve(proposer, *count + 1);
         if (error)
@@ -79,33 +83,39 @@ static void proposer_sent(struct replica *replica, size_t count, lash_term term,
     }
 }
 
-/* Append what is in `inputs` to the leader's log. Errors: LASH_NOMEM, LASH_TOO_LARGE, and the core's. */
-static int proposer_append(struct replica *replica, uint32_t kind, size_t count) {
-    struct recent_frame frame = {.first = replica->status.last_index + 1,
-                                 .last = replica->status.last_index + count,
-                                 .term = replica->status.term,
-                                 .kind = kind};
+int proposer_append_frame(struct replica *replica, struct recent_frame *frame, size_t count, uint64_t since_ns) {
+    /* What is begun would end with it (parts.h). */
+    LASH_ASSERT(frame->kind == LASH_ENTRY_PART || !cutter_cutting(replica));
+    frame->first = replica->status.last_index + 1;
+    frame->last = replica->status.last_index + count;
+    frame->term = replica->status.term;
+    struct lash_event event = {.type = LASH_EVENT_PROPOSE};
+    event.propose.kind = frame->kind;
+    event.propose.count = (uint32_t)count;
+    int error = replica_step(replica, &event, frame, 1);
+    if (error)
+        return error;
+    replica->proposer.cutter.broken = false;
+    meter_proposed(&replica->meter, frame->last, count, since_ns);
+    backlog_settle(&replica->proposer.backlog, frame->term, replica->status.commit);
+    if (frame->last > replica->status.commit)
+        backlog_add(&replica->proposer.backlog, frame->last, frame->frame->size);
+    return 0;
+}
+
+int proposer_append(struct replica *replica, uint32_t kind, const struct frame_input *inputs, size_t count) {
+    struct recent_frame frame = {.kind = kind};
     uint64_t since_ns = meter_now(&replica->meter);
-    int error = frame_encode(replica->options.group, frame.first, frame.term, kind, replica->proposer.inputs,
+    int error = frame_encode(replica->options.group, replica->status.last_index + 1, replica->status.term, kind, inputs,
                              (uint32_t)count, &frame.frame);
     if (error)
         return error;
-    struct lash_event event = {.type = LASH_EVENT_PROPOSE};
-    event.propose.kind = kind;
-    event.propose.count = (uint32_t)count;
-    error = replica_step(replica, &event, &frame, 1);
-    if (!error) {
-        meter_proposed(&replica->meter, frame.last, count, since_ns);
-        backlog_settle(&replica->proposer.backlog, frame.term, replica->status.commit);
-        if (frame.last > replica->status.commit)
-            backlog_add(&replica->proposer.backlog, frame.last, frame.frame->size);
-    }
+    error = proposer_append_frame(replica, &frame, count, since_ns);
     buf_unref(frame.frame);
     return error;
 }
 
-/* As leader: whether so much is yet to be committed that no more is appended. */
-static bool proposer_backlogged(struct replica *replica) {
+bool proposer_backlogged(struct replica *replica) {
     backlog_settle(&replica->proposer.backlog, replica->status.term, replica->status.commit);
     return backlog_full(&replica->proposer.backlog);
 }
@@ -121,44 +131,68 @@ static void proposer_end_queue(struct replica *replica, int error) {
         replica_end(replica, list_entry(replica->proposer.queue.next, struct request, link), error, 0);
 }
 
-/* As leader: a frame of the queue's first requests. */
+/* See to the queue's first request if it does not go out as it is: whether it was seen to. */
+static bool proposer_cut(struct replica *replica) {
+    struct request *first = list_entry(replica->proposer.queue.next, struct request, link);
+    enum cutter_way way = cutter_way(replica, first);
+    if (way == CUTTER_PARTS)
+        cutter_begin(replica);
+    else if (way == CUTTER_NEVER)
+        replica_end(replica, first, LASH_VERSION, 0);
+    return way != CUTTER_WHOLE;
+}
+
+/* As leader: a frame of the queue's first requests, or a part of what is being cut. */
 static int proposer_lead(struct replica *replica) {
     enum request_kind kind = REQUEST_COMMAND;
+    if (cutter_busy(replica))
+        return cutter_lead(replica);
     if (proposer_backlogged(replica)) {
         proposer_end_queue(replica, LASH_BACKLOG);
         return 0;
     }
+    if (proposer_cut(replica))
+        return 0;
     size_t count;
     lash_term term = replica->status.term;
     int error = proposer_gather(replica, &kind, &count);
     if (!error)
-        error = proposer_append(replica, (uint32_t)kind, count);
+        error = proposer_append(replica, (uint32_t)kind, replica->proposer.inputs, count);
     if (!error)
         proposer_sent(replica, count, term, 0);
     return error;
 }
 
-/* As anyone else: a packet with the queue's first requests to the leader. */
+int proposer_send(struct replica *replica, uint64_t batch, struct buf *frame) {
+    struct wire_head head = {.group = replica->options.group, .kind = WIRE_FORWARD};
+    head.forward.term = replica->status.term;
+    head.forward.batch = batch;
+    uint8_t data[WIRE_HEAD_MAX];
+    size_t size = wire_encode(&head, data);
+    return replica->env->send(replica->env->context, replica->status.leader, TRANSPORT_ENTRIES, data, size, &frame, 1);
+}
+
+/* As anyone else: a packet with the queue's first requests to the leader, or with a part of what is being cut. */
 static int proposer_forward(struct replica *replica) {
     enum request_kind kind = REQUEST_COMMAND;
     size_t count;
     lash_term term = replica->status.term;
     struct buf *frame;
+    if (cutter_busy(replica))
+        return cutter_forward(replica);
+    if (proposer_cut(replica))
+        return 0;
     int error = proposer_gather(replica, &kind, &count);
     if (!error)
         error = frame_encode(replica->options.group, 1, term, (uint32_t)kind, replica->proposer.inputs, (uint32_t)count,
                              &frame);
     if (error)
         return error;
-    struct wire_head head = {.group = replica->options.group, .kind = WIRE_FORWARD};
-    head.forward.term = term;
-    head.forward.batch = replica_number(replica);
-    uint8_t data[WIRE_HEAD_MAX];
-    size_t size = wire_encode(&head, data);
-    error = replica->env->send(replica->env->context, replica->status.leader, TRANSPORT_ENTRIES, data, size, &frame, 1);
+    uint64_t batch = replica_number(replica);
+    error = proposer_send(replica, batch, frame);
     buf_unref(frame);
     if (!error)
-        proposer_sent(replica, count, term, head.forward.batch);
+        proposer_sent(replica, count, term, batch);
     return error;
 }
 
@@ -166,6 +200,8 @@ static int proposer_forward(struct replica *replica) {
  * sent over and over again all that it cannot take. */
 static int proposer_try(struct replica *replica) {
     struct proposer *proposer = &replica->proposer;
+    if (cutter_cutting(replica)) /* which was tried with its first part */
+        return cutter_forward(replica);
     if (proposer->trying) { /* and nothing was refused in the time of a pause */
         proposer->trying = false;
         proposer->pause_ms = 0;
@@ -183,12 +219,19 @@ static bool proposer_no_room(const struct replica *replica) {
     return replica->full || (replica->status.role == LASH_LEADER && replica->status.no_room);
 }
 
+/* Whether something waits to be appended or forwarded. */
+static bool proposer_has_some(const struct replica *replica) {
+    return !list_empty(&replica->proposer.queue) || cutter_busy(replica);
+}
+
 void proposer_turn(struct replica *replica) {
     struct proposer *proposer = &replica->proposer;
     int error = 0;
-    if (proposer_no_room(replica))
+    if (proposer_no_room(replica)) {
+        cutter_end(replica, LASH_FULL);
         proposer_end_queue(replica, LASH_FULL);
-    while (!error && replica_active(replica) && !list_empty(&proposer->queue)) {
+    }
+    while (!error && replica_active(replica) && proposer_has_some(replica)) {
         /* While the office changes hands, what comes waits for whoever gets it (D§3.10). */
         if (replica->now_ms < proposer->not_before_ms || replica->status.transfer_to != 0 || journal_crowded(replica))
             return;
@@ -206,12 +249,13 @@ void proposer_turn(struct replica *replica) {
 
 uint64_t proposer_deadline(const struct replica *replica) {
     const struct proposer *proposer = &replica->proposer;
-    if (list_empty(&proposer->queue) || proposer->not_before_ms <= replica->now_ms)
+    if (!proposer_has_some(replica) || proposer->not_before_ms <= replica->now_ms)
         return UINT64_MAX;
     return proposer->not_before_ms;
 }
 
 void proposer_leader_changed(struct replica *replica) {
+    cutter_reset(replica);
     replica->proposer.not_before_ms = 0;
     replica->proposer.pause_ms = 0;
     replica->proposer.trying = false;
@@ -234,10 +278,10 @@ static int proposer_unpack(struct replica *replica, lash_id from, const uint8_t 
 /* Append a peer's proposals. Errors: LASH_CORRUPT, and those of proposer_append. */
 static int proposer_take_over(struct replica *replica, lash_id from, const uint8_t *tail, const struct frame *frame) {
     int error = proposer_unpack(replica, from, tail, frame);
-    return error ? error : proposer_append(replica, frame->kind, frame->count);
+    return error ? error : proposer_append(replica, frame->kind, replica->proposer.inputs, frame->count);
 }
 
-static void proposer_refuse(struct replica *replica, lash_id from, uint64_t batch, int error) {
+void proposer_refuse(struct replica *replica, lash_id from, uint64_t batch, int error) {
     struct wire_head head = {.group = replica->options.group, .kind = WIRE_FORWARD_REPLY};
     head.forward_reply.batch = batch;
     head.forward_reply.error = error;
@@ -245,6 +289,32 @@ static void proposer_refuse(struct replica *replica, lash_id from, uint64_t batc
     size_t size = wire_encode(&head, data);
     (void)replica->env->send(replica->env->context, from, TRANSPORT_CONTROL, data, size, NULL,
                              0); /* else the sender's wait times out */
+}
+
+/* Why nothing that is forwarded, of this kind, is taken now; or 0. */
+static int proposer_refusal(struct replica *replica, const struct wire_head *head, uint32_t kind) {
+    if (replica->status.role != LASH_LEADER || replica->status.term != head->forward.term)
+        return LASH_NOT_LEADER;
+    bool crowded = kind != LASH_ENTRY_PART && journal_overcrowded(replica); /* parts are not appended as they come */
+    if (replica->status.transfer_to != 0 || crowded)
+        return LASH_BUSY; /* for the next leader, or for later: a hanging disk must not fill the memory */
+    if (proposer_no_room(replica))
+        return LASH_FULL;
+    if (kind == LASH_ENTRY_CONFIGURATION || kind == LASH_ENTRY_PART)
+        return 0;
+    if (proposer_backlogged(replica))
+        return LASH_BACKLOG;
+    return cutter_cutting(replica) ? LASH_BUSY : 0;
+}
+
+/* Take what is forwarded. Errors: LASH_CORRUPT, and why it is refused. */
+static int proposer_take_in(struct replica *replica, lash_id from, const struct wire_head *head, const uint8_t *tail,
+                            const struct frame *frame) {
+    if (frame->kind == LASH_ENTRY_CONFIGURATION)
+        return changes_forwarded(replica, from, tail, frame);
+    if (frame->kind == LASH_ENTRY_PART)
+        return cutter_forwarded(replica, from, head, tail, frame);
+    return proposer_take_over(replica, from, tail, frame);
 }
 
 int proposer_forwarded(struct replica *replica, lash_id from, const struct wire_head *head, const uint8_t *tail,
@@ -255,21 +325,13 @@ int proposer_forwarded(struct replica *replica, lash_id from, const struct wire_
     if (error)
         return error;
     if (used != size || frame.group != replica->options.group || frame.kind == LASH_ENTRY_NOOP ||
-        frame.kind > LASH_ENTRY_CONFIGURATION)
+        frame.kind > LASH_ENTRY_PART)
         return LASH_CORRUPT;
     if (!replica_active(replica))
         return 0;
-    if (replica->status.role != LASH_LEADER || replica->status.term != head->forward.term)
-        error = LASH_NOT_LEADER;
-    else if (replica->status.transfer_to != 0 || journal_overcrowded(replica))
-        error = LASH_BUSY; /* for the next leader, or for later: a hanging disk must not fill the memory */
-    else if (proposer_no_room(replica))
-        error = LASH_FULL;
-    else if (frame.kind != LASH_ENTRY_CONFIGURATION && proposer_backlogged(replica))
-        error = LASH_BACKLOG;
+    error = proposer_refusal(replica, head, frame.kind);
     if (!error)
-        error = frame.kind == LASH_ENTRY_CONFIGURATION ? changes_forwarded(replica, from, tail, &frame)
-                                                       : proposer_take_over(replica, from, tail, &frame);
+        error = proposer_take_in(replica, from, head, tail, &frame);
     if (error == LASH_CORRUPT)
         return error;
     if (error)
@@ -316,8 +378,10 @@ static void proposer_requeue(struct replica *replica, struct list *refused) {
 void proposer_refused(struct replica *replica, uint64_t batch, int error) {
     struct list refused;
     list_init(&refused);
-    if (batch != 0)
+    if (batch != 0) {
         proposer_take(replica, proposer_in_batch, batch, &refused);
+        cutter_refused(replica, batch, &refused);
+    }
     if (!list_empty(&refused)) {
         struct request *oldest = list_entry(refused.next, struct request, link);
         if (oldest->kind == REQUEST_CHANGE) {
@@ -325,7 +389,8 @@ void proposer_refused(struct replica *replica, uint64_t batch, int error) {
             changes_refused(replica, oldest, error);
         }
     }
-    if (error != LASH_FULL && error != LASH_BACKLOG && !list_empty(&refused))
+    bool certain = error == LASH_FULL || error == LASH_BACKLOG || error == LASH_VERSION;
+    if (!certain && !list_empty(&refused))
         proposer_requeue(replica, &refused);
     struct list *at;
     while ((at = list_pop(&refused)))

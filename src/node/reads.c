@@ -83,7 +83,7 @@ static void reads_ask(struct replica *replica, bool lease) {
 /* What a batch's requests end with: LASH_BUSY when they have to wait on. A full node applies nothing that is not in its log
  * yet before there is room, and who reads had better ask another. */
 static int reads_end_of(const struct replica *replica, const struct reads_batch *batch) {
-    if (batch->index <= replica->applier.applied)
+    if (batch->index <= replica->applier.reached)
         return 0;
     bool stuck = replica->applier.full || (replica->full && batch->index > replica->status.durable_index);
     return stuck ? LASH_FULL : LASH_BUSY;

@@ -102,7 +102,7 @@ static int receiver_parse(struct replica *replica, const uint8_t *tail, size_t s
         int error = frame_check(tail, size, &frame, &used);
         if (!error && (frame.group != replica->options.group || frame.first == 0))
             error = LASH_CORRUPT;
-        if (!error && frame.kind > LASH_ENTRY_CONFIGURATION)
+        if (!error && frame.kind > LASH_ENTRY_PART)
             error = LASH_VERSION;
         if (!error)
             error = receiver_add(found, &frame, tail, used);

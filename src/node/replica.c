@@ -412,6 +412,7 @@ void replica_disconnected(struct replica *replica, lash_id peer) {
     }
     fetcher_forget(replica, peer);
     streams_forget(replica, peer);
+    cutter_disconnected(replica, peer);
     struct lash_event event = {.type = LASH_EVENT_UNREACHABLE};
     event.peer.id = peer;
     replica_step_surely(replica, &event);

@@ -91,6 +91,7 @@ struct replica_options {
     uint64_t recent_bytes_max; /* frames kept in memory after they are written */
     uint64_t uncommitted_bytes_max;
     uint64_t inflight_bytes_max;
+    uint64_t part_bytes;  /* of a command in one entry; a larger one is cut (parts.h) */
     uint64_t disk;        /* identity of this node's data directory; 0: none */
     struct roster *first; /* the configuration to begin with: that of the newest snapshot, else the group's first;
                                   * NULL: this node joins */

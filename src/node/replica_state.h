@@ -10,6 +10,7 @@
 
 #include "node/backlog.h"
 #include "node/change.h"
+#include "node/cutter.h"
 #include "node/lender.h"
 #include "node/meter.h"
 #include "node/observer.h"
@@ -115,6 +116,7 @@ struct proposer {
     uint64_t pause_ms;      /* how long the leader is left alone; 0: it refused nothing of late */
     bool trying;            /* with a single batch, whether it takes more by now */
     struct backlog backlog; /* as leader */
+    struct cutter cutter;
 };
 
 struct reads {
@@ -171,17 +173,24 @@ struct applier {
     struct job job;
     struct replica *replica;
     bool busy;              /* the job is out */
-    lash_index applied;     /* by the state machine */
+    lash_index applied;     /* by the state machine; before the first part of a command that is not whole (parts.h) */
     lash_term applied_term; /* of that entry; 0: nothing applied since the start */
+    lash_index reached;     /* at or behind applied: the state is that after this entry */
+    struct assembly parts;  /* of the command that lies between the two */
     lash_index first;       /* of the job */
     lash_index target;      /* the job goes no further */
-    lash_index last;        /* the job reaches to here */
+    lash_index looked;      /* the job's frames were looked at up to here, */
+    lash_term looked_term;  /* an entry of this term, */
+    lash_index last;        /* and this is what the state machine will have applied */
     lash_term last_term;    /* of that entry */
     struct buf **frames;    /* of the job, with references */
     size_t frame_count;
+    uint64_t bytes; /* of frames since the last command that was whole */
     struct lash_command *commands;
     size_t command_count;
     size_t command_capacity;
+    struct buf **wholes; /* commands of the job that were put together; as many as commands at most */
+    size_t whole_count;
     struct list claimed;    /* requests of the job's entries, by `link`, in the order of indexes */
     int error;              /* the job's result */
     bool full;              /* the state machine has no room: the same job goes out again */
@@ -331,6 +340,20 @@ void proposer_submit(struct replica *replica, struct request *request);
 void proposer_turn(struct replica *replica);
 uint64_t proposer_deadline(const struct replica *replica);
 
+/* As leader: append `count` entries, or those that `frame` holds as encoded for the log's end. Errors: LASH_NOMEM, LASH_TOO_LARGE, and
+ * the core's. */
+int proposer_append(struct replica *replica, uint32_t kind, const struct frame_input *inputs, size_t count);
+int proposer_append_frame(struct replica *replica, struct recent_frame *frame, size_t count, uint64_t since_ns);
+
+/* Forward a frame to the leader. Errors: those of struct replica_env's send. */
+int proposer_send(struct replica *replica, uint64_t batch, struct buf *frame);
+
+/* Tell a peer that what it forwarded as `batch` was certainly not appended. */
+void proposer_refuse(struct replica *replica, lash_id from, uint64_t batch, int error);
+
+/* As leader: whether so much is yet to be committed that no more is appended. */
+bool proposer_backlogged(struct replica *replica);
+
 /* Bytes that this node appended as leader and that are not committed. */
 uint64_t proposer_uncommitted(const struct replica *replica);
 
@@ -402,8 +425,8 @@ int members_propose(struct replica *replica, const struct roster *wanted, lash_i
 void members_turn(struct replica *replica);
 uint64_t members_deadline(const struct replica *replica);
 
-/* Whether every member that can be reached knows entries of kind CONFIGURATION. */
-bool members_understand(const struct replica *replica);
+/* Whether every member that can be reached announces this feature (wire.h). */
+bool members_understand(const struct replica *replica, uint64_t feature);
 
 /* ---- changes.c ----------------------------------------------------------------------------------- */
 
@@ -442,6 +465,9 @@ void applier_stop(struct replica *replica);
 
 /* No job is out: what waits to be tried again comes from a log that is about to go. */
 void applier_drop(struct replica *replica);
+
+/* The state machine was given a snapshot at `index`, of an entry of `term`. */
+void applier_restored(struct replica *replica, lash_index index, lash_term term);
 
 /* ---- receiver.c ---------------------------------------------------------------------------------- */
 

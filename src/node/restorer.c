@@ -57,13 +57,10 @@ static void restorer_work(struct job *job) {
 
 static void restorer_restored(struct replica *replica) {
     struct restorer *restorer = &replica->restorer;
-    struct applier *applier = &replica->applier;
     log_info("state machine restored from a snapshot", F_U64("index", restorer->index), F_U64("term", restorer->term),
-             F_U64("had_applied", applier->applied), F_HEX("id", replica->options.id));
+             F_U64("had_applied", replica->applier.applied), F_HEX("id", replica->options.id));
     meter_snapshot_restored(&replica->meter, restorer->since_ns);
-    applier->applied = restorer->index;
-    if (applier->applied_term < restorer->term)
-        applier->applied_term = restorer->term;
+    applier_restored(replica, restorer->index, restorer->term);
     proposer_skip(replica, restorer->term);
     struct lash_event event = {.type = LASH_EVENT_APPLIED};
     event.applied.index = restorer->index;

@@ -15,7 +15,8 @@
  *       TIMEOUT_NOW   u64 last index
  *       SNAPSHOT      u64 last index, u64 last term
  *   FORWARD        u64 term, u64 batch; the tail holds one frame whose index and term are to be ignored; one of kind
- *                  CONFIGURATION holds a change (change.h), and goes only to who announces MEMBERS
+ *                  CONFIGURATION holds a change (change.h), and goes only to who announces MEMBERS; one of kind PART
+ *                  holds a part of a command (parts.h), of which all go as one batch, and only to who announces PARTS
  *   FORWARD_REPLY  u64 batch, u32 error (negated)
  *   SNAPSHOT_CHUNK u64 index, u64 term, u64 bytes, u64 offset, u32 checksum of the tail, which holds the bytes
  *   SNAPSHOT_ACK   u64 index, u64 term, u64 offset, u32 answer
@@ -49,6 +50,7 @@ enum wire_kind {
 #define WIRE_REPAIR ((uint64_t)1 << 1)    /* it can be asked for frames */
 #define WIRE_MEMBERS ((uint64_t)1 << 2)   /* it knows entries of kind CONFIGURATION */
 #define WIRE_LEASES ((uint64_t)1 << 3)    /* it knows promises and reads by lease */
+#define WIRE_PARTS ((uint64_t)1 << 4)     /* it knows entries of kind PART, and takes them forwarded */
 #define WIRE_PROGRAM_SHIFT 32             /* from here on 16 bits are the program's */
 
 /* The most bytes in one chunk. */

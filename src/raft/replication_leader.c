@@ -178,7 +178,8 @@ bool replication_room_left(const struct lash_raft *raft) {
 
 int replication_propose_check(const struct lash_raft *raft, const struct lash_event *event) {
     uint32_t kind = event->propose.kind;
-    if (event->propose.count == 0 || (kind != LASH_ENTRY_COMMAND && kind != LASH_ENTRY_BARRIER))
+    bool proposed = kind == LASH_ENTRY_COMMAND || kind == LASH_ENTRY_BARRIER || kind == LASH_ENTRY_PART;
+    if (event->propose.count == 0 || !proposed)
         return LASH_INVALID;
     if (raft->role != LASH_LEADER)
         return LASH_NOT_LEADER;

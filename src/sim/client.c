@@ -113,7 +113,7 @@ static void client_read_ended(struct world *world, const struct client_call *cal
     struct world_node *node = call->node;
     world->tally.reads += !error;
     world->tally.reads_failed += error != 0;
-    if (!error && (index < call->floor || node->machine.applied < index))
+    if (!error && (index < call->floor || node->machine.applied < judge_effective(world->judge, index)))
         world_fail(world, "R1", "a read at n%u reflects %llu and the machine %llu; acknowledged were %llu",
                    (unsigned)node->id, (unsigned long long)index, (unsigned long long)node->machine.applied,
                    (unsigned long long)call->floor);

@@ -652,6 +652,15 @@ lash_index judge_committed(const struct judge *judge) {
     return judge->committed.count;
 }
 
+lash_index judge_effective(const struct judge *judge, lash_index index) {
+    LASH_ASSERT(index <= judge->committed.count);
+    const struct judge_entry *entries = judge->committed.entries;
+    while (index > 0 &&
+           (entries[index - 1].kind == LASH_ENTRY_PART || entries[index - 1].kind == LASH_ENTRY_CONFIGURATION))
+        index--;
+    return index;
+}
+
 uint64_t judge_committed_chain(const struct judge *judge, lash_index index) {
     return index <= judge->committed.count ? judge_log_chain(&judge->committed, index) : 0;
 }

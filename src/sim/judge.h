@@ -125,6 +125,10 @@ void judge_state(struct judge *judge, lash_id id, lash_index index, uint64_t sta
 /* The highest index that any leader has committed. */
 lash_index judge_committed(const struct judge *judge);
 
+/* The last entry at or before `index`, which is committed, behind which a state machine changes nothing up to there: parts of a
+ * command whose last is not among them, and configurations, do not. */
+lash_index judge_effective(const struct judge *judge, lash_index index);
+
 /* The hash of what was committed up to `index`; 0 when that much was not. */
 uint64_t judge_committed_chain(const struct judge *judge, lash_index index);
 const struct judge_log *judge_committed_log(const struct judge *judge);

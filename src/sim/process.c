@@ -29,7 +29,8 @@ static void process_add(struct judge_log *found, const uint8_t *data) {
     LASH_ASSERT(!error);
     while (frame_next(data, &frame, &offset, &entry)) {
         if (entry.index == found->count + 1)
-            judge_log_push(found, judge_log_chain(found, found->count), frame.term, frame.kind, world_digest(&entry));
+            judge_log_push(found, judge_log_chain(found, found->count), frame.term, world_kind(&frame, &entry),
+                           world_digest(&entry));
     }
 }
 
@@ -140,6 +141,7 @@ static struct replica_options process_options(struct world_node *node) {
                                       .recent_bytes_max = profile->recent_bytes_max,
                                       .uncommitted_bytes_max = profile->uncommitted_bytes_max,
                                       .inflight_bytes_max = profile->inflight_bytes_max,
+                                      .part_bytes = profile->part_bytes,
                                       .machine = {.context = node, .apply = machine_apply, .room = machine_room},
                                       .gauge = &node->gauge};
     options.sequence = (world_draw(world, DOMAIN_PROCESS, UINT32_MAX) << 20) + 1;

@@ -68,6 +68,7 @@ void profile_quiet(struct profile *profile) {
                                 .recent_bytes_max = 4096,
                                 .uncommitted_bytes_max = (uint64_t)512 << 20,
                                 .inflight_bytes_max = (uint64_t)8 << 20,
+                                .part_bytes = (uint64_t)1 << 20,
                                 .packet_us = 50,
                                 .packet_span_us = 1000,
                                 .disk_us = 50,
@@ -145,6 +146,8 @@ bool profile_draw(const char *name, uint64_t seed, struct profile *profile) {
     profile->lanes = flow % 4 != 0;
     profile->uncommitted_bytes_max = profile_scale(&flow, 4096, 10);
     profile->inflight_bytes_max = profile_scale(&flow, 1024, 10);
+    uint64_t parts = random_mix(seed ^ 0x7061727473);
+    profile->part_bytes = random_between(&parts, 0, 2) ? profile_scale(&parts, 8, 9) : (uint64_t)1 << 20;
     profile_snapshots(profile, random_mix(seed ^ 0x736e617073686f74));
     if (node || swarm || store || sessions)
         profile_faults(profile, random, swarm ? 3 : 6);

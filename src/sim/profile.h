@@ -58,6 +58,7 @@ struct profile {
     uint64_t recent_bytes_max;
     uint64_t uncommitted_bytes_max;
     uint64_t inflight_bytes_max;
+    uint64_t part_bytes;     /* larger commands are cut into parts */
     uint64_t packet_us;      /* a packet's way takes that much, */
     uint64_t packet_span_us; /* and up to so much more; so with the others */
     uint64_t disk_us;

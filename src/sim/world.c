@@ -80,6 +80,12 @@ uint64_t world_digest(const struct frame_entry *entry) {
     return le32_get(entry->data - FRAME_ENTRY_SIZE + 4) | (uint64_t)entry->size << 32;
 }
 
+uint32_t world_kind(const struct frame *frame, const struct frame_entry *entry) {
+    struct part part;
+    bool ends = frame->kind == LASH_ENTRY_PART && parts_decode(entry, &part) == 0 && parts_ends(&part);
+    return ends ? (uint32_t)LASH_ENTRY_COMMAND : frame->kind;
+}
+
 /* Call `each` for the entries of an item of the journal. */
 static void world_each_entry(struct world_node *node, const struct log_item *item, bool leading,
                              void (*each)(struct world_node *node, lash_index index, const struct frame *frame,
@@ -92,8 +98,10 @@ static void world_each_entry(struct world_node *node, const struct log_item *ite
     int error = frame_header(item->frame->data, &frame);
     LASH_ASSERT(!error);
     while (frame_next(item->frame->data, &frame, &offset, &entry)) {
+        struct frame told = frame;
+        told.kind = world_kind(&frame, &entry);
         if (entry.index >= item->first)
-            each(node, entry.index, &frame, world_digest(&entry), leading);
+            each(node, entry.index, &told, world_digest(&entry), leading);
     }
 }
 
@@ -490,7 +498,7 @@ bool world_step(struct world *world) {
 static uint64_t world_features(void *context, lash_id peer) {
     struct world_node *node = context;
     bool open = network_link(node->world, node->id - 1, peer - 1)->open;
-    return WIRE_MEMBERS | WIRE_REPAIR | WIRE_LEASES | (open ? WIRE_SNAPSHOTS : 0);
+    return WIRE_MEMBERS | WIRE_REPAIR | WIRE_LEASES | WIRE_PARTS | (open ? WIRE_SNAPSHOTS : 0);
 }
 
 static const struct replica_env world_env = {

@@ -303,6 +303,9 @@ bool world_step(struct world *world);
 /* What tells an entry of a checked frame from others, for the judge. */
 uint64_t world_digest(const struct frame_entry *entry);
 
+/* The kind of an entry, for the judge, to whom the last part of a command is the command: only then it is one. */
+uint32_t world_kind(const struct frame *frame, const struct frame_entry *entry);
+
 /* Let the judge see what the replica's core has done since it last looked. */
 void world_observe(struct world_node *node);
 

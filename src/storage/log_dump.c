@@ -67,7 +67,7 @@ static void problem(struct dump *dump, const struct dump_file *file, uint64_t of
 }
 
 static const char *kind_name(uint32_t kind) {
-    static const char *const names[] = {"command", "noop", "barrier", "configuration"};
+    static const char *const names[] = {"command", "noop", "barrier", "configuration", "part"};
     return kind < sizeof names / sizeof *names ? names[kind] : "unknown";
 }
 

@@ -97,6 +97,7 @@ static void start(struct world *world) {
     struct log_recovered recovered;
     assert_int_equal(log_open(&log_options, &world->log, &recovered), 0);
     struct replica_options options = {.id = SELF,
+                                      .part_bytes = 64,
                                       .cluster_id = 1,
                                       .heartbeat_ms = FEW_MS,
                                       .election_ms = FEW_MS * 10,

@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/logger.h"
+#include "node/parts.h"
 #include "node/wire.h"
 #include "sim/world_snapshot.h"
 #include "simulated.h"
@@ -324,15 +325,14 @@ static void entries_of_an_unknown_kind_are_not_taken(void **state) {
     struct world *world = new_puppet_world(3, 3);
     struct forgery forgery;
     forge(&forgery, 5, 0, 0, 0);
-    forge_frame(&forgery, 1, 5, LASH_ENTRY_CONFIGURATION + 1, 1);
+    forge_frame(&forgery, 1, 5, LASH_ENTRY_PART + 1, 1);
     assert_int_equal(give(world, 0, 2, &forgery), LASH_VERSION);
     assert_int_equal(status_of(world, 0).raft.last_index, 0);
     free_world(world);
 }
 
-/* A newer version wrote it, and an older one was started again. */
-static void a_node_stops_before_an_entry_of_an_unknown_kind_in_its_log(void **state) {
-    (void)state;
+/* A node finds an entry in its log that it cannot apply. */
+static void stops_before(uint32_t kind, const struct frame_input *input, int expected) {
     struct world *world = new_world(1, 4);
     world_leader(world);
     world_propose(world, 0);
@@ -345,9 +345,8 @@ static void a_node_stops_before_an_entry_of_an_unknown_kind_in_its_log(void **st
     struct log_options options = {
         .vfs = memfs_vfs(world->nodes[0].disk), .dir = "log", .segment_bytes = 16384, .cluster_id = 1, .node_id = 1};
     assert_int_equal(log_open(&options, &log, &recovered), 0);
-    struct frame_input input = {0};
     struct log_item item = {.first = recovered.last_index + 1};
-    assert_int_equal(frame_encode(0, item.first, recovered.term, 77, &input, 1, &item.frame), 0);
+    assert_int_equal(frame_encode(0, item.first, recovered.term, kind, input, 1, &item.frame), 0);
     assert_int_equal(log_append(log, &item, 1), 0);
     put_on_disk(world, 1, item.frame->data);
     buf_unref(item.frame);
@@ -357,9 +356,26 @@ static void a_node_stops_before_an_entry_of_an_unknown_kind_in_its_log(void **st
     world_start(world, 0);
     world_propose(world, 0);
     STEPS_UNTIL(world, replica_error(world->nodes[0].replica));
-    assert_int_equal(replica_error(world->nodes[0].replica), LASH_VERSION);
+    assert_int_equal(replica_error(world->nodes[0].replica), expected);
     assert_true(world->nodes[0].machine.applied < item.first && world->nodes[0].machine.applied >= applied);
     free_world(world);
+}
+
+/* A newer version wrote it, and an older one was started again. */
+static void a_node_stops_before_an_entry_of_an_unknown_kind_in_its_log(void **state) {
+    (void)state;
+    const struct frame_input input = {0};
+    stops_before(77, &input, LASH_VERSION);
+}
+
+static void a_node_stops_before_a_part_that_goes_on_with_nothing(void **state) {
+    (void)state;
+    uint8_t part[PARTS_HEAD + 4] = {0};
+    parts_encode_head(part, 10, 5);
+    const struct frame_input input = {.origin = 1, .sequence = 1, .data = part, .size = sizeof part};
+    stops_before(LASH_ENTRY_PART, &input, LASH_CORRUPT);
+    const struct frame_input no_part = {.origin = 1, .sequence = 1, .data = part, .size = PARTS_HEAD - 1};
+    stops_before(LASH_ENTRY_PART, &no_part, LASH_CORRUPT);
 }
 
 static void a_durable_position_that_cannot_be_noted_is_no_harm(void **state) {
@@ -421,6 +437,7 @@ int main(void) {
         cmocka_unit_test(more_changes_of_term_than_twice_the_room_are_taken),
         cmocka_unit_test(entries_of_an_unknown_kind_are_not_taken),
         cmocka_unit_test(a_node_stops_before_an_entry_of_an_unknown_kind_in_its_log),
+        cmocka_unit_test(a_node_stops_before_a_part_that_goes_on_with_nothing),
         cmocka_unit_test(a_durable_position_that_cannot_be_noted_is_no_harm),
         cmocka_unit_test(whenever_a_sync_fails_the_process_is_to_stop),
     };
