@@ -181,18 +181,23 @@ struct lash_node_options {
     uint32_t lease_drift;   /* [100] per mille that any member's clock runs faster or slower than true time, at most */
     uint64_t seed;          /* [from the operating system] */
     uint64_t segment_bytes; /* [64 MiB] size of a log file */
-    uint64_t entry_bytes_max;   /* [16 MiB] largest command */
-    uint64_t pending_bytes_max; /* [256 MiB] proposals accepted and not finished; beyond: LASH_BUSY */
+    /* [16 MiB] The largest command; at most 1 GiB. One of more than 1 MiB goes into the log in parts: it holds up nobody's
+     * heartbeats, reads or snapshots, but what is proposed behind it waits for it, and each node holds it in memory until it
+     * is applied (the leader, and who proposed it, twice). */
+    uint64_t entry_bytes_max;
     uint64_t
-        uncommitted_bytes_max; /* [512 MiB] entries that this node appended as leader and that no majority holds yet;
-                                     * beyond: LASH_BACKLOG, for proposals from anywhere */
+        pending_bytes_max; /* [256 MiB, or 2 * entry_bytes_max] proposals accepted and not finished; beyond: LASH_BUSY */
+    /* [512 MiB] Entries that this node appended as leader and that no majority holds yet; beyond: LASH_BACKLOG, for proposals
+     * from anywhere. What is larger by itself is appended as it is committed. */
+    uint64_t uncommitted_bytes_max;
     uint64_t
         inflight_bytes_max; /* [8 MiB] entries on their way to one follower that it has not acknowledged; of a larger
                                      * one, only that one */
     uint64_t
         apply_lag_max; /* [none] entries committed and not applied by this node's state machine; beyond: LASH_BACKLOG */
-    uint64_t
-        request_timeout_ms; /* [5000 + 2 * election_ms] after which proposals and reads complete with LASH_TIMEOUT */
+    /* [5000 + 2 * election_ms] After which proposals and reads complete with LASH_TIMEOUT; must allow for the largest command's
+     * way to the disks of a majority. */
+    uint64_t request_timeout_ms;
 
     lash_index applied; /* up to here the state machine has applied already (0: it starts empty) */
 
@@ -232,6 +237,8 @@ LASH_PUBLIC void lash_node_close(lash_node *node);
  * out: this node's disk, or those of a majority, have no room; of a read: this node cannot come as far before it has),
  * LASH_NO_LEADER and LASH_BUSY (nothing was tried, for want of a leader, or because what waited before it took too long),
  * LASH_BACKLOG (nothing was tried: uncommitted_bytes_max of the leader),
+ * LASH_VERSION (nothing was tried: a command of more than 128 MiB, while a member that can be reached is of a version that knows
+ * no parts of commands),
  * LASH_UNKNOWN, LASH_TIMEOUT or LASH_CLOSED (may or may not be carried out). `index` is the entry's, or the index that a
  * read reflects. */
 typedef void (*lash_done_fn)(void *argument, int error, lash_index index);

@@ -93,6 +93,7 @@ static const struct errors_of errors_node[] = {
     {LASH_CLOSED, API_STOPPED},
     {LASH_NOMEM, API_NO_MEMORY},
     {LASH_FULL, API_NO_SPACE},
+    {LASH_VERSION, API_NOT_CAPABLE}, /* a large command, while a member does not know parts */
 };
 
 /* What means something else, of changes of the membership. A new member's id is like no other: what exists is the address, with

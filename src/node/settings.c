@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/logger.h"
-#include "storage/frame.h"
+#include "node/parts.h"
 
 enum { SETTINGS_IDENTITY_PLAIN = 1, SETTINGS_IDENTITY_VERSION = 2 };
 
@@ -58,8 +58,8 @@ static const char *settings_wrong(const struct lash_node_options *settings) {
         return "election_ms: less than three heartbeats, or more than 49 days";
     if (settings->lease_drift >= 1000)
         return "lease_drift: not below 1000 per mille";
-    if (settings->entry_bytes_max > FRAME_BODY_MAX / 2)
-        return "entry_bytes_max: more than 128 MiB";
+    if (settings->entry_bytes_max > PARTS_TOTAL_MAX)
+        return "entry_bytes_max: more than 1 GiB";
     if (settings->inflight_bytes_max > (uint64_t)1 << 40)
         return "inflight_bytes_max: more than 1 TiB";
     if (settings->request_timeout_ms > UINT32_MAX)
@@ -75,7 +75,8 @@ int settings_check(const struct lash_node_options *options, struct lash_node_opt
         settings->lease_drift = 100;
     settings_default(&settings->segment_bytes, (uint64_t)64 << 20);
     settings_default(&settings->entry_bytes_max, (uint64_t)16 << 20);
-    settings_default(&settings->pending_bytes_max, (uint64_t)256 << 20);
+    uint64_t two = 2 * settings->entry_bytes_max;
+    settings_default(&settings->pending_bytes_max, two > (uint64_t)256 << 20 ? two : (uint64_t)256 << 20);
     settings_default(&settings->uncommitted_bytes_max, (uint64_t)512 << 20);
     settings_default(&settings->inflight_bytes_max, (uint64_t)8 << 20);
     settings_default(&settings->snapshot_bytes_min, (uint64_t)64 << 20);
