@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The front door. Everything behind it is meson and ninja (build/) and the programs of tools/.
 .DEFAULT_GOAL := help
-.PHONY: up down build programs check proof fuzz lint mutants format clean help
+.PHONY: up down build programs check proof fuzz lint mutants bench format clean help
 
 up: programs ## start a three-node cluster, show it survive its leader, leave it running
 	@python3 tools/cluster.py up
@@ -40,6 +40,11 @@ lint: ## format, clang-tidy and house-keeping only
 mutants: ## plant one bug after the other, see that the tests find each, and write the table into docs/mutants.md (an hour or so)
 	@tools/setup.sh check
 	@python3 tools/mutants.py --jobs 2 --asserts both --table docs/mutants.md
+
+bench: ## measure Lash beside its peers and write bench/results.md (an hour); BENCH=--quick: does it all work? (two minutes)
+	@tools/setup.sh bench
+	@tools/configure.sh build
+	@python3 bench/run.py $(BENCH)
 
 format: ## rewrite the C sources in the house's format
 	@tools/setup.sh check

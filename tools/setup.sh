@@ -4,10 +4,11 @@
 # Sees to it that the tools and libraries are there: installs what is missing
 # with apt-get, or, on a system without it, says what is needed and fails.
 #
-# usage: setup.sh build|fuzz|check
+# usage: setup.sh build|fuzz|check|bench
 #   build: what compiling takes (make build, make up)
 #   fuzz: that, and what fuzzing takes (make fuzz)
 #   check: both, and what every test and lint takes (make check, make lint)
+#   bench: what compiling takes, and the peers that are measured, as far as Debian has them (make bench)
 set -eu
 set_wanted=${1:-}
 cd "$(dirname "$0")/.."
@@ -39,6 +40,8 @@ check clang-tidy           command:clang-tidy       static analysis
 check strace               command:strace           process tests inject faults with it
 check valgrind             command:valgrind         counts instructions
 check etcd-client          command:etcdctl          process tests drive the server with it
+bench libraft-dev          library:raft             canonical's raft
+bench redis-tools          command:redis-check-rdb  Redis: the server under another name, without the service
 END
 }
 
@@ -59,7 +62,7 @@ is_there() {
 # Prints the lines of needs() that nothing on this machine satisfies.
 missing_needs() {
     needs | while read -r set_name package probe why; do
-        [ "$set_name" = build ] || [ "$set_name" = "$set_wanted" ] || [ "$set_wanted" = check ] || continue
+        [ "$set_name" = build ] || [ "$set_name" = "$set_wanted" ] || [ "$set_name$set_wanted" = fuzzcheck ] || continue
         is_there "$probe" || echo "$package $probe $why"
     done
 }
@@ -112,9 +115,9 @@ unpack_etcd() {
 }
 
 case $set_wanted in
-build | fuzz | check) ;;
+build | fuzz | check | bench) ;;
 *)
-    echo "usage: setup.sh build|fuzz|check" >&2
+    echo "usage: setup.sh build|fuzz|check|bench" >&2
     exit 2
     ;;
 esac

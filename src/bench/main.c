@@ -50,6 +50,8 @@ static struct bench_options options = {.replicas = 3,
 
 static const struct poptOption crew_flags[] = {FLAG_REPLICAS, FLAG_CLIENTS, FLAG_VALUE, FLAG_SECONDS,
                                                FLAG_WARM_UP,  FLAG_DIR,     FLAG_HELP,  POPT_TABLEEND};
+static const struct poptOption gap_flags[] = {FLAG_ENDPOINTS, FLAG_VALUE, FLAG_SECONDS,
+                                              FLAG_WARM_UP,   FLAG_HELP,  POPT_TABLEEND};
 static const struct poptOption server_flags[] = {FLAG_ENDPOINTS, FLAG_CONNECTIONS, FLAG_CLIENTS,
                                                  FLAG_VALUE,     FLAG_KEYS,        FLAG_SECONDS,
                                                  FLAG_WARM_UP,   FLAG_HELP,        POPT_TABLEEND};
@@ -115,6 +117,14 @@ static const struct bench benches[] = {
      "a follower writes, syncs and answers; what a majority has on disk is answered. No checksums, no terms, no\n"
      "elections, nothing to recover from. Its files were written once before.\n\n" COUNTED,
      crew_flags, bench_floor},
+    {"gap", "the longest time without service",
+     "One client puts one key over and over; when an answer does not come within 100 ms, or is an error, it goes to "
+     "the "
+     "next\n"
+     "endpoint. End the leader while it runs, and longest_gap_ms in the last line, a JSON object, is how long clients "
+     "were\n"
+     "without service. Errors are counted, and no failure as long as some puts are answered.\n",
+     gap_flags, bench_gap},
     {"get", "linearizable reads from a server",
      "Each call reads one key. All keys are put first, which is not measured.\n\n" SERVED, server_flags, bench_get},
     {"put", "puts to a server", "Each call puts one key.\n\n" SERVED, server_flags, bench_put},

@@ -186,6 +186,27 @@ class Servers(BenchTest):
         self.assertIn(cluster.endpoints, errors)
         self.assertEqual(errors.count("\n"), 1)
 
+    def test_a_killed_leader_is_a_gap_of_an_election(self):
+        cluster = self.cluster(size=3)
+        with subprocess.Popen([PROGRAM, "gap", "--endpoints", cluster.endpoints, "--seconds", "6", "--warm-up", "0.2"],
+                              stdout=subprocess.PIPE, text=True) as process:
+            self.addCleanup(process.kill)
+            wait_until(lambda: lashctl(cluster.endpoints, "get", "bench/gap", "--keys-only").stdout.strip(), SECONDS,
+                       "nothing was put")
+            cluster.wait_for_leader().kill()
+            output = process.communicate(timeout=SECONDS)[0]
+        self.assertEqual(process.returncode, 0)
+        result = json.loads(output.splitlines()[-1])
+        self.assertGreater(result["operations"], 10)
+        self.assertGreater(result["failures"], 0)
+        self.assertGreater(result["longest_gap_ms"], 20)
+
+    def test_a_gap_without_a_server_is_a_failure(self):
+        endpoint = f"{HOST}:{self.enter(Ports(1))[0]}"
+        done = bench("gap", "--endpoints", endpoint, "--seconds", "0.3", "--warm-up", "0")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("not one put was answered", done.stderr)
+
     def test_calls_that_fail_are_counted_and_their_text_said(self):
         cluster = self.cluster(size=1, flags=["--max-request-bytes", "1024"])
         done = bench("put", "--endpoints", cluster.endpoints, *self.FLAGS, "--value", "5000")
