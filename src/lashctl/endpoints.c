@@ -4,6 +4,8 @@
  */
 #include "lashctl/endpoints.h"
 
+#include <string.h>
+
 #include "base/assert.h"
 #include "lashctl/clock.h"
 
@@ -20,6 +22,12 @@ ProtobufCMessage *endpoints_call_one(const struct ctl *ctl, const char *endpoint
     return response;
 }
 
+/* A learner refuses what it does not serve before it does anything, so that another endpoint may be asked for a write, too. The text is
+ * etcd's; its code is not the same in all versions. */
+static bool endpoints_is_learners(const struct grpc_status *status) {
+    return strcmp(status->message, "etcdserver: rpc not supported for learner") == 0;
+}
+
 ProtobufCMessage *endpoints_call(const struct ctl *ctl, enum endpoints_kind kind, const char *path,
                                  const ProtobufCMessage *request, const ProtobufCMessageDescriptor *type,
                                  struct grpc_status *status) {
@@ -30,7 +38,7 @@ ProtobufCMessage *endpoints_call(const struct ctl *ctl, enum endpoints_kind kind
         if (response)
             return response;
         bool elsewhere = status->code == GRPC_UNAVAILABLE && (kind == ENDPOINTS_READ || !status->sent);
-        if (!elsewhere || clock_ms_left(deadline) == 0)
+        if ((!elsewhere && !endpoints_is_learners(status)) || clock_ms_left(deadline) == 0)
             break;
     }
     return NULL;

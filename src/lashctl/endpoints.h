@@ -11,7 +11,7 @@
 /* What may be done again. */
 enum endpoints_kind {
     ENDPOINTS_READ, /* on another endpoint whenever one is unavailable */
-    ENDPOINTS_WRITE /* only when nothing was sent: the outcome of what was sent is unknown */
+    ENDPOINTS_WRITE /* only when nothing was sent, or a learner refused it: else the outcome of what was sent is unknown */
 };
 
 /* Call `path` on the first of the ctl's endpoints that serves it, within the command timeout. Returns the response, to be

@@ -73,6 +73,9 @@ class Changed(ProcessTest):
                 refused = lashctl(learner.endpoint, *command.split())
                 self.assertEqual((refused.returncode, refused.stderr),
                                  (1, "Error: etcdserver: rpc not supported for learner\n"))
+                # Where there is somebody else, that one is asked, for a write, too.
+                served = lashctl(f"{learner.endpoint},{nodes.replicas[0].endpoint}", *command.split())
+                self.assertEqual(served.stderr, "Error: etcdserver: member not found\n" if "abc" in command else "")
         self.assertTrue(learner.status()["isLearner"])
         self.assertIn("learner", lashctl(learner.endpoint, "status").stdout)
         nodes.promote(learner)
