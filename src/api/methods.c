@@ -34,6 +34,7 @@ static const struct call_method methods[] = {
     METHOD("etcdserverpb.KV", "Compact", etcdserverpb__compaction_request, kv_compact),
     METHOD_OF_LEARNERS("etcdserverpb.Maintenance", "Status", etcdserverpb__status_request, maintenance_status,
                        methods_always),
+    METHOD("etcdserverpb.Maintenance", "HashKV", etcdserverpb__hash_kvrequest, hash_kv),
     METHOD("etcdserverpb.Maintenance", "MoveLeader", etcdserverpb__move_leader_request, maintenance_move_leader),
     METHOD_OF_LEARNERS("etcdserverpb.Maintenance", "Snapshot", etcdserverpb__snapshot_request, maintenance_snapshot,
                        methods_always),

@@ -21,6 +21,7 @@ void kv_put(struct call *call);
 void kv_delete_range(struct call *call);
 void kv_txn(struct call *call);
 void kv_compact(struct call *call);
+void hash_kv(struct call *call);
 void maintenance_status(struct call *call);
 void maintenance_move_leader(struct call *call);
 void maintenance_snapshot(struct call *call);

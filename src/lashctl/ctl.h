@@ -56,6 +56,7 @@ int bench_get(struct ctl *ctl, const struct verb *verb, int argc, const char **a
 int bench_txn(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 int txn_run(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 int endpoint_status(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
+int endpoint_hashkv(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 int endpoint_health(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 int status_run(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);
 int leader_move(struct ctl *ctl, const struct verb *verb, int argc, const char **argv);

@@ -11,7 +11,6 @@
 #include "lashctl/clock.h"
 #include "lashctl/endpoint.h"
 #include "lashctl/endpoints.h"
-#include "lashctl/flags.h"
 #include "lashctl/member.h"
 #include "lashctl/output.h"
 
@@ -40,11 +39,14 @@ static int use_cluster(struct ctl *ctl) {
     return ctl->endpoint_count > 0 ? CTL_OK : ctl_fail(CTL_ERROR, "no member has announced its client URLs yet");
 }
 
-int endpoint_parse(struct ctl *ctl, const struct verb *verb, int argc, const char **argv, bool *done) {
+int endpoint_parse(struct ctl *ctl, const struct verb *verb, const struct flag *own, int argc, const char **argv,
+                   bool *done) {
     bool cluster = false;
+    const struct flag end = {NULL, 0, FLAG_BOOL, NULL, NULL, NULL};
     const struct flag table[] = {
         {"cluster", 0, FLAG_BOOL, &cluster, NULL, "ask all members that the cluster lists"},
-        {NULL, 0, FLAG_BOOL, NULL, NULL, NULL},
+        own ? *own : end,
+        end,
     };
     struct arguments arguments = flags_parse(ctl, verb, table, argc, argv);
     *done = arguments.done;
@@ -152,7 +154,7 @@ static void status_print(const struct ctl *ctl, struct status_report *report) {
 
 int endpoint_status(struct ctl *ctl, const struct verb *verb, int argc, const char **argv) {
     bool done = false;
-    int rc = endpoint_parse(ctl, verb, argc, argv, &done);
+    int rc = endpoint_parse(ctl, verb, NULL, argc, argv, &done);
     if (done || rc != CTL_OK)
         return rc;
     struct status_report report = {json_object_new_array(),
@@ -244,7 +246,7 @@ static void health_line(const struct ctl *ctl, const char *endpoint, const struc
 
 int endpoint_health(struct ctl *ctl, const struct verb *verb, int argc, const char **argv) {
     bool done = false;
-    int rc = endpoint_parse(ctl, verb, argc, argv, &done);
+    int rc = endpoint_parse(ctl, verb, NULL, argc, argv, &done);
     if (done || rc != CTL_OK)
         return rc;
     struct health *answers = mem_calloc(ctl->endpoint_count, sizeof *answers);

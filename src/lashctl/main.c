@@ -26,6 +26,12 @@ static const struct verb verbs[] = {
      "  Each puts a key and gets it when it exists, else puts it.\n" BENCH_ABOUT, bench_txn},
     {"compaction", "[options] <revision>", "Compacts the history of revisions", NULL, kv_compaction},
     {"del", "[options] <key> [range_end]", "Removes the specified key or range of keys [key, range_end)", NULL, kv_del},
+    {"endpoint hashkv", "[options]", "Fetches the KV history hash of endpoints",
+     "  Of what was written up to a revision (--rev, 0: the newest that each endpoint has) and is not compacted. Where "
+     "the\n"
+     "  members' hashes of one revision and one compaction differ, so do their data. Not comparable with etcd's.\n"
+     "  The simple format lists: endpoint, hash, hash revision.",
+     endpoint_hashkv},
     {"endpoint health", "[options]", "Checks the healthiness of endpoints",
      "  An endpoint is healthy when it can serve a linearizable read, for which a majority must answer it.",
      endpoint_health},

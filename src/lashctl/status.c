@@ -167,7 +167,7 @@ static void status_json(struct json_object *array, const char *endpoint, const L
 
 int status_run(struct ctl *ctl, const struct verb *verb, int argc, const char **argv) {
     bool done = false;
-    int rc = endpoint_parse(ctl, verb, argc, argv, &done);
+    int rc = endpoint_parse(ctl, verb, NULL, argc, argv, &done);
     if (done || rc != CTL_OK)
         return rc;
     struct status_table members = {.titles = status_member_titles,

@@ -14,7 +14,6 @@
 #include "store/handle.h"
 #include "store/marker.h"
 #include "store/members.h"
-#include "store/record.h"
 #include "store/version.h"
 
 static const uint64_t map_bytes_default = UINT64_C(64) << 30;
@@ -287,22 +286,4 @@ void store_stats(struct store *store, struct store_stats *stats) {
 
 void store_commits(const struct store *store, struct lash_histogram *commits) {
     metric_copy(&store->commit, commits);
-}
-
-/* ---- The hash ----------------------------------------------------------------------------------- */
-
-int store_hash(struct store *store, uint64_t *hash) {
-    struct view view;
-    int rc = handle_look(store, &view);
-    if (rc)
-        return rc;
-    *hash = revision_hash(view.state.revision, view.state.compacted);
-    struct record record;
-    struct revision next = {0};
-    while ((rc = record_seek(&view, next, &record)) == 0) {
-        *hash = revision_hash_record(*hash, &record);
-        next = (struct revision){.main = record.revision.main, .sub = record.revision.sub + 1};
-    }
-    handle_leave(store, &view);
-    return rc == LASH_NOT_FOUND ? LASH_OK : rc;
 }

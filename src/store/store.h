@@ -278,6 +278,20 @@ void store_commits(const struct store *store, struct lash_histogram *commits);
  * and for comparing replicas. Any thread. Errors: LASH_NOMEM, LASH_IO, LASH_CORRUPT, LASH_BUSY (too many readers). */
 int store_hash(struct store *store, uint64_t *hash);
 
+/* The answer to HashKV. */
+struct store_hash_kv {
+    enum store_error
+        error; /* STORE_FUTURE_REVISION, STORE_COMPACTED (`revision` is before the compaction), STORE_FAILED */
+    uint32_t hash;
+    int64_t hash_revision;    /* up to which it is */
+    int64_t compact_revision; /* it depends on this as well */
+    int64_t revision;         /* the store's */
+};
+
+/* Hash what was written up to `revision` (0: up to now) and is not compacted: the same on all replicas that have applied that revision and
+ * know of the same compaction, whatever else they have applied. Not etcd's function. Reads everything up to there. Any thread. */
+void store_hash_kv(struct store *store, int64_t revision, struct store_hash_kv *answer);
+
 /* ---- Snapshots ---------------------------------------------------------------------------------- */
 
 /* Where the bytes of an image go, and where they come from. write returns 0 or an error; read sets *got to less than

@@ -177,6 +177,32 @@ class Conformance(ProcessTest):
             self.assertEqual(got.returncode, expected.returncode)
             self.assertEqual(skeleton(got.stdout), skeleton(expected.stdout))
 
+    def test_hashes_of_all_members_are_the_same(self):
+        """Not etcd's numbers, but its answers otherwise."""
+        ours, real = self.cluster(), self.enter(Etcd())
+        for command, stdin in RANGE_SETUP + [("compaction 30", None), ("put later 1", None)]:
+            for cluster in ours, real:
+                self.assertEqual(etcdctl(cluster.endpoints, *split(command), stdin=stdin).returncode, 0)
+        revision = json.loads(etcdctl(ours.endpoints, "get", "later", "-w", "json").stdout)["header"]["revision"]
+        for member in ours.replicas:  # it waits for this one to have applied all of it
+            self.assertEqual(lashctl(member.endpoint, "get", "later", "--print-value-only").stdout, "1\n")
+        for wanted in 31, revision - 1, 0:
+            mine = json.loads(etcdctl(ours.endpoints, "endpoint", "hashkv", "--rev", str(wanted), "-w", "json").stdout)
+            theirs = json.loads(etcdctl(real.endpoints, "endpoint", "hashkv", "--rev", str(wanted), "-w", "json").stdout)
+            self.assertEqual(len({one["HashKV"]["hash"] for one in mine}), 1, mine)
+            for one in mine:
+                self.assertEqual(set(one["HashKV"]), set(theirs[0]["HashKV"]))
+                self.assertEqual(one["HashKV"]["compact_revision"], theirs[0]["HashKV"]["compact_revision"])
+                self.assertEqual(one["HashKV"]["header"]["revision"], theirs[0]["HashKV"]["header"]["revision"])
+        for wanted in 29, revision + 1:
+            mine = etcdctl(ours.replicas[0].endpoint, "endpoint", "hashkv", "--rev", str(wanted))
+            theirs = etcdctl(real.endpoints, "endpoint", "hashkv", "--rev", str(wanted))
+            self.assertEqual(equalised(mine.stderr), equalised(theirs.stderr))
+            self.assertEqual(mine.returncode, theirs.returncode)
+        said = lashctl(ours.endpoints, "endpoint", "hashkv", "--rev", "30").stdout.splitlines()
+        self.assertEqual([line.split(", ")[2] for line in said], ["30"] * 3)
+        self.assertEqual(len({line.split(", ")[1] for line in said}), 1)
+
     def test_health_of_a_cluster_and_of_one_that_lost_its_quorum(self):
         cluster = self.cluster()
         healthy = etcdctl(cluster.endpoints, "endpoint", "health")
