@@ -53,6 +53,7 @@ struct lash_metrics {
     uint64_t elections;      /* in which it stood (§5.2) */
     uint64_t elections_won;  /* after which it led */
     uint64_t leader_changes; /* another leader than before became known */
+    uint64_t transfers[5];   /* that this node began as leader (D§3.10), by enum lash_transfer_reason */
 
     /* Requests made on this node. Barriers count as proposals. */
     uint64_t proposals;
@@ -74,6 +75,7 @@ struct lash_metrics {
     uint64_t uncommitted_bytes; /* that this node appended as leader and that are not committed */
     uint64_t messages_held;     /* answers that wait for the disk (§5.1, §5.3) */
     struct lash_histogram sync; /* of the log to disk; the first bound is 1 ms */
+    uint64_t write_ns;          /* what a write of the log takes with its sync, smoothed: by this a disk is slow */
 
     /* From the moment when the leader put an entry into its log to its commitment: of the entries of this node's
      * leaderships. The first bound is 0.1 ms. */

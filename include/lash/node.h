@@ -107,6 +107,7 @@ struct lash_peer {
     lash_id id;
     const char *host; /* name or address of the peer port */
     uint16_t port;
+    uint32_t priority; /* as in struct lash_node_member; in the first configuration */
 };
 
 /* The longest note of a member, in bytes. */
@@ -116,7 +117,7 @@ struct lash_peer {
 struct lash_node_member {
     lash_id id;        /* stands for one log: whoever has lost its data comes back under a new one */
     uint32_t flags;    /* enum lash_member_flags: VOTER; 0 or PROMOTE for a learner */
-    uint32_t priority; /* 0 */
+    uint32_t priority; /* leadership goes to the highest that is fit to lead; up to LASH_RAFT_PRIORITY_MAX */
     uint64_t disk;     /* identity of its data directory; 0: not known yet. Filled in by the node */
     const char *host;  /* name or address of its peer port; empty, with port 0, when it is not known */
     uint16_t port;
@@ -143,6 +144,8 @@ enum lash_observation_kind {
         13,                           /* it has got the one at `index` from `peer`, and its log goes on from there */
     LASH_OBSERVED_SNAPSHOT_SENT = 14, /* `peer` has got the one at `index` from this node */
     LASH_OBSERVED_REPAIRED = 15,      /* this node's log was damaged and is whole again: it takes part from now on */
+    LASH_OBSERVED_SLOW = 16, /* the disk of `peer`, which may be this node, is slow: it does not lead if another can */
+    LASH_OBSERVED_SLOW_ENDED = 17, /* it is not any more */
 };
 
 /* Something that happened, with what it happened to. */
@@ -276,7 +279,7 @@ LASH_PUBLIC int lash_node_read_as(lash_node *node, enum lash_read_kind kind, uin
 /* Commit a barrier entry and wait until this node has applied everything before it. As lash_node_propose otherwise. */
 LASH_PUBLIC int lash_node_barrier(lash_node *node, lash_done_fn done, void *argument);
 
-/* Hand leadership over (D§3.10) to `target`, or, with 0, to the voter that lacks the least. Only the leader can. Proposals
+/* Hand leadership over (D§3.10) to `target`, or, with 0, to the best voter: who keeps up and has no slow disk, the highest priority first. Only the leader can. Proposals
  * that come meanwhile are held, and go to the next leader. `done` is called with 0 once another leads as asked (or at
  * once when `target` is this node), LASH_NOT_LEADER, LASH_INVALID (`target` is no voter), LASH_NOT_FOUND (the target, or
  * everyone, does not answer or has no room on its disk), LASH_BUSY (a transfer to another is under way), LASH_TIMEOUT (not done

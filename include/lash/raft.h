@@ -30,6 +30,9 @@ extern "C" {
 /* Most members (voters of both configurations, learners, witnesses) that a group can have. */
 #define LASH_RAFT_MEMBERS_MAX 16
 
+/* The highest priority of a member. */
+#define LASH_RAFT_PRIORITY_MAX 1000
+
 /* Index and term 0 stand before the log's first entry. Id 0 means "none". */
 typedef uint64_t lash_index;
 typedef uint64_t lash_term;
@@ -67,7 +70,7 @@ enum lash_member_flags {
 struct lash_member {
     lash_id id;
     uint32_t flags;
-    uint32_t priority; /* reserved; 0 */
+    uint32_t priority; /* up to LASH_RAFT_PRIORITY_MAX: a leader hands over to a fit voter of a higher one by itself */
 };
 
 /* A membership. It is joint when any member has VOTER_OLD. Ids are unique and not 0. An id stands for one log: whoever
@@ -143,6 +146,7 @@ struct lash_message {
         struct {
             bool success;
             bool full;             /* the sender's disk has no room for entries: none before it says otherwise */
+            bool slow;             /* the sender's disk is slow: it had better not lead */
             lash_index match;      /* success: the receiver's log equals the leader's up to here, durably */
             lash_index rejected;   /* refusal: the prev_index refused */
             lash_index hint_index; /* refusal: where to look next, with the term there; prunes whole terms */
@@ -191,10 +195,11 @@ enum lash_event_type {
     LASH_EVENT_CONFIGURE = 13,  /* change the membership to `configure.to` (leader only, D§4) */
     LASH_EVENT_INSTALLED = 14,  /* the snapshot asked for by `install`, or a later one, is durable here (§7) */
     LASH_EVENT_SNAPSHOT_ENDED =
-        15, /* what began with a SNAPSHOT output for `snapshot_ended.id` is over: the snapshot got
+        15,               /* what began with a SNAPSHOT output for `snapshot_ended.id` is over: the snapshot got
                                      * there, or not, or there was none to send. Once for each such output of the
                                      * present leadership; until then no other comes for that member, unless it left
                                      * meanwhile: what is under way to who has left is given up without a word */
+    LASH_EVENT_SLOW = 17, /* the disk takes so long that others had better lead (`slow.slow`), or does not any more */
 };
 
 struct lash_event {
@@ -231,11 +236,16 @@ struct lash_event {
             lash_id id;
         } peer;
         struct {
-            lash_id to; /* 0: the voter, no witness, that is furthest among those that answer and have room */
+            /* 0: of those voters, no witnesses, that answer and have room the best: who is not slow and keeps up, of these who has the highest
+             * priority, and of these who is furthest */
+            lash_id to;
         } transfer;
         struct {
             bool full;
         } room;
+        struct {
+            bool slow;
+        } slow;
         struct {
             lash_index index; /* the last entry that the snapshot covers, and its term */
             lash_term term;
@@ -418,6 +428,17 @@ struct lash_progress {
     uint64_t inflight_bytes;
     uint32_t full;     /* 1: it said that its disk has no room for entries */
     uint32_t snapshot; /* 1: a snapshot was offered, and what came of it is not known yet */
+    uint32_t slow;     /* 1: it said that its disk is slow */
+    uint32_t priority;
+};
+
+/* Why a leader hands its office over. */
+enum lash_transfer_reason {
+    LASH_TRANSFER_NONE = 0, /* it does not */
+    LASH_TRANSFER_ASKED = 1,
+    LASH_TRANSFER_LEAVING = 2,  /* it has no vote any more */
+    LASH_TRANSFER_PRIORITY = 3, /* to who has a higher priority */
+    LASH_TRANSFER_SLOW = 4,     /* its disk is slow, and the other's is not */
 };
 
 /* A core's public state (§5, Figure 2). */
@@ -437,6 +458,8 @@ struct lash_raft_status {
     lash_id transfer_to;     /* leader: whom it hands its office to; 0: nobody. No proposals are taken meanwhile */
     uint32_t full;           /* 1: the disk has no room for entries: none are taken, and no election is stood for */
     uint32_t no_room;        /* leader: 1: neither are proposals, as this node or a majority has no room for them */
+    uint32_t slow;           /* 1: the disk is slow, it was told */
+    uint32_t transfer_why;   /* leader: enum lash_transfer_reason */
     uint64_t lease_until_ms; /* leader: when its lease ends, by the clock of events; 0: it holds none */
     struct lash_configuration
         configuration; /* the newest in the log, which is in force; committed if `commit` says so */

@@ -6,6 +6,7 @@
  */
 #include "api/answer.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -20,9 +21,12 @@
 struct cluster_change {
     struct lash_node_member member; /* of an addition or an update: as the node is to have it */
     uint64_t id;                    /* whom it is about */
-    struct url url;                 /* the member's peer URL */
+    struct url url;                 /* the member's peer URL; unless it keeps the one that it has */
+    char host[URL_TEXT_MAX];        /* then: its host */
     uint8_t note[LASH_NODE_NOTE_MAX];
     bool learner;
+    bool keeps_url;
+    bool keeps_priority;
     enum api_error (*check)(struct call *call,
                             const struct membership *membership); /* against a list that is up to date */
     int (*ask)(lash_node *node, const struct cluster_change *change, lash_done_fn done, void *argument);
@@ -178,17 +182,32 @@ static enum api_error cluster_check_promote(struct call *call, const struct memb
     return reconfig_may_promote(members, cluster_health(call, membership, members));
 }
 
-/* The member keeps its name, its vote and its priority. */
+/* The member keeps its address. False when that is too long to be remembered, which none is that a client gave. */
+static bool cluster_keep_url(struct cluster_change *change, const struct lash_node_member *live) {
+    int size = snprintf(change->host, sizeof change->host, "%s", live->host);
+    change->member.host = change->host;
+    change->member.port = live->port;
+    change->member.note = change->note;
+    change->member.note_size = live->note_size;
+    if (live->note_size)
+        memcpy(change->note, live->note, live->note_size);
+    return size >= 0 && (size_t)size < sizeof change->host;
+}
+
+/* The member keeps its name and its vote, and what the request does not speak of. */
 static enum api_error cluster_check_update(struct call *call, const struct membership *membership) {
     struct cluster_change *change = call->kept;
     const Etcdserverpb__Member *member = membership_find(membership, change->id);
     const struct lash_node_member *live = membership_find_live(membership, change->id);
     if (!member || !live)
         return API_MEMBER_NOT_FOUND;
+    change->member.flags = live->flags;
+    if (change->keeps_priority)
+        change->member.priority = live->priority;
+    if (change->keeps_url)
+        return cluster_keep_url(change, live) ? API_OK : API_MEMBER_BAD_URLS;
     if (cluster_url_taken(membership, &change->url, change->id))
         return API_PEER_URL_EXISTS;
-    change->member.flags = live->flags;
-    change->member.priority = live->priority;
     change->member.note_size = membership_note(member->name, change->url.text, change->note);
     return API_OK;
 }
@@ -286,11 +305,21 @@ static bool cluster_parse_url(struct call *call, struct cluster_change *change, 
     return true;
 }
 
+/* A priority that a member may have; false when the call has failed. */
+static bool cluster_parse_priority(struct call *call, struct cluster_change *change, uint32_t priority) {
+    change->member.priority = priority;
+    if (priority <= LASH_RAFT_PRIORITY_MAX)
+        return true;
+    call_fail_text(call, GRPC_INVALID_ARGUMENT, "lash: a priority is at most 1000");
+    return false;
+}
+
 void cluster_member_add(struct call *call) {
     const Etcdserverpb__MemberAddRequest *request = (const Etcdserverpb__MemberAddRequest *)call->message;
     struct cluster_change *change = cluster_new_change(call);
     struct timespec now;
-    if (!change || !cluster_parse_url(call, change, request->peerurls, request->n_peerurls))
+    if (!change || !cluster_parse_url(call, change, request->peerurls, request->n_peerurls) ||
+        !cluster_parse_priority(call, change, request->priority))
         return;
     clock_gettime(CLOCK_REALTIME, &now);
     uint64_t time = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
@@ -311,7 +340,13 @@ void cluster_member_add(struct call *call) {
 void cluster_member_update(struct call *call) {
     const Etcdserverpb__MemberUpdateRequest *request = (const Etcdserverpb__MemberUpdateRequest *)call->message;
     struct cluster_change *change = cluster_new_change(call);
-    if (!change || !cluster_parse_url(call, change, request->peerurls, request->n_peerurls))
+    if (!change)
+        return;
+    change->keeps_priority = !request->priority;
+    change->keeps_url = request->priority && request->n_peerurls == 0;
+    if (!change->keeps_url && !cluster_parse_url(call, change, request->peerurls, request->n_peerurls))
+        return;
+    if (request->priority && !cluster_parse_priority(call, change, request->priority->value))
         return;
     change->id = change->member.id = request->id;
     change->check = cluster_check_update;

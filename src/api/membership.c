@@ -100,6 +100,7 @@ static bool membership_add(struct call *call, struct membership *membership, con
     etcdserverpb__member__init(member);
     member->id = live->id;
     member->islearner = !(live->flags & LASH_MEMBER_VOTER);
+    member->priority = live->priority;
     if (!membership_fill_note(call, member, live))
         return false;
     for (size_t i = 0; i < published_count; i++)

@@ -27,7 +27,7 @@ struct metrics_sources {
     uint64_t connections;
 
     /* What follows from them. */
-    uint64_t has_leader, is_leader, is_learner, full, failed, peers_connected;
+    uint64_t has_leader, is_leader, is_learner, full, slow, failed, peers_connected;
     uint64_t apply_lag;
     int64_t cluster_version;
     uint64_t sent_bytes, received_bytes; /* of clients' messages */
@@ -104,6 +104,9 @@ static const struct metrics_number metrics_numbers[] = {
     COUNTER("lash_reads_by_lease_total", node.reads_by_lease, "Of these: for which a lease does."),
     COUNTER("lash_reads_stale_total", node.reads_stale, "Of these: for which an answer of a limited age does."),
     GAUGE("lash_disk_full", full, "1: a disk has no room, and this member takes no entries."),
+    GAUGE("lash_disk_slow", slow, "1: the log's disk is slow, and this member does not lead if another can."),
+    OF_FORM("lash_log_write_smoothed_seconds", EXPOSITION_GAUGE, METRICS_SECONDS, node.write_ns,
+            "What a write of the log takes with its sync, smoothed: by this a disk is slow."),
     GAUGE("lash_failed", failed, "1: this member has stopped taking part; its log says why."),
     GAUGE("lash_peers_connected", peers_connected, "Peers that can be sent to."),
     OF_FORM("lash_cluster_version", EXPOSITION_GAUGE, METRICS_INTEGER, cluster_version,
@@ -308,6 +311,7 @@ enum metrics_progress {
     PROGRESS_LAG,
     PROGRESS_ACTIVE,
     PROGRESS_FULL,
+    PROGRESS_SLOW,
     PROGRESS_INFLIGHT
 };
 
@@ -324,6 +328,8 @@ static uint64_t metrics_progress_of(const struct lash_raft_status *raft, const s
         return progress->active;
     case PROGRESS_FULL:
         return progress->full;
+    case PROGRESS_SLOW:
+        return progress->slow;
     case PROGRESS_INFLIGHT:
         break;
     }
@@ -369,6 +375,7 @@ static void metrics_write_progress(struct exposition *page, const struct lash_ra
         {"lash_peer_lag_entries", PROGRESS_LAG, "Entries of the leader's log that the member is not known to have."},
         {"lash_peer_active", PROGRESS_ACTIVE, "1: the member has answered within the last election timeout."},
         {"lash_peer_disk_full", PROGRESS_FULL, "1: the member said that its disk has no room."},
+        {"lash_peer_disk_slow", PROGRESS_SLOW, "1: the member said that its disk is slow."},
         {"lash_peer_inflight_bytes", PROGRESS_INFLIGHT, "Bytes of entries sent to the member and not acknowledged."},
     };
     char id[METRICS_ID_SIZE];
@@ -381,6 +388,17 @@ static void metrics_write_progress(struct exposition *page, const struct lash_ra
         }
     }
     metrics_write_states(page, raft);
+}
+
+/* ---- Hand-overs ---------------------------------------------------------------------------------- */
+
+static void metrics_write_transfers(struct exposition *page, const struct lash_metrics *node) {
+    exposition_family(page, "lash_leader_transfers_total", EXPOSITION_COUNTER,
+                      "Times that this member, as leader, began to hand over.");
+    for (uint32_t why = LASH_TRANSFER_ASKED; why < NAMES_TRANSFERS; why++) {
+        const struct exposition_labels labels = {.labels = {{"reason", names_transfers[why]}}};
+        exposition_count(page, &labels, node->transfers[why]);
+    }
 }
 
 /* ---- Calls --------------------------------------------------------------------------------------- */
@@ -421,6 +439,7 @@ static void metrics_derive(struct metrics_sources *sources, const struct tally *
     sources->is_leader = raft->role == LASH_LEADER;
     sources->is_learner = membership_is_learner(raft);
     sources->full = raft->full;
+    sources->slow = raft->slow;
     sources->failed = sources->status.error != 0;
     sources->peers_connected = sources->status.peers_connected;
     sources->cluster_version = sources->store.version;
@@ -445,6 +464,7 @@ static void metrics_execute(struct call *call) {
     metrics_write_peers(&page, sources);
     metrics_write_connections(&page, sources);
     metrics_write_progress(&page, &sources->status.raft);
+    metrics_write_transfers(&page, &sources->node);
     metrics_write_streams(&page, &sources->status.snapshot);
     metrics_write_calls(&page, tally);
     call_encoded(call, exposition_finish(&page));

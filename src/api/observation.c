@@ -73,6 +73,7 @@ static Lash__Progress *observation_progress(const struct lash_raft_status *raft,
         progress->lag = raft->last_index > from->match ? raft->last_index - from->match : 0;
         progress->active = from->active != 0;
         progress->disk_full = from->full != 0;
+        progress->disk_slow = from->slow != 0;
         progress->voter = (from->flags & LASH_MEMBER_VOTER) != 0;
         progress->inflight_messages = from->inflight_messages;
         progress->inflight_bytes = from->inflight_bytes;
@@ -152,6 +153,7 @@ static void observation_fill_status(const struct call *call, struct observation 
     answer->applied = status->raft.applied;
     answer->log_bytes = status->log_bytes;
     answer->disk_full = status->raft.full != 0;
+    answer->disk_slow = status->raft.slow != 0;
     answer->learner = membership_is_learner(&status->raft);
     store_stats(call->loop->options->store, &stats);
     answer->cluster_version = stats.version;

@@ -18,3 +18,8 @@ const char *const names_states[NAMES_STATES] = {
     [LASH_REPLICATE] = "replicate",
     [LASH_SNAPSHOT] = "snapshot",
 };
+
+const char *const names_transfers[NAMES_TRANSFERS] = {
+    [LASH_TRANSFER_NONE] = "none",         [LASH_TRANSFER_ASKED] = "asked",    [LASH_TRANSFER_LEAVING] = "leaving",
+    [LASH_TRANSFER_PRIORITY] = "priority", [LASH_TRANSFER_SLOW] = "slow-disk",
+};

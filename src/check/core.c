@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "check/hash.h"
 #include "check/roster.h"
+#include "raft/priority.h"
 #include "raft/raft_state.h"
 
 #define CORE_HEARTBEAT_MS ((uint64_t)100)
@@ -66,6 +67,8 @@ static void core_options(struct lash_raft_options *options, const struct model_b
  * the last durable write. `released` is output of the last step. Read contexts start from a number that was not used
  * before (core_start), as their randomness makes (nearly) sure in production.
  * - There are no leases: they rest on clocks that run alike, and these run as they like.
+ * - Nobody has a priority or a slow disk, so it makes no difference when the office last moved. A leader that hands over by
+ *   itself does what it does when it is asked to (a TRANSFER, at any moment, to anybody), which is in the model.
  * All else of the block is the state: what the core comes to hold in later versions is taken for state until it is
  * named here. */
 static uint64_t core_if(uint64_t value, uint64_t canonical) {
@@ -79,6 +82,9 @@ static void core_canonical(struct lash_raft *raft) {
     raft->asked_ms = core_if(raft->asked_ms, CORE_NOW - 2 * CORE_HEARTBEAT_MS);
     raft->contact_ms = core_if(raft->contact_ms, CORE_NOW - 2 * CORE_ELECTION_MS);
     LASH_ASSERT(raft->leases == 0 && raft->promised_ms == 0 && raft->round_ms == 0 && raft->lease_wanted_ms == 0);
+    LASH_ASSERT(raft->slow == 0 && !priority_matters(raft));
+    raft->moved_ms = 0;
+    raft->pause_ms = 0;
     raft->heartbeat_deadline_ms = core_if(raft->heartbeat_deadline_ms, core_deadline(CORE_HEARTBEAT));
     raft->transfer_deadline_ms = core_if(raft->transfer_deadline_ms, core_deadline(CORE_QUORUM));
     for (uint32_t slot = 0; slot < raft->configuration.count; slot++) {

@@ -14,7 +14,7 @@
 #include "lashctl/flags.h"
 #include "lashctl/output.h"
 
-#define COLUMNS 6
+#define COLUMNS 7
 
 Etcdserverpb__MemberListResponse *member_fetch(const struct ctl *ctl, bool linearizable, struct grpc_status *status) {
     Etcdserverpb__MemberListRequest request = ETCDSERVERPB__MEMBER_LIST_REQUEST__INIT;
@@ -45,7 +45,8 @@ static void member_row(const Etcdserverpb__Member *member, char **cells) {
     cells[3] = join(member->peerurls, member->n_peerurls);
     cells[4] = join(member->clienturls, member->n_clienturls);
     cells[5] = output_string("%s", member->islearner ? "true" : "false");
-    LASH_ASSERT(cells[0] && cells[1] && cells[2] && cells[5]);
+    cells[6] = output_string("%" PRIu32, member->priority);
+    LASH_ASSERT(cells[0] && cells[1] && cells[2] && cells[5] && cells[6]);
 }
 
 static void print_fields(const Etcdserverpb__MemberListResponse *response) {
@@ -57,24 +58,42 @@ static void print_fields(const Etcdserverpb__MemberListResponse *response) {
             printf("\"PeerURL\" : \"%s\"\n", member->peerurls[url]);
         for (size_t url = 0; url < member->n_clienturls; url++)
             printf("\"ClientURL\" : \"%s\"\n", member->clienturls[url]);
-        printf("\"IsLearner\" : %s\n\n", member->islearner ? "true" : "false");
+        printf("\"IsLearner\" : %s\n", member->islearner ? "true" : "false");
+        if (member->priority)
+            printf("\"Priority\" : %" PRIu32 "\n", member->priority);
+        printf("\n");
     }
 }
 
-static void print_rows(const struct ctl *ctl, const Etcdserverpb__MemberListResponse *response) {
-    static const char *const titles[COLUMNS] = {"ID", "STATUS", "NAME", "PEER ADDRS", "CLIENT ADDRS", "IS LEARNER"};
-    char **cells = mem_calloc(response->n_members * COLUMNS + 1, sizeof *cells);
-    LASH_ASSERT(cells != NULL);
+/* Priorities are shown where they are used; elsewhere the list is as etcdctl's. */
+static bool any_priority(const Etcdserverpb__MemberListResponse *response) {
     for (size_t at = 0; at < response->n_members; at++)
-        member_row(response->members[at], cells + at * COLUMNS);
-    if (ctl->format == CTL_TABLE)
-        output_table(titles, COLUMNS, cells, response->n_members);
-    for (size_t at = 0; at < response->n_members * COLUMNS; at++) {
-        if (ctl->format == CTL_SIMPLE)
-            printf("%s%s", cells[at], at % COLUMNS == COLUMNS - 1 ? "\n" : ", ");
-        mem_free(cells[at]);
+        if (response->members[at]->priority)
+            return true;
+    return false;
+}
+
+static void print_rows(const struct ctl *ctl, const Etcdserverpb__MemberListResponse *response) {
+    static const char *const titles[COLUMNS] = {"ID",           "STATUS",     "NAME",    "PEER ADDRS",
+                                                "CLIENT ADDRS", "IS LEARNER", "PRIORITY"};
+    size_t columns = any_priority(response) ? COLUMNS : COLUMNS - 1;
+    char *cells[COLUMNS];
+    char **rows = mem_calloc(response->n_members * columns + 1, sizeof *rows);
+    LASH_ASSERT(rows != NULL);
+    for (size_t at = 0; at < response->n_members; at++) {
+        member_row(response->members[at], cells);
+        memcpy(rows + at * columns, cells, columns * sizeof *rows);
+        for (size_t left = columns; left < COLUMNS; left++)
+            mem_free(cells[left]);
     }
-    mem_free(cells);
+    if (ctl->format == CTL_TABLE)
+        output_table(titles, columns, rows, response->n_members);
+    for (size_t at = 0; at < response->n_members * columns; at++) {
+        if (ctl->format == CTL_SIMPLE)
+            printf("%s%s", rows[at], at % columns == columns - 1 ? "\n" : ", ");
+        mem_free(rows[at]);
+    }
+    mem_free(rows);
 }
 
 int member_list(struct ctl *ctl, const struct verb *verb, int argc, const char **argv) {

@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/buf.h"
+#include "lash/raft.h"
 #include "lashctl/endpoints.h"
 #include "lashctl/flags.h"
 #include "lashctl/output.h"
@@ -92,6 +93,25 @@ static int member_parse_urls(const char *text, struct member_urls *urls) {
     return rc;
 }
 
+/* What a member's priority is to be; nothing when `text` is empty. Returns an exit code. */
+static int member_parse_priority(const char *text, uint32_t *priority) {
+    char *end = NULL;
+    unsigned long value = isdigit((unsigned char)text[0]) ? strtoul(text, &end, 10) : 0;
+    if (*text && (!end || *end || value > LASH_RAFT_PRIORITY_MAX))
+        return ctl_fail(CTL_BAD_ARGUMENTS, "--priority=%s is not a number between 0 and %d", text,
+                        LASH_RAFT_PRIORITY_MAX);
+    *priority = (uint32_t)value;
+    return CTL_OK;
+}
+
+/* etcd, and lashd before it knew priorities, pass over what they do not know. Returns an exit code. */
+static int member_check_priority(Etcdserverpb__Member *const *members, size_t count, uint64_t id, uint32_t priority) {
+    for (size_t at = 0; at < count; at++)
+        if (members[at]->id == id && members[at]->priority == priority)
+            return CTL_OK;
+    return ctl_fail(CTL_ERROR, "the server does not know priorities: the member has none");
+}
+
 /* ---- Calls ----------------------------------------------------------------------------------------- */
 
 static ProtobufCMessage *member_call(const struct ctl *ctl, const char *path, const ProtobufCMessage *request,
@@ -151,8 +171,11 @@ int member_promote(struct ctl *ctl, const struct verb *verb, int argc, const cha
 
 int member_update(struct ctl *ctl, const struct verb *verb, int argc, const char **argv) {
     const char *text = "";
+    const char *priority_text = "";
+    Etcdserverpb__Priority priority = ETCDSERVERPB__PRIORITY__INIT;
     const struct flag table[] = {
         {"peer-urls", 0, FLAG_STRING, &text, "", "comma separated peer URLs of the member"},
+        {"priority", 0, FLAG_STRING, &priority_text, "", "who had better lead has a higher one; up to 1000"},
         {NULL, 0, FLAG_BOOL, NULL, NULL, NULL},
     };
     struct arguments arguments = flags_parse(ctl, verb, table, argc, argv);
@@ -164,15 +187,24 @@ int member_update(struct ctl *ctl, const struct verb *verb, int argc, const char
     if (rc == CTL_OK)
         rc = member_check_format(ctl);
     if (rc == CTL_OK)
+        rc = member_parse_priority(priority_text, &priority.value);
+    if (rc == CTL_OK && (*text || !*priority_text)) /* a priority may come alone */
         rc = member_parse_urls(text, &urls);
     if (rc != CTL_OK)
         return rc;
     request.peerurls = urls.list;
     request.n_peerurls = urls.count;
+    request.priority = *priority_text ? &priority : NULL;
     Etcdserverpb__MemberUpdateResponse *response =
         (Etcdserverpb__MemberUpdateResponse *)member_call(ctl, "/etcdserverpb.Cluster/MemberUpdate", &request.base,
                                                           &etcdserverpb__member_update_response__descriptor, &rc);
     mem_free(urls.list);
+    if (response && request.priority)
+        rc = member_check_priority(response->members, response->n_members, request.id, priority.value);
+    if (response && rc != CTL_OK) {
+        grpc_message_free(&response->base);
+        return rc;
+    }
     return response ? member_report(ctl, "updated in", request.id, response->header, &response->base) : rc;
 }
 
@@ -206,9 +238,11 @@ static int member_check_add(const struct arguments *arguments, const char *text,
 
 int member_add(struct ctl *ctl, const struct verb *verb, int argc, const char **argv) {
     const char *text = "";
+    const char *priority_text = "";
     bool learner = false;
     const struct flag table[] = {
         {"peer-urls", 0, FLAG_STRING, &text, "", "comma separated peer URLs of the new member"},
+        {"priority", 0, FLAG_STRING, &priority_text, "", "who had better lead has a higher one; up to 1000"},
         {"learner", 0, FLAG_BOOL, &learner, NULL, "add it without a vote, to be promoted once it has caught up"},
         {NULL, 0, FLAG_BOOL, NULL, NULL, NULL},
     };
@@ -216,12 +250,14 @@ int member_add(struct ctl *ctl, const struct verb *verb, int argc, const char **
     struct member_urls urls = {0};
     if (arguments.done)
         return arguments.exit_code;
+    Etcdserverpb__MemberAddRequest request = ETCDSERVERPB__MEMBER_ADD_REQUEST__INIT;
     int rc = member_check_format(ctl);
+    if (rc == CTL_OK)
+        rc = member_parse_priority(priority_text, &request.priority);
     if (rc == CTL_OK)
         rc = member_check_add(&arguments, text, &urls);
     if (rc != CTL_OK)
         return rc;
-    Etcdserverpb__MemberAddRequest request = ETCDSERVERPB__MEMBER_ADD_REQUEST__INIT;
     request.peerurls = urls.list;
     request.n_peerurls = urls.count;
     request.islearner = learner;
@@ -242,6 +278,8 @@ int member_add(struct ctl *ctl, const struct verb *verb, int argc, const char **
                response->header ? response->header->cluster_id : 0);
         member_print_environment(arguments.words[0], text, response);
     }
+    if (request.priority)
+        rc = member_check_priority(response->members, response->n_members, response->member->id, request.priority);
     grpc_message_free(message);
-    return CTL_OK;
+    return rc;
 }

@@ -117,6 +117,7 @@ static void status_member(struct status_table *table, const char *endpoint, cons
     status_version(table, status);
     status_cell(table, status->error[0]    ? status->error
                        : status->disk_full ? "disk full"
+                       : status->disk_slow ? "disk slow"
                        : status->leader    ? ""
                                            : "no leader");
 }
@@ -133,7 +134,7 @@ static void status_progress(struct status_table *table, const Lash__Progress *pr
     status_number(table, progress->next);
     status_number(table, progress->lag);
     status_cell(table, progress->active ? "true" : "false");
-    status_cell(table, progress->disk_full ? "full" : "ok");
+    status_cell(table, progress->disk_full ? "full" : progress->disk_slow ? "slow" : "ok");
 }
 
 static void status_peers(struct status_table *table, const Lash__StatusResponse *status) {

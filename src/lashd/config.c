@@ -227,6 +227,38 @@ static bool config_members(struct config_maker *maker) {
     }
 }
 
+/* One NAME=N of --initial-cluster-priorities. */
+static bool config_add_priority(struct config_maker *maker, const char *text, size_t size) {
+    struct config *config = maker->config;
+    const char *equals = memchr(text, '=', size);
+    const char *number = equals ? equals + 1 : text;
+    char *end = NULL;
+    unsigned long value = equals && *number >= '0' && *number <= '9' ? strtoul(number, &end, 10) : 0;
+    if (end != text + size || value > LASH_RAFT_PRIORITY_MAX)
+        return config_wrong(maker, "--%s: \"%.*s\" does not have the form NAME=N, with N between 0 and %d",
+                            settings_name(SETTING_INITIAL_CLUSTER_PRIORITIES), (int)size, text, LASH_RAFT_PRIORITY_MAX);
+    for (size_t i = 0; i < config->member_count; i++) {
+        struct config_member *member = &config->members[i];
+        if (strlen(member->name) != (size_t)(equals - text) || memcmp(member->name, text, (size_t)(equals - text)) != 0)
+            continue;
+        member->priority = (uint32_t)value;
+        return true;
+    }
+    return config_wrong(maker, "--%s: \"%.*s\" names no member of --initial-cluster",
+                        settings_name(SETTING_INITIAL_CLUSTER_PRIORITIES), (int)size, text);
+}
+
+static bool config_priorities(struct config_maker *maker) {
+    const char *at = config_text(maker, SETTING_INITIAL_CLUSTER_PRIORITIES);
+    while (at) {
+        size_t size = strcspn(at, ",");
+        if (!config_add_priority(maker, at, size))
+            return false;
+        at = at[size] ? at + size + 1 : NULL;
+    }
+    return true;
+}
+
 static int config_compare_members(const void *a, const void *b) {
     uint64_t x = ((const struct config_member *)a)->id;
     uint64_t y = ((const struct config_member *)b)->id;
@@ -298,5 +330,5 @@ bool config_make_cluster(struct config *config, const struct settings *settings,
     struct config_maker maker = {.config = config, .settings = settings, .problem_size = problem_size};
     maker.problem = problem;
     config->member_count = 0;
-    return config_members(&maker) && config_self(&maker) && config_ids(&maker);
+    return config_members(&maker) && config_priorities(&maker) && config_self(&maker) && config_ids(&maker);
 }

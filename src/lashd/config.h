@@ -17,6 +17,7 @@ struct config_member {
     uint64_t id;
     char name[CONFIG_NAME_MAX];
     struct url peer;
+    uint32_t priority;
 };
 
 struct config {

@@ -235,8 +235,10 @@ static bool member_open_node(struct member *member) {
     const struct config *config = member->config;
     struct lash_peer peers[LASH_RAFT_MEMBERS_MAX];
     for (size_t i = 0; i < config->member_count; i++)
-        peers[i] = (struct lash_peer){
-            .id = config->members[i].id, .host = config->members[i].peer.host, .port = config->members[i].peer.port};
+        peers[i] = (struct lash_peer){.id = config->members[i].id,
+                                      .host = config->members[i].peer.host,
+                                      .port = config->members[i].peer.port,
+                                      .priority = config->members[i].priority};
     struct lash_node_options options = {
         .id = config->member_id,
         .cluster_id = config->cluster_id,

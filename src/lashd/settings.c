@@ -30,6 +30,9 @@ static const struct {
                                              "this member's peer URL as its peers reach it"},
     [SETTING_INITIAL_CLUSTER] = {"initial-cluster", NULL,
                                  "all members, NAME=URL,... (default: this one at its advertised peer URL)"},
+    [SETTING_INITIAL_CLUSTER_PRIORITIES] = {"initial-cluster-priorities", NULL,
+                                            "NAME=N,...: who had better lead, by numbers up to 1000, the same at all "
+                                            "members (default: 0 for each)"},
     [SETTING_INITIAL_CLUSTER_TOKEN] = {"initial-cluster-token", "etcd-cluster", "tells clusters apart"},
     [SETTING_INITIAL_CLUSTER_STATE] = {"initial-cluster-state", "new",
                                        "'new', or 'existing' for a member that was added to a running cluster"},

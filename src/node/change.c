@@ -36,7 +36,8 @@ int change_check(const struct change *change) {
         int error = roster_check_member(member);
         if (error)
             return error;
-        if (member->id == 0 || (member->port == 0 && change->kind != CHANGE_SET) ||
+        if (member->id == 0 || member->priority > LASH_RAFT_PRIORITY_MAX ||
+            (member->port == 0 && change->kind != CHANGE_SET) ||
             (member->flags != 0 && member->flags != LASH_MEMBER_VOTER && member->flags != LASH_MEMBER_PROMOTE))
             return LASH_INVALID;
     }

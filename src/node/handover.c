@@ -5,6 +5,8 @@
  * and go to whoever leads afterwards.
  */
 #include "base/assert.h"
+#include "base/logger.h"
+#include "base/names.h"
 #include "node/replica_state.h"
 
 void handover_init(struct replica *replica) {
@@ -13,6 +15,16 @@ void handover_init(struct replica *replica) {
 
 void handover_free(struct replica *replica) {
     LASH_ASSERT(list_empty(&replica->handover.waiting));
+}
+
+void handover_stepped(const struct replica *replica, const struct lash_raft_status *before) {
+    const struct lash_raft_status *now = &replica->status;
+    if (now->transfer_to != 0 && before->transfer_to == 0)
+        log_info("handing leadership over", F_HEX("to", now->transfer_to),
+                 F_STR("why", names_transfers[now->transfer_why]), F_U64("term", now->term), F_HEX("id", now->id));
+    else if (now->transfer_to == 0 && before->transfer_to != 0 && now->role == LASH_LEADER)
+        log_warn("handing leadership over came to nothing", F_HEX("to", before->transfer_to),
+                 F_STR("why", names_transfers[before->transfer_why]), F_U64("term", now->term), F_HEX("id", now->id));
 }
 
 /* Ask the core; whoever asks for what is under way already waits for the same. */

@@ -38,7 +38,7 @@ static void journal_work(struct job *job) {
     journal->sync_error = 0;
     journal->append_error = 0;
     journal->trim_error = 0;
-    if (journal->writing.write == 0) {
+    if (journal->writing.count == 0 && journal->writing.write == 0) {
         (void)log_mark(log); /* without it nothing is lost; what ails the disk, the next write will meet */
     } else {
         journal->append_error = journal_append(log, &journal->writing);
@@ -123,6 +123,7 @@ static void journal_done(struct job *job) {
     struct replica *replica = journal->replica;
     LASH_ASSERT(journal->busy);
     journal->busy = false;
+    slowness_end(replica, journal->writing.count > 0 && !journal->append_error && !journal->sync_error);
     journal_trimmed(replica);
     if (journal->sync_error) {
         journal_clear(&journal->queued);
@@ -290,6 +291,18 @@ void journal_add(struct replica *replica, const struct recent_frame *frames, siz
     batch->write = outputs->write;
 }
 
+/* A write that changes nothing, for a slow disk that nobody writes to: term and vote once more, as all that was to be written is
+ * durable. */
+static bool journal_add_probe(struct replica *replica) {
+    struct journal_batch *batch = &replica->journal.queued;
+    const struct lash_raft_status *status = &replica->status;
+    LASH_ASSERT(batch->write == 0 && batch->count == 0);
+    if (!slowness_probe(replica) || replica->journal.full || status->term == 0 || journal_reserve(replica, 0))
+        return false;
+    batch->items[batch->count++] = (struct log_item){.save_vote = true, .term = status->term, .vote = status->vote};
+    return true;
+}
+
 void journal_turn(struct replica *replica) {
     struct journal *journal = &replica->journal;
     if (journal->busy)
@@ -304,7 +317,7 @@ void journal_turn(struct replica *replica) {
     if (again && replica->now_ms < journal->retry_at_ms)
         return;
     bool trim = journal->trim && replica->now_ms >= journal->trim_at_ms;
-    if (!again && journal->queued.write) {
+    if (!again && (journal->queued.write || journal_add_probe(replica))) {
         struct journal_batch batch = journal->writing;
         journal->writing = journal->queued;
         journal->queued = batch;
@@ -317,6 +330,7 @@ void journal_turn(struct replica *replica) {
     }
     journal->mark_at_ms = UINT64_MAX;
     journal->busy = true;
+    slowness_begin(replica);
     replica->env->submit(replica->env->context, REPLICA_LOG, &journal->job);
 }
 

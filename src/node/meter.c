@@ -27,6 +27,10 @@ uint64_t meter_now(const struct meter *meter) {
     return meter->now_ns ? meter->now_ns(meter->context) : 0;
 }
 
+_Static_assert(sizeof((struct meter *)0)->transfers / sizeof(uint64_t) ==
+                   sizeof((struct lash_metrics *)0)->transfers / sizeof(uint64_t),
+               "each reason has its number");
+
 /* ---- Marks --------------------------------------------------------------------------------------- */
 
 static struct meter_mark *meter_mark_at(struct meter_marks *marks, uint32_t position) {
@@ -105,6 +109,8 @@ void meter_stepped(struct meter *meter, const struct lash_raft_status *before, c
     if (now->role != before->role || now->term != before->term || now->leader != before->leader)
         meter_role(meter, before, now);
     LASH_ASSERT(now->commit >= before->commit && now->applied >= before->applied);
+    if (now->transfer_to != 0 && before->transfer_to == 0)
+        metric_add(&meter->transfers[now->transfer_why], 1);
     if (!meter->now_ns)
         return;
     if (now->commit > before->commit) {
@@ -128,6 +134,8 @@ void meter_read(const struct meter *meter, struct lash_metrics *metrics) {
     metrics->elections = metric_get(&meter->elections);
     metrics->elections_won = metric_get(&meter->elections_won);
     metrics->leader_changes = metric_get(&meter->leader_changes);
+    for (uint32_t why = 0; why <= LASH_TRANSFER_SLOW; why++)
+        metrics->transfers[why] = metric_get(&meter->transfers[why]);
     metrics->log_writes = metric_get(&meter->log_writes);
     metrics->log_bytes = metric_get(&meter->log_bytes);
     metrics->snapshots_taken = metric_get(&meter->snapshots_taken);

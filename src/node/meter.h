@@ -39,6 +39,7 @@ struct meter {
     _Atomic uint64_t elections;
     _Atomic uint64_t elections_won;
     _Atomic uint64_t leader_changes;
+    _Atomic uint64_t transfers[LASH_TRANSFER_SLOW + 1]; /* by reason */
     _Atomic uint64_t log_writes;
     _Atomic uint64_t log_bytes;
     _Atomic uint64_t snapshots_failed;

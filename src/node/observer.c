@@ -59,6 +59,7 @@ static void observer_look(struct replica *replica) {
         observer->term = status->term;
         observer->silent = 0;
         observer->full = 0;
+        observer->slow = 0;
     }
     for (uint32_t slot = 0; slot < status->progress_count; slot++) {
         const struct lash_progress *progress = &status->progress[slot];
@@ -67,6 +68,7 @@ static void observer_look(struct replica *replica) {
         observer_follow(replica, &observer->silent, slot, !progress->active, LASH_OBSERVED_SILENT,
                         LASH_OBSERVED_ANSWERING);
         observer_follow(replica, &observer->full, slot, progress->full, LASH_OBSERVED_FULL, LASH_OBSERVED_ROOM);
+        observer_follow(replica, &observer->slow, slot, progress->slow, LASH_OBSERVED_SLOW, LASH_OBSERVED_SLOW_ENDED);
     }
 }
 
@@ -78,6 +80,7 @@ void observer_turn(struct replica *replica) {
         observer->configuration = replica->status.configuration.index;
         observer->silent = 0; /* slots may be others' now */
         observer->full = 0;
+        observer->slow = 0;
         observer_tell(replica, LASH_OBSERVED_CONFIGURATION, replica->options.id);
     }
     observer_look(replica);

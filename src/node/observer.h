@@ -14,9 +14,10 @@ struct replica;
 
 /* What was told last. Zero at the start. */
 struct observer {
-    lash_term term;           /* of the leadership in which the members were looked at; 0: none */
-    uint32_t silent;          /* members, by slot, that were told to be silent */
-    uint32_t full;            /* likewise */
+    lash_term term;  /* of the leadership in which the members were looked at; 0: none */
+    uint32_t silent; /* members, by slot, that were told to be silent */
+    uint32_t full;   /* likewise */
+    uint32_t slow;
     lash_index configuration; /* index of the one in force */
     bool failed;              /* the error was told */
 };

@@ -135,6 +135,7 @@ static void replica_carry_out(struct replica *replica, const struct recent_frame
     for (uint32_t i = 0; i < outputs->reads_done_count; i++)
         reads_answered(replica, outputs->reads_done[i].context, outputs->reads_done[i].index);
     meter_stepped(&replica->meter, &before, &replica->status);
+    handover_stepped(replica, &before);
     if (outputs->role_changed)
         replica_changed(replica, &before);
 }
@@ -488,6 +489,7 @@ static uint64_t replica_deadline(const struct replica *replica) {
     if (!replica_active(replica))
         return deadline;
     deadline = replica_sooner(deadline, replica->core_deadline_ms);
+    deadline = replica_sooner(deadline, slowness_deadline(replica));
     deadline = replica_sooner(deadline, proposer_deadline(replica));
     deadline = replica_sooner(deadline, reads_deadline(replica));
     deadline = replica_sooner(deadline, changes_deadline(replica));
@@ -508,6 +510,7 @@ void replica_turn(struct replica *replica) {
     replica->now_ms = replica->env->now_ms(replica->env->context);
     if (replica_active(replica)) {
         replica_tick(replica);
+        slowness_turn(replica);
         replica_hand_over(replica);
         proposer_turn(replica);
         reads_turn(replica);
@@ -584,6 +587,7 @@ void replica_queues(const struct replica *replica, struct lash_metrics *metrics)
     metrics->log_queued_frames = journal->queued.count + journal->writing.count;
     metrics->log_queued_bytes = journal->queued.bytes + journal->writing.bytes;
     metrics->uncommitted_bytes = proposer_uncommitted(replica);
+    metrics->write_ns = replica->slowness.smoothed_us * 1000;
     metrics->messages_held = replica->sender.held.count - replica->sender.held.head;
     metrics->apply_lag_ns = meter_apply_lag(&replica->meter);
 }

@@ -17,6 +17,7 @@
 #include "node/recent.h"
 #include "node/replica.h"
 #include "node/roster.h"
+#include "node/slowness.h"
 #include "node/snapshotting.h"
 #include "node/waiting.h"
 #include "node/wire.h"
@@ -227,6 +228,7 @@ struct replica {
     struct observer observer;
     struct recent recent;
     struct journal journal;
+    struct slowness slowness;
     struct sender sender;
     struct fetcher fetcher;
     struct lender lender; /* takes turns with the fetcher */
@@ -391,6 +393,9 @@ void reads_answered(struct replica *replica, uint64_t context, lash_index index)
 void handover_init(struct replica *replica);
 void handover_free(struct replica *replica);
 void handover_submit(struct replica *replica, struct request *request);
+
+/* The core has made a step: say in the log when it begins to hand over. */
+void handover_stepped(const struct replica *replica, const struct lash_raft_status *before);
 
 /* End the requests whose transfer has ended. */
 void handover_turn(struct replica *replica);

@@ -79,8 +79,11 @@ static int sender_transmit(struct replica *replica, const struct lash_send *send
         return 0;
     }
     struct wire_head head = {.group = replica->options.group, .kind = WIRE_MESSAGE, .message = send->message};
-    if (!(replica->env->features(replica->env->context, send->message.to) & WIRE_LEASES))
+    uint64_t features = replica->env->features(replica->env->context, send->message.to);
+    if (!(features & WIRE_LEASES))
         wire_without_leases(&head.message);
+    if (!(features & WIRE_SLOW))
+        wire_without_slow(&head.message);
     uint8_t data[WIRE_HEAD_MAX];
     size_t size = wire_encode(&head, data);
     enum transport_lane lane = send->ordered ? TRANSPORT_ENTRIES : TRANSPORT_CONTROL;

@@ -37,6 +37,8 @@ static const char *settings_wrong_peers(const struct lash_node_options *options)
         const struct lash_peer *peer = &options->peers[i];
         if (peer->id == 0)
             return "peers: an id is 0";
+        if (peer->priority > LASH_RAFT_PRIORITY_MAX)
+            return "peers: a priority is above 1000";
         for (size_t j = 0; j < i; j++)
             if (options->peers[j].id == peer->id)
                 return "peers: an id occurs twice";
@@ -140,7 +142,7 @@ int settings_roster(const struct lash_node_options *settings, struct roster **ro
         size_t at = i;
         for (; at > 0 && members[at - 1].id > peer->id; at--)
             members[at] = members[at - 1];
-        members[at] = (struct lash_node_member){.id = peer->id, .flags = LASH_MEMBER_VOTER};
+        members[at] = (struct lash_node_member){.id = peer->id, .flags = LASH_MEMBER_VOTER, .priority = peer->priority};
         if (peer->host && peer->host[0] && peer->port) {
             members[at].host = peer->host;
             members[at].port = peer->port;

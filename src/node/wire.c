@@ -75,7 +75,7 @@ static void wire_get_append(struct reader *reader, uint16_t flags, struct lash_m
 
 static uint16_t wire_append_reply_flags(const struct lash_message *message) {
     return (uint16_t)((message->append_reply.success ? 1 : 0) | (message->append_reply.full ? 2 : 0) |
-                      (message->append_reply.promise_ms ? 4 : 0));
+                      (message->append_reply.promise_ms ? 4 : 0) | (message->append_reply.slow ? 8 : 0));
 }
 
 static void wire_put_append_reply(struct writer *writer, const struct lash_message *message) {
@@ -91,6 +91,7 @@ static void wire_put_append_reply(struct writer *writer, const struct lash_messa
 static void wire_get_append_reply(struct reader *reader, uint16_t flags, struct lash_message *message) {
     message->append_reply.success = (flags & 1) != 0;
     message->append_reply.full = (flags & 2) != 0;
+    message->append_reply.slow = (flags & 8) != 0;
     message->append_reply.match = read_u64(reader);
     message->append_reply.rejected = read_u64(reader);
     message->append_reply.hint_index = read_u64(reader);
@@ -148,7 +149,7 @@ static const struct wire_type wire_types[] = {
     [LASH_MSG_VOTE] = {3, wire_vote_flags, wire_put_vote, wire_get_vote},
     [LASH_MSG_VOTE_REPLY] = {3, wire_vote_reply_flags, wire_put_vote_reply, wire_get_vote_reply},
     [LASH_MSG_APPEND] = {1, wire_append_flags, wire_put_append, wire_get_append},
-    [LASH_MSG_APPEND_REPLY] = {7, wire_append_reply_flags, wire_put_append_reply, wire_get_append_reply},
+    [LASH_MSG_APPEND_REPLY] = {15, wire_append_reply_flags, wire_put_append_reply, wire_get_append_reply},
     [LASH_MSG_READ] = {1, wire_read_flags, wire_put_read, wire_get_read},
     [LASH_MSG_READ_REPLY] = {0, wire_no_flags, wire_put_read_reply, wire_get_read_reply},
     [LASH_MSG_TIMEOUT_NOW] = {0, wire_no_flags, wire_put_timeout_now, wire_get_timeout_now},
@@ -293,6 +294,11 @@ void wire_without_leases(struct lash_message *message) {
     } else if (message->type == LASH_MSG_READ) {
         message->read.lease = false;
     }
+}
+
+void wire_without_slow(struct lash_message *message) {
+    if (message->type == LASH_MSG_APPEND_REPLY)
+        message->append_reply.slow = false;
 }
 
 size_t wire_encode(const struct wire_head *head, uint8_t data[WIRE_HEAD_MAX]) {

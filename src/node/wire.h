@@ -9,7 +9,7 @@
  *       VOTE_REPLY    nothing                           (flags: 1 pre, 2 granted)
  *       APPEND        u64 prev index, u64 prev term, u64 commit, u64 round; the tail holds frames   (flags: 1 promise)
  *       APPEND_REPLY  u64 match, u64 rejected, u64 hint index, u64 hint term, u64 round   (flags: 1 success, 2 full,
- *                     4 promise: then u32 milliseconds follow)
+ *                     4 promise: then u32 milliseconds follow, 8 slow)
  *       READ          u64 context                       (flags: 1 lease)
  *       READ_REPLY    u64 context, u64 index
  *       TIMEOUT_NOW   u64 last index
@@ -23,7 +23,7 @@
  *   REPAIR_ASK     u64 index, u64 size of the frame (0: not known), u32 its checksum
  *   REPAIR_REPLY   likewise; the tail holds the frame, or nothing: it is not there
  *
- * Flags of APPEND and READ, and 4 of APPEND_REPLY, go only to who announces WIRE_LEASES. The last two kinds go only to who announces WIRE_REPAIR; the two before, and SNAPSHOT, go only to who announces WIRE_SNAPSHOTS: others would close the connection.
+ * Flags of APPEND and READ, and 4 of APPEND_REPLY, go only to who announces WIRE_LEASES, 8 only to who announces WIRE_SLOW. The last two kinds go only to who announces WIRE_REPAIR; the two before, and SNAPSHOT, go only to who announces WIRE_SNAPSHOTS: others would close the connection.
  */
 #ifndef LASH_NODE_WIRE_H
 #define LASH_NODE_WIRE_H
@@ -51,6 +51,7 @@ enum wire_kind {
 #define WIRE_MEMBERS ((uint64_t)1 << 2)   /* it knows entries of kind CONFIGURATION */
 #define WIRE_LEASES ((uint64_t)1 << 3)    /* it knows promises and reads by lease */
 #define WIRE_PARTS ((uint64_t)1 << 4)     /* it knows entries of kind PART, and takes them forwarded */
+#define WIRE_SLOW ((uint64_t)1 << 5)      /* it knows that a disk can be slow */
 #define WIRE_PROGRAM_SHIFT 32             /* from here on 16 bits are the program's */
 
 /* The most bytes in one chunk. */
@@ -102,6 +103,9 @@ struct wire_head {
 
 /* Take out of a message what only those know who announce WIRE_LEASES. */
 void wire_without_leases(struct lash_message *message);
+
+/* Likewise WIRE_SLOW. */
+void wire_without_slow(struct lash_message *message);
 
 /* Encode `head`; returns the size. */
 size_t wire_encode(const struct wire_head *head, uint8_t data[WIRE_HEAD_MAX]);

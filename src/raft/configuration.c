@@ -26,7 +26,8 @@ static const bool configuration_flags[32] = {
 
 static bool configuration_member_valid(const struct lash_configuration *from, uint32_t slot) {
     const struct lash_member *member = &from->members[slot];
-    if (member->id == 0 || member->flags >= sizeof configuration_flags / sizeof configuration_flags[0] ||
+    if (member->id == 0 || member->priority > LASH_RAFT_PRIORITY_MAX ||
+        member->flags >= sizeof configuration_flags / sizeof configuration_flags[0] ||
         !configuration_flags[member->flags])
         return false;
     for (uint32_t other = 0; other < slot; other++) {

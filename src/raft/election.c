@@ -19,6 +19,9 @@ void election_reset_timeout(struct lash_raft *raft) {
     /* §5.2: election timeouts are chosen randomly from a fixed interval, anew each time, so that split votes are rare
      * and are resolved quickly. */
     raft->election_deadline_ms = raft->now_ms + random_between(&raft->random, raft->election_ms, raft->election_ms);
+    /* Who had better not lead lets those who had go first, and stands if none does. */
+    if (raft->slow)
+        raft->election_deadline_ms += raft->election_ms;
 }
 
 void election_begin(struct lash_raft *raft) {
@@ -128,6 +131,8 @@ void election_peer_down(struct lash_raft *raft, const struct lash_event *event, 
     /* §5.2 has a follower wait for an election timeout because silence proves nothing. An ended process is proof; what is left to
      * wait for is that the others notice as well, at slightly different moments, so that one asks first. */
     uint64_t soon = raft->now_ms + random_between(&raft->random, raft->heartbeat_ms / 2, raft->heartbeat_ms);
+    if (raft->slow)
+        soon += raft->heartbeat_ms;
     /* D§6.4.1: the hint may be wrong, and a leader that lives may count on this node's promise. */
     if (soon < raft->promised_ms)
         soon = raft->promised_ms + (soon - raft->now_ms);

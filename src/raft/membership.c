@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "raft/commit.h"
 #include "raft/durability.h"
+#include "raft/priority.h"
 #include "raft/raft_state.h"
 #include "raft/read.h"
 #include "raft/replication.h"
@@ -205,15 +206,9 @@ static bool membership_learners_ready(const struct lash_raft *raft, const struct
     return true;
 }
 
-/* Whether `to` can be asked for: joint configurations are the core's own affair, priorities are reserved. */
+/* Whether `to` can be asked for: joint configurations are the core's own affair. */
 static bool membership_wanted(const struct lash_configuration *to, struct configuration *wanted) {
-    if (to == NULL || configuration_load(wanted, to) != LASH_OK || configuration_joint(wanted))
-        return false;
-    for (uint32_t slot = 0; slot < wanted->count; slot++) {
-        if (wanted->members[slot].priority != 0)
-            return false;
-    }
-    return true;
+    return to != NULL && configuration_load(wanted, to) == LASH_OK && !configuration_joint(wanted);
 }
 
 int membership_configure_check(const struct lash_raft *raft, const struct lash_event *event) {
@@ -247,9 +242,9 @@ void membership_configure(struct lash_raft *raft, const struct lash_event *event
 /* ---- Leader: what it does by itself ------------------------------------------------------------ */
 
 void membership_mark(struct lash_raft *raft, lash_index index) {
-    raft->commit_mark = 0;
+    /* Without learners, and nobody to hand over to, nobody is measured, and equal states stay equal. */
+    raft->commit_mark = priority_matters(raft) ? index : 0;
     for (uint32_t slot = 0; slot < raft->configuration.count; slot++) {
-        /* Without learners nobody is measured, and equal states stay equal. */
         if (!configuration_votes(&raft->configuration, raft->configuration.members[slot].id))
             raft->commit_mark = index;
     }

@@ -39,6 +39,7 @@ struct progress {
     uint64_t next;           /* the next entry to send; in LASH_REPLICATE ahead of what is acknowledged */
     uint64_t paused;         /* enum progress_pause: why no entries are sent now */
     uint64_t full;           /* 1: it has no room for entries, it said */
+    uint64_t slow;           /* 1: its disk is slow, it said */
     uint64_t offer;          /* enum progress_offer; outlasts LASH_SNAPSHOT, as the driver's work may */
     uint64_t contact_ms;     /* when it last answered in this term; at first the time of the election */
     uint64_t round;          /* the last read round that it acknowledged (D§6.4) */

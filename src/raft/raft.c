@@ -11,6 +11,7 @@
 #include "raft/lease.h"
 #include "raft/membership.h"
 #include "raft/message.h"
+#include "raft/priority.h"
 #include "raft/raft_state.h"
 #include "raft/random.h"
 #include "raft/read.h"
@@ -222,6 +223,7 @@ static const struct event_handler event_handlers[] = {
     [LASH_EVENT_CONFIGURE] = {membership_configure_check, membership_configure, true},
     [LASH_EVENT_INSTALLED] = {snapshot_installed_check, snapshot_installed, true},
     [LASH_EVENT_SNAPSHOT_ENDED] = {NULL, snapshot_ended, true},
+    [LASH_EVENT_SLOW] = {NULL, priority_slow, true},
 };
 
 #define EVENT_HANDLERS (sizeof event_handlers / sizeof event_handlers[0])

@@ -80,16 +80,22 @@ struct lash_raft {
     uint64_t contact_ms;            /* when the leader was last heard; 0 when it is unknown */
     uint64_t heartbeat_deadline_ms; /* leader */
     uint64_t full;                  /* 1: the disk has no room for entries */
+    uint64_t slow;                  /* 1: the disk is slow */
     uint64_t promised_ms;           /* before that it votes for nobody of its own accord (D§6.4.1) */
 
     /* Leader: the transfer of its office that is under way (D§3.10). All 0 when there is none. */
     uint64_t transfer_to;
     uint64_t transfer_deadline_ms; /* when it is given up */
     uint64_t transfer_told;        /* 1: the target was told since the last heartbeat */
+    uint64_t transfer_why;         /* enum lash_transfer_reason */
+
+    /* How long the office stays where it is before it is handed over without having been asked for (priority.c). */
+    uint64_t moved_ms; /* when it last went to somebody, or was offered to, as far as this node knows; 0: not yet */
+    uint64_t pause_ms; /* how long it stays since; 0: not yet */
 
     /* Leader: changes of membership (D§4). All 0 unless they are under way. */
     uint64_t retiring;    /* 1: it has no vote any more, and hands over before it steps down */
-    uint64_t commit_mark; /* while there are learners: committed at the last heartbeat; who holds this has caught up */
+    uint64_t commit_mark; /* while anyone is measured by it: committed at the last heartbeat; who holds this keeps up */
 
     /* What is on disk. Writes are numbered from 1. */
     uint64_t writes;         /* given out so far */

@@ -178,6 +178,7 @@ struct lash_message *replication_answer(struct lash_raft *raft, const struct las
         reply->append_reply.promise_ms = lease_promise(raft, message);
     }
     reply->append_reply.full = raft->full != 0;
+    reply->append_reply.slow = raft->slow != 0;
     return reply;
 }
 

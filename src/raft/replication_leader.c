@@ -8,6 +8,7 @@
 #include "raft/lease.h"
 #include "raft/membership.h"
 #include "raft/message.h"
+#include "raft/priority.h"
 #include "raft/quorum.h"
 #include "raft/raft_state.h"
 #include "raft/read.h"
@@ -152,6 +153,7 @@ void replication_tick(struct lash_raft *raft, struct lash_outputs *outputs) {
     if (raft->role != LASH_LEADER || raft->now_ms < raft->heartbeat_deadline_ms)
         return;
     raft->heartbeat_deadline_ms = raft->now_ms + raft->heartbeat_ms;
+    priority_tick(raft);
     membership_mark(raft, raft->commit);
     /* §5.2, Figure 2, leaders: repeat heartbeats during idle periods to prevent election timeouts. A busy one sends
      * them too: they also stand in for a probe that got lost, and carry the read round. */
@@ -303,6 +305,7 @@ void replication_append_reply(struct lash_raft *raft, const struct lash_message 
 
     struct progress *progress = raft_progress(raft, slot);
     progress->contact_ms = raft->now_ms;
+    progress->slow = message->append_reply.slow;
     /* D§6.4: an answer in this term, a refusal too, acknowledges that this node was still the leader when the round
      * that it echoes had begun. */
     if (message->append_reply.round > progress->round)

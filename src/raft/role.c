@@ -11,6 +11,7 @@
 #include "raft/durability.h"
 #include "raft/election.h"
 #include "raft/membership.h"
+#include "raft/priority.h"
 #include "raft/raft_state.h"
 #include "raft/read.h"
 #include "raft/transfer.h"
@@ -66,6 +67,8 @@ void role_become_follower(struct lash_raft *raft, lash_term term, lash_id leader
     raft->leader = leader;
     if (leader == 0)
         raft->contact_ms = 0;
+    else if (!same_leader)
+        priority_moved(raft);
     if (led) {
         role_clear_leadership(raft);
         election_reset_timeout(raft);
@@ -95,6 +98,7 @@ void role_become_leader(struct lash_raft *raft, struct lash_outputs *outputs) {
     LASH_ASSERT(durability_term_saved(raft));
     role_change(raft, LASH_LEADER);
     raft->leader = raft->id;
+    priority_moved(raft);
     raft->election_deadline_ms = 0;
     raft->heartbeat_deadline_ms = raft->now_ms + raft->heartbeat_ms;
 

@@ -14,17 +14,20 @@ static void status_progress(const struct lash_raft *raft, uint32_t slot, struct 
     const struct configuration_member *member = &raft->configuration.members[slot];
     to->id = member->id;
     to->flags = (uint32_t)member->flags;
+    to->priority = (uint32_t)member->priority;
     if (member->id == raft->id) {
         to->state = LASH_REPLICATE;
         to->match = raft->durable_index;
         to->next = raft_terms_of(raft)->last_index + 1;
         to->active = 1;
         to->full = (uint32_t)raft->full;
+        to->slow = (uint32_t)raft->slow;
         return;
     }
     to->state = (uint32_t)progress->state;
     to->match = progress->match;
     to->next = progress->next;
+    to->slow = (uint32_t)progress->slow;
     to->inflight_messages = (uint32_t)progress->inflight_count;
     to->inflight_bytes = progress->inflight_bytes;
     to->full = (uint32_t)progress->full;
@@ -47,7 +50,9 @@ void lash_raft_status(const struct lash_raft *raft, struct lash_raft_status *sta
     status->commit = raft->commit;
     status->applied = raft->applied;
     status->transfer_to = raft->transfer_to;
+    status->transfer_why = (uint32_t)raft->transfer_why;
     status->full = (uint32_t)raft->full;
+    status->slow = (uint32_t)raft->slow;
     configuration_store(&raft->configuration, &status->configuration);
     if (raft->role != LASH_LEADER)
         return;

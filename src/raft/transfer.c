@@ -13,6 +13,7 @@
 #include "raft/election.h"
 #include "raft/lease.h"
 #include "raft/message.h"
+#include "raft/priority.h"
 #include "raft/raft_state.h"
 
 /* Whether `id` may lead: it votes, and will when a joint configuration is left, and is no witness. */
@@ -30,17 +31,44 @@ static bool transfer_possible(const struct lash_raft *raft, uint32_t slot, uint6
            now_ms < progress->contact_ms + raft->election_ms;
 }
 
-/* The slot of `to`, or, when that is 0, of the one of all that lacks the least; CONFIGURATION_NONE: nobody could. */
-static uint32_t transfer_target(const struct lash_raft *raft, lash_id to, uint64_t now_ms) {
+/* Whether a member could do so at once, and lead well: it answers every heartbeat, holds what was committed at the one
+ * before, and its disk is not slow. */
+static bool transfer_fit(const struct lash_raft *raft, uint32_t slot, uint64_t now_ms) {
+    const struct progress *progress = raft_progress_of(raft, slot);
+    return transfer_possible(raft, slot, now_ms) && !progress->slow && progress->state == LASH_REPLICATE &&
+           progress->match >= raft->commit_mark && now_ms < progress->contact_ms + 2 * raft->heartbeat_ms;
+}
+
+/* Whether, of two who are both fit or both not, the one in `slot` is the better target: of those who are fit, priority comes
+ * first. */
+static bool transfer_better(const struct lash_raft *raft, uint32_t slot, uint32_t than, bool fit) {
+    uint64_t priority = raft->configuration.members[slot].priority;
+    uint64_t other = raft->configuration.members[than].priority;
+    if (fit && priority != other)
+        return priority > other;
+    return raft_progress_of(raft, slot)->match > raft_progress_of(raft, than)->match;
+}
+
+/* The slot of the best target among all that could take over, or only among those that are fit and have a priority of at least
+ * `least`; CONFIGURATION_NONE: there is none. */
+static uint32_t transfer_best(const struct lash_raft *raft, bool fit, uint64_t least, uint64_t now_ms) {
     uint32_t target = CONFIGURATION_NONE;
     for (uint32_t slot = 0; slot < raft->configuration.count; slot++) {
-        bool meant = to == 0 || to == raft->configuration.members[slot].id;
-        if (!meant || !transfer_possible(raft, slot, now_ms))
-            continue;
-        if (target == CONFIGURATION_NONE || raft_progress_of(raft, slot)->match > raft_progress_of(raft, target)->match)
+        bool candidate = fit ? transfer_fit(raft, slot, now_ms) && raft->configuration.members[slot].priority >= least
+                             : transfer_possible(raft, slot, now_ms);
+        if (candidate && (target == CONFIGURATION_NONE || transfer_better(raft, slot, target, fit)))
             target = slot;
     }
     return target;
+}
+
+/* The slot of `to`, or, when that is 0, of the best of all; CONFIGURATION_NONE: nobody could. */
+static uint32_t transfer_target(const struct lash_raft *raft, lash_id to, uint64_t now_ms) {
+    uint32_t target = transfer_best(raft, true, 0, now_ms);
+    if (to == 0)
+        return target != CONFIGURATION_NONE ? target : transfer_best(raft, false, 0, now_ms);
+    target = configuration_slot(&raft->configuration, to);
+    return target != CONFIGURATION_NONE && transfer_possible(raft, target, now_ms) ? target : CONFIGURATION_NONE;
 }
 
 int transfer_ask_check(const struct lash_raft *raft, const struct lash_event *event) {
@@ -56,9 +84,10 @@ int transfer_ask_check(const struct lash_raft *raft, const struct lash_event *ev
     return to == raft->id || transfer_target(raft, to, now_ms) != CONFIGURATION_NONE ? LASH_OK : LASH_NOT_FOUND;
 }
 
-static void transfer_begin(struct lash_raft *raft, uint32_t target) {
+static void transfer_begin(struct lash_raft *raft, uint32_t target, enum lash_transfer_reason why) {
     LASH_ASSERT(raft->transfer_to == 0);
     raft->transfer_to = raft->configuration.members[target].id;
+    raft->transfer_why = why;
     /* D§3.10: if leadership transfer does not complete after about an election timeout, the prior leader aborts the
      * transfer and resumes accepting client requests. */
     raft->transfer_deadline_ms = raft->now_ms + raft->election_ms;
@@ -67,7 +96,13 @@ static void transfer_begin(struct lash_raft *raft, uint32_t target) {
 void transfer_begin_to_best(struct lash_raft *raft) {
     uint32_t target = raft->transfer_to != 0 ? CONFIGURATION_NONE : transfer_target(raft, 0, raft->now_ms);
     if (target != CONFIGURATION_NONE)
-        transfer_begin(raft, target);
+        transfer_begin(raft, target, LASH_TRANSFER_LEAVING);
+}
+
+void transfer_begin_to_fit(struct lash_raft *raft, uint64_t least, enum lash_transfer_reason why) {
+    uint32_t target = transfer_best(raft, true, least, raft->now_ms);
+    if (target != CONFIGURATION_NONE)
+        transfer_begin(raft, target, why);
 }
 
 void transfer_ask(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs) {
@@ -76,10 +111,14 @@ void transfer_ask(struct lash_raft *raft, const struct lash_event *event, struct
         return;
     uint32_t target = transfer_target(raft, event->transfer.to, raft->now_ms);
     LASH_ASSERT(target != CONFIGURATION_NONE);
-    transfer_begin(raft, target);
+    transfer_begin(raft, target, LASH_TRANSFER_ASKED);
 }
 
 void transfer_end(struct lash_raft *raft) {
+    bool unasked = raft->transfer_why == LASH_TRANSFER_PRIORITY || raft->transfer_why == LASH_TRANSFER_SLOW;
+    if (unasked && raft->role == LASH_LEADER) /* in vain */
+        priority_moved(raft);
+    raft->transfer_why = LASH_TRANSFER_NONE;
     raft->transfer_to = 0;
     raft->transfer_deadline_ms = 0;
     raft->transfer_told = 0;

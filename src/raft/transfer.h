@@ -11,8 +11,12 @@
 int transfer_ask_check(const struct lash_raft *raft, const struct lash_event *event);
 void transfer_ask(struct lash_raft *raft, const struct lash_event *event, struct lash_outputs *outputs);
 
-/* Leader: hand over to the voter that lacks the least, if there is one that can take over. */
+/* Leader, that has no vote any more: hand over to the best voter, if there is one that can take over. */
 void transfer_begin_to_best(struct lash_raft *raft);
+
+/* Leader: hand over because of `why` to the best of those with a priority of at least `least` that keep up and whose disk is not
+ * slow, if there is one. No transfer is under way. */
+void transfer_begin_to_fit(struct lash_raft *raft, uint64_t least, enum lash_transfer_reason why);
 
 /* Leader: tell the target when it is ready, or give it up when it cannot be. */
 void transfer_settle(struct lash_raft *raft, struct lash_outputs *outputs);

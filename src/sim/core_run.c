@@ -36,6 +36,7 @@ enum core_chance {
     CHANCE_TRANSFER,
     CHANCE_READY,
     CHANCE_ROOM,
+    CHANCE_SLOW,
     CHANCE_CONFIGURE, /* the last: the profile `core` is without it */
     CHANCES,
     CHANCE_AT_NODE = CHANCE_WRITE, /* the first of those at a node that is up */
@@ -72,6 +73,7 @@ static const struct {
     [CHANCE_TRANSFER] = {4, 0, FAULT_KINDS},
     [CHANCE_READY] = {6, 0, FAULT_KINDS},
     [CHANCE_ROOM] = {4, 0, FAULT_FULL},
+    [CHANCE_SLOW] = {3, 0, FAULT_SLOW},
     [CHANCE_CONFIGURE] = {24, 2, FAULT_KINDS},
 };
 
@@ -286,10 +288,10 @@ static void core_choose_witnesses(struct core *core) {
     }
 }
 
-/* Mostly at the leader: one node becomes something else or leaves, all may, or only addresses change. */
+/* Mostly at the leader: one node becomes something else or leaves, all may, or only a priority or addresses change. */
 void core_configure_some(struct core *core, struct core_node *node) {
     static const uint32_t flags[] = {LASH_MEMBER_VOTER, LASH_MEMBER_VOTER, LASH_MEMBER_VOTER, 0, LASH_MEMBER_PROMOTE};
-    enum { FLAGS = sizeof flags / sizeof flags[0], KINDS = FLAGS + 6 };
+    enum { FLAGS = sizeof flags / sizeof flags[0], KINDS = FLAGS + 7 };
     struct core_node *leader = core_leader(core);
     if (leader && core_draw(core, 8) != 0)
         node = leader;
@@ -308,6 +310,8 @@ void core_configure_some(struct core *core, struct core_node *node) {
             if (part < FLAGS)
                 core_member(&to, id)->flags = core_part(core, id, flags[part]);
         }
+    } else if (kind == FLAGS + 5 && to.count > 0) {
+        to.members[changed % to.count].priority = (uint32_t)core_draw(core, CORE_PRIORITIES);
     }
     core_configure(core, node, &to);
 }
@@ -370,6 +374,11 @@ static void core_at_node(struct core_schedule *schedule, enum core_chance chance
         event.room.full = core_draw(core, 3) == 0;
         core_step(core, node, &event);
         break;
+    case CHANCE_SLOW:
+        event.type = LASH_EVENT_SLOW;
+        event.slow.slow = core_draw(core, 2) == 0;
+        core_step(core, node, &event);
+        break;
     default:
         event.type = LASH_EVENT_APPLIED;
         event.applied.index = node->status.applied + core_draw(core, node->status.commit - node->status.applied + 1);
@@ -427,6 +436,36 @@ static bool core_is_member(const struct core_node *leader, lash_id id) {
     return at < configuration->count;
 }
 
+/* Whether the leader is whom the office should have come to: of those voters that keep data and whose disk is not slow, if there are any, one with
+ * the highest priority. */
+static bool core_is_best(const struct core *core, const struct core_node *leader) {
+    const struct lash_configuration *configuration = &leader->status.configuration;
+    bool others = false;
+    uint32_t highest = 0, own = 0;
+    for (uint32_t i = 0; i < configuration->count; i++) {
+        const struct lash_member *member = &configuration->members[i];
+        if ((member->flags & (LASH_MEMBER_VOTER | LASH_MEMBER_WITNESS)) != LASH_MEMBER_VOTER ||
+            core->nodes[member->id].status.slow)
+            continue;
+        others = true;
+        highest = member->priority > highest ? member->priority : highest;
+        own = member->id == leader->id ? member->priority + 1 : own;
+    }
+    return !others || own == highest + 1;
+}
+
+/* P5: the office comes to who should have it, in few moves. Two pauses at most: who could take over first need not be the best. */
+static void core_come_to_rest(struct core *core) {
+    lash_term before = core_leader(core)->status.term;
+    for (uint32_t waits = 0; !core_is_best(core, core_leader(core)); waits++) {
+        JUDGE_CHECK(core->judge, waits < 14, "P5", "n%llu still leads, which had better not",
+                    (unsigned long long)core_leader(core)->id);
+        core_pass(core, 1000);
+        JUDGE_CHECK(core->judge, core_leader(core) != NULL, "P5", "nobody leads");
+    }
+    JUDGE_CHECK(core->judge, core_leader(core)->status.term <= before + 3, "P5", "the office wandered");
+}
+
 /* P2: with everything mended, there is a leader soon, all members' logs become its log, and work is done again. */
 static void core_converge(struct core *core) {
     memset(core->cut, 0, sizeof core->cut);
@@ -444,6 +483,8 @@ static void core_converge(struct core *core) {
         core_pass(core, 3000);
     struct core_node *leader = core_leader(core);
     JUDGE_CHECK(core->judge, leader != NULL, "P2", "no leader after 30 election timeouts");
+    core_come_to_rest(core);
+    leader = core_leader(core);
     lash_term term = leader->status.term;
     JUDGE_CHECK(core->judge, core_propose(core, leader, 3) == LASH_OK, "P2", "the leader takes no proposal");
     uint64_t reads_ok = core->reads_ok;
@@ -524,6 +565,8 @@ void core_run(const struct run_settings *settings, struct run_result *result, ju
     core->send_some = core_send_some;
     core->trace = settings->trace ? stdout : NULL;
     core_clocks(core, options.lease_drift);
+    for (uint32_t i = 0; i < core->configuration.count && core_draw(core, 3) != 0; i++)
+        core->configuration.members[i].priority = (uint32_t)core_draw(core, CORE_PRIORITIES);
     if (strcmp(settings->profile, core_membership) == 0 || (leases && core_draw(core, 2) == 0))
         core_begin_membership(core);
     for (lash_id id = 1; id <= core->count; id++)

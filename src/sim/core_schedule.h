@@ -13,6 +13,7 @@ enum {
     CORE_CHANCES = 32,
     CORE_DRIFT_MAX = 250, /* per mille that clocks may be off */
     CORE_AHEAD_MAX = 5000,
+    CORE_PRIORITIES = 3, /* from 0 on */
 };
 
 struct core_schedule {

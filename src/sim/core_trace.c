@@ -70,6 +70,9 @@ static void core_trace_what(FILE *out, const struct lash_event *event) {
     case LASH_EVENT_ROOM:
         (void)fprintf(out, event->room.full ? "has a full disk" : "has room on its disk");
         break;
+    case LASH_EVENT_SLOW:
+        (void)fprintf(out, event->slow.slow ? "has a slow disk" : "has a disk that is not slow");
+        break;
     case LASH_EVENT_CONFIGURE:
         (void)fprintf(out, "is asked for the members");
         core_trace_members(out, event->configure.to);

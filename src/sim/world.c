@@ -498,7 +498,7 @@ bool world_step(struct world *world) {
 static uint64_t world_features(void *context, lash_id peer) {
     struct world_node *node = context;
     bool open = network_link(node->world, node->id - 1, peer - 1)->open;
-    return WIRE_MEMBERS | WIRE_REPAIR | WIRE_LEASES | WIRE_PARTS | (open ? WIRE_SNAPSHOTS : 0);
+    return WIRE_MEMBERS | WIRE_REPAIR | WIRE_LEASES | WIRE_PARTS | WIRE_SLOW | (open ? WIRE_SNAPSHOTS : 0);
 }
 
 static const struct replica_env world_env = {

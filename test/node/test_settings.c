@@ -17,7 +17,7 @@
 #include "base/buf.h"
 #include "node/settings.h"
 
-static const struct lash_peer good_peers[] = {{3, "localhost", 3}, {1, "localhost", 1}, {2, "localhost", 2}};
+static const struct lash_peer good_peers[] = {{3, "localhost", 3, 0}, {1, "localhost", 1, 0}, {2, "localhost", 2, 0}};
 
 static struct lash_node_options good_options(void) {
     return (struct lash_node_options){
@@ -42,10 +42,10 @@ static void zeros_are_filled_with_the_documented_defaults(void **state) {
 
 static void each_mistake_is_refused(void **state) {
     (void)state;
-    static const struct lash_peer twice[] = {{1, "a", 1}, {2, "b", 2}, {2, "c", 3}};
-    static const struct lash_peer zero[] = {{1, "a", 1}, {0, "b", 2}};
-    static const struct lash_peer no_host[] = {{1, "a", 1}, {2, NULL, 2}};
-    static const struct lash_peer no_port[] = {{1, "a", 1}, {2, "b", 0}};
+    static const struct lash_peer twice[] = {{1, "a", 1, 0}, {2, "b", 2, 0}, {2, "c", 3, 0}};
+    static const struct lash_peer zero[] = {{1, "a", 1, 0}, {0, "b", 2, 0}};
+    static const struct lash_peer no_host[] = {{1, "a", 1, 0}, {2, NULL, 2, 0}};
+    static const struct lash_peer no_port[] = {{1, "a", 1, 0}, {2, "b", 0, 0}};
     struct lash_node_options bad[11];
     size_t count = sizeof bad / sizeof bad[0];
     for (size_t i = 0; i < count; i++)
@@ -100,7 +100,7 @@ static void peers_become_voters_in_the_order_of_their_ids(void **state) {
     options.peer_count = 0;
     assert_int_equal(settings_roster(&options, &roster), 0);
     assert_null(roster);
-    static const struct lash_peer spaced[] = {{1, "a b", 1}};
+    static const struct lash_peer spaced[] = {{1, "a b", 1, 0}};
     options.peers = spaced;
     options.peer_count = 1;
     assert_int_equal(settings_roster(&options, &roster), LASH_INVALID);

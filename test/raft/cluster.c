@@ -541,6 +541,12 @@ int cluster_room(struct cluster *cluster, lash_id id, bool full) {
     return cluster_step(cluster, id, &event);
 }
 
+int cluster_slow(struct cluster *cluster, lash_id id, bool slow) {
+    struct lash_event event = {.type = LASH_EVENT_SLOW};
+    event.slow.slow = slow;
+    return cluster_step(cluster, id, &event);
+}
+
 void cluster_write(struct cluster *cluster, lash_id id, uint64_t count) {
     struct cluster_node *node = cluster_node(cluster, id);
     struct lash_event event = {.type = LASH_EVENT_WRITTEN};

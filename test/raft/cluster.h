@@ -178,6 +178,7 @@ int cluster_transfer(struct cluster *cluster, lash_id id, lash_id to);
 int cluster_configure(struct cluster *cluster, lash_id id, const struct lash_configuration *to);
 int cluster_ready(struct cluster *cluster, lash_id id, lash_id peer);
 int cluster_room(struct cluster *cluster, lash_id id, bool full);
+int cluster_slow(struct cluster *cluster, lash_id id, bool slow);
 
 /* A snapshot of what is applied up to `index` is durable, and the log is compacted up to `compacted`. */
 int cluster_snapshot(struct cluster *cluster, lash_id id, lash_index index, lash_index compacted);

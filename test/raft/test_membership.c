@@ -175,7 +175,7 @@ static void what_is_no_membership_is_refused(void **state) {
         MEMBERS(1, V, 2, LEAVES),
         MEMBERS(1, V, 2, 32),
         {.count = 1, .members = {{.id = 0, .flags = V}}},
-        {.count = 1, .members = {{.id = 1, .flags = V, .priority = 1}}},
+        {.count = 1, .members = {{.id = 1, .flags = V, .priority = LASH_RAFT_PRIORITY_MAX + 1}}},
         {.count = LASH_RAFT_MEMBERS_MAX + 1},
     };
     uint64_t before = lash_raft_hash(solo.raft);

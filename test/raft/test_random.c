@@ -42,6 +42,7 @@ enum chance {
     CHANCE_TRANSFER,
     CHANCE_READY,
     CHANCE_ROOM,
+    CHANCE_SLOW,
     CHANCE_STREAM,
     CHANCE_CONFIGURE,
     CHANCES
@@ -54,7 +55,7 @@ static const uint32_t chance_max[CHANCES] = {
     [CHANCE_PROPOSE] = 24,  [CHANCE_READ] = 16,    [CHANCE_CRASH] = 2,       [CHANCE_START] = 12,
     [CHANCE_CUT] = 3,       [CHANCE_MEND] = 3,     [CHANCE_UNREACHABLE] = 4, [CHANCE_APPLIED] = 8,
     [CHANCE_COMPACT] = 12,  [CHANCE_TRANSFER] = 4, [CHANCE_READY] = 6,       [CHANCE_ROOM] = 4,
-    [CHANCE_DOWN] = 3,      [CHANCE_STREAM] = 12,  [CHANCE_CONFIGURE] = 24,
+    [CHANCE_DOWN] = 3,      [CHANCE_STREAM] = 12,  [CHANCE_CONFIGURE] = 24,  [CHANCE_SLOW] = 4,
 };
 
 #define ASIDE_MAX 32
@@ -81,17 +82,20 @@ struct schedule {
     uint64_t transfers;  /* begun */
     uint64_t taken_over; /* elections that a leader asked for */
     uint64_t by_lease;   /* reads that a leader answered at once */
+    uint64_t moved;      /* 1: in the end it had to hand over by itself */
+    uint64_t by_itself;  /* transfers that a leader began unasked */
     bool fixed;          /* the membership stays as it is */
     uint32_t witnesses;  /* set of bits by id */
     struct random_changes changes;
     lash_index known[CLUSTER_NODES_MAX + 1]; /* configurations that the nodes, by id, went by last */
-    bool led[CLUSTER_NODES_MAX + 1];         /* whether they led then */
+    bool led[CLUSTER_NODES_MAX + 1];         /* whether they led then, */
+    bool unasked[CLUSTER_NODES_MAX + 1];     /* and were about to hand over by themselves */
 };
 
 /* What all schedules did, to see that they did something. */
 struct totals {
-    uint64_t steps, committed, leaders, reads_ok, reads_no, grows, transfers, taken_over, by_lease, installs, resets,
-        trace;
+    uint64_t steps, committed, leaders, reads_ok, reads_no, grows, transfers, taken_over, by_lease, moved, by_itself,
+        installs, resets, trace;
     struct random_changes changes;
 };
 
@@ -313,6 +317,8 @@ static void random_configure(struct schedule *schedule, struct cluster *cluster,
         *leaving = to.members[--to.count];
     } else if (kind < 9) {
         random_membership(schedule, cluster, &to);
+    } else if (to.count > 0) {
+        to.members[changed % to.count].priority = (uint32_t)draw(schedule, 3);
     }
     cluster_configure(cluster, id, &to);
 }
@@ -325,6 +331,8 @@ static void random_wait_ends(struct schedule *schedule, struct cluster *cluster,
         cluster_ready(cluster, id, 1 + draw(schedule, cluster->count));
     else if (chance == CHANCE_ROOM)
         cluster_room(cluster, id, draw(schedule, 3) == 0);
+    else if (chance == CHANCE_SLOW)
+        cluster_slow(cluster, id, draw(schedule, 2) == 0);
     else if (chance == CHANCE_CONFIGURE)
         random_configure(schedule, cluster, id);
 }
@@ -395,6 +403,40 @@ static bool random_is_member(const struct cluster_node *leader, lash_id id) {
     return member;
 }
 
+/* Whether the leader is whom the office should have come to: of those voters that keep data and whose disk is not slow, if there are any, one with
+ * the highest priority. */
+static bool random_is_best(struct cluster *cluster, lash_id leader) {
+    const struct cluster_node *node = cluster_node(cluster, leader);
+    bool others = false;
+    uint32_t highest = 0, own = 0;
+    for (uint32_t i = 0; i < node->configuration.count; i++) {
+        const struct lash_member *member = &node->configuration.members[i];
+        struct lash_raft_status status;
+        lash_raft_status(cluster_node(cluster, member->id)->raft, &status);
+        if ((member->flags & (LASH_MEMBER_VOTER | LASH_MEMBER_WITNESS)) != LASH_MEMBER_VOTER || status.slow)
+            continue;
+        others = true;
+        highest = member->priority > highest ? member->priority : highest;
+        own = member->id == leader ? member->priority + 1 : own;
+    }
+    return !others || own == highest + 1;
+}
+
+/* P5: the office comes to who should have it, in few moves. Two pauses at most: who could take over first need not be the best. */
+static void random_come_to_rest(struct schedule *schedule, struct cluster *cluster) {
+    lash_id leader = cluster_leader(cluster);
+    lash_term before = cluster_node(cluster, leader)->term;
+    uint64_t waits = 0;
+    while (!random_is_best(cluster, leader)) {
+        ORACLE_CHECK(waits++ < 14, "P5", "n%" PRIu64 " still leads, which had better not", leader);
+        cluster_run(cluster, 1000);
+        leader = cluster_leader(cluster);
+        ORACLE_CHECK(leader != 0, "P5", "nobody leads");
+    }
+    ORACLE_CHECK(cluster_node(cluster, leader)->term <= before + 3, "P5", "the office wandered");
+    schedule->moved += waits > 0;
+}
+
 /* P2: with everything mended, there is a leader soon, all members' logs become its log, and work is done again. */
 static void random_converge(struct schedule *schedule, struct cluster *cluster) {
     memset(cluster->cut, 0, sizeof cluster->cut);
@@ -410,6 +452,8 @@ static void random_converge(struct schedule *schedule, struct cluster *cluster) 
         cluster_run(cluster, 3000);
     lash_id leader = cluster_leader(cluster);
     ORACLE_CHECK(leader != 0, "P2", "no leader after 30 election timeouts");
+    random_come_to_rest(schedule, cluster);
+    leader = cluster_leader(cluster);
     const struct cluster_node *first = cluster_node(cluster, leader);
     lash_term term = first->term;
     uint64_t members = 0;
@@ -455,6 +499,11 @@ static void random_observe(struct cluster *cluster, struct cluster_node *node, c
     /* Answered in the very step: nobody was asked. */
     schedule->by_lease += event->type == LASH_EVENT_READ && event->read.lease && node->role == LASH_LEADER &&
                           node->configuration.count > 1 && outputs->reads_done_count > 0;
+    struct lash_raft_status status;
+    lash_raft_status(node->raft, &status);
+    bool unasked = status.transfer_why == LASH_TRANSFER_PRIORITY || status.transfer_why == LASH_TRANSFER_SLOW;
+    schedule->by_itself += unasked && !schedule->unasked[node->id];
+    schedule->unasked[node->id] = unasked;
     struct random_changes *changes = &schedule->changes;
     if (outputs->configure) {
         bool joint = false;
@@ -496,6 +545,8 @@ static uint64_t random_run(uint64_t seed, uint64_t events, struct totals *totals
     struct cluster *cluster = cluster_new(count + spare, &options, seed);
     cluster_spare(cluster, spare);
     random_witnesses(&schedule, cluster);
+    for (uint32_t i = 0; i < count && draw(&schedule, 3) != 0; i++)
+        cluster->configuration.members[i].priority = (uint32_t)draw(&schedule, 3);
     cluster->context = &schedule;
     cluster->send_some = random_send;
     cluster->frame_start = random_frame;
@@ -525,6 +576,8 @@ static uint64_t random_run(uint64_t seed, uint64_t events, struct totals *totals
     totals->transfers += schedule.transfers;
     totals->taken_over += schedule.taken_over;
     totals->by_lease += schedule.by_lease;
+    totals->moved += schedule.moved;
+    totals->by_itself += schedule.by_itself;
     totals->changes.proposed += schedule.changes.proposed;
     totals->changes.joint += schedule.changes.joint;
     totals->changes.by_leaders += schedule.changes.by_leaders;
@@ -573,18 +626,20 @@ int main(int argc, char **argv) {
     printf("seeds %" PRIu64 "..%" PRIu64 ": %" PRIu64 " steps, %" PRIu64 " entries committed, %" PRIu64
            " terms, reads %" PRIu64 " answered (%" PRIu64 " by lease at once) and %" PRIu64 " refused, %" PRIu64
            " term tables grown, %" PRIu64 " transfers and %" PRIu64 " elections asked for, %" PRIu64
+           " transfers by leaders themselves (%" PRIu64 " of them at the end), %" PRIu64
            " snapshots installed, %" PRIu64 " of them in place of the log, %" PRIu64 " changes of membership (%" PRIu64
            " joint, %" PRIu64 " steps by leaders themselves, %" PRIu64 " rolled back at a node, %" PRIu64
            " leaders retired), trace %016" PRIx64 "\n",
            from, from + seeds - 1, totals.steps, totals.committed, totals.leaders, totals.reads_ok, totals.by_lease,
-           totals.reads_no, totals.grows, totals.transfers, totals.taken_over, totals.installs, totals.resets,
-           totals.changes.proposed, totals.changes.joint, totals.changes.by_leaders, totals.changes.rolled_back,
-           totals.changes.retired, totals.trace);
+           totals.reads_no, totals.grows, totals.transfers, totals.taken_over, totals.by_itself, totals.moved,
+           totals.installs, totals.resets, totals.changes.proposed, totals.changes.joint, totals.changes.by_leaders,
+           totals.changes.rolled_back, totals.changes.retired, totals.trace);
     bool changed = totals.changes.proposed > 0 && totals.changes.joint > 0 && totals.changes.by_leaders > 0 &&
                    totals.changes.rolled_back > 0 && totals.changes.retired > 0;
     bool all = totals.committed > 0 && totals.leaders > seeds && totals.reads_ok > 0 && totals.reads_no > 0 &&
                totals.grows > 0 && totals.transfers > 0 && totals.taken_over > 0 && totals.by_lease > 0 &&
-               totals.installs > 0 && totals.resets > 0 && changed;
+               totals.moved > 0 && totals.by_itself > totals.moved && totals.installs > 0 && totals.resets > 0 &&
+               changed;
     ORACLE_CHECK(all || seeds < SEEDS_FOR_ALL, "test", "something that schedules are made for has never happened");
     return 0;
 }
