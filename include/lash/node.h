@@ -408,8 +408,8 @@ struct lash_status {
     struct lash_snapshot_status snapshot;
 };
 
-/* Fill `status` with the state after the loop thread's latest step. Never blocks for long.
- * Errors: LASH_CLOSED. */
+/* Fill `status` with the state after the loop thread's latest step. Never blocks for long. Always
+ * returns 0: a node that has stopped taking part says why in `error`. Not to be called once lash_node_close has begun. */
 LASH_PUBLIC int lash_node_status(lash_node *node, struct lash_status *status);
 
 #ifdef __cplusplus

@@ -148,7 +148,7 @@ static bool convert_branch_serializable(Etcdserverpb__RequestOp *const *requests
 }
 
 bool convert_txn_serializable(const Etcdserverpb__TxnRequest *request) {
-    return request->n_success + request->n_failure > 0 &&
+    return (request->n_compare == 0 || request->n_success + request->n_failure > 0) &&
            convert_branch_serializable(request->success, request->n_success) &&
            convert_branch_serializable(request->failure, request->n_failure);
 }

@@ -28,8 +28,8 @@ void convert_compaction(const Etcdserverpb__CompactionRequest *request, struct s
 /* Errors: API_KEY_NOT_FOUND (etcd's word for an operation that is none), API_NO_MEMORY. */
 enum api_error convert_txn(const Etcdserverpb__TxnRequest *request, struct store_arena *arena, struct store_op *op);
 
-/* Whether all that the transaction reads may be read from local state: it has operations, and each is a serializable
- * range. Compares alone are not: what they say must be true now. */
+/* Whether all that the transaction reads may be read from local state: each of its operations is a serializable range, or it has
+ * none. Compares alone are not: what they say must be true now. */
 bool convert_txn_serializable(const Etcdserverpb__TxnRequest *request);
 
 /* The answer to a request, made of its result, whose error is STORE_OK; NULL when memory ran out. */

@@ -394,8 +394,16 @@ static void only_serializable_reads_go_without_the_node(void **state) {
     struct fixture *fixture = *state;
     double_set_failure(fixture->node, LASH_TIMEOUT);
     Etcdserverpb__TxnRequest txn = ETCDSERVERPB__TXN_REQUEST__INIT;
-    peer_rpc_fails(&fixture->peer, TXN, &txn.base, UNAVAILABLE, "etcdserver: request timed out");
     Etcdserverpb__RangeRequest range = range_request("a");
+    Etcdserverpb__Compare compare = ETCDSERVERPB__COMPARE__INIT;
+    Etcdserverpb__Compare *compares[] = {&compare};
+    compare.key = range.key;
+    txn.compare = compares;
+    txn.n_compare = 1;
+    peer_rpc_fails(&fixture->peer, TXN, &txn.base, UNAVAILABLE, "etcdserver: request timed out");
+    txn.n_compare = 0; /* nothing at all, which needs nobody */
+    protobuf_c_message_free_unpacked(peer_rpc(&fixture->peer, TXN, &txn.base, &etcdserverpb__txn_response__descriptor),
+                                     NULL);
     Etcdserverpb__RequestOp op = ETCDSERVERPB__REQUEST_OP__INIT;
     Etcdserverpb__RequestOp *ops[] = {&op};
     op.request_case = ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_RANGE;
