@@ -71,6 +71,12 @@ class Priority(ProcessTest):
     def metric(replica, name, **labels):
         return exposition.scrape(replica.endpoint)[name].value(**labels)
 
+    def put_at(self, replica):
+        begin = time.monotonic()
+        done = lashctl(replica.endpoint, "--command-timeout=20s", "put", "at", replica.name)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return time.monotonic() - begin
+
     def slow_down(self, replica):
         """From now on its syncs take longer, until the returned function is called."""
         # pylint: disable-next=consider-using-with
@@ -140,6 +146,8 @@ class Priority(ProcessTest):
             wait_until(lambda: self.running.wait_for_leader() is not leader, 60, "the slow leader goes on leading")
             handed = time.monotonic()
             writer.wait_for(100, handed)
+            at_slow = self.put_at(leader)
+            at_next = self.put_at(self.running.wait_for_leader())
             during = max(writer.since(begin))
             after = statistics.median(writer.since(handed))
             self.assertEqual(self.metric(leader, "lash_disk_slow"), 1)
@@ -151,7 +159,10 @@ class Priority(ProcessTest):
         self.assertEqual(writer.failed, [])
         print(f"slow disk: a put took {before * 1000:.1f} ms (median); its leader's syncs delayed by {DELAY_MS} ms, "
               f"handed over after {handed - begin:.1f} s, the longest put took {during * 1000:.0f} ms; "
-              f"then {after * 1000:.1f} ms")
+              f"then {after * 1000:.1f} ms; at the slow member itself {at_slow * 1000:.0f} ms, "
+              f"at the one that leads now {at_next * 1000:.0f} ms")
+        self.assertGreater(at_slow, DELAY_MS / 1000)
+        self.assertLess(at_next, DELAY_MS / 1000)
         self.assertLess(after, DELAY_MS / 1000 / 2)
         count = lashctl(client.endpoint, "get", "--prefix", "k", "--count-only", "-w", "fields").stdout
         self.assertIn(f'"Count" : {len(writer.took)}', count)
@@ -165,11 +176,11 @@ class Priority(ProcessTest):
             for replica in sorted(replicas, key=lambda replica: replica is leader):
                 self.slow_down(replica)
                 wait_until(lambda replica=replica: self.metric(replica, "lash_disk_slow") == 1, 60, "no disk is slow")
-            term = leader.status()["raft_term"]
+            term = leader.status()["raftTerm"]
             writer.wait_for(40, time.monotonic())
         self.assertEqual(writer.failed, [])
         self.assertIs(self.running.wait_for_leader(), leader)
-        self.assertEqual(leader.status()["raft_term"], term)
+        self.assertEqual(leader.status()["raftTerm"], term)
         self.assertEqual(self.metric(leader, "lash_leader_transfers_total", reason="slow-disk"), 0)
 
 
