@@ -87,14 +87,19 @@ static bool incoming_reply(struct incoming *incoming, const struct packet_hello 
     return uv_try_write((uv_stream_t *)&incoming->tcp, &buffer, 1) == (int)sizeof bytes;
 }
 
-/* The peer that says hello; one that is not known yet while strangers are welcome. */
+/* The peer that says hello; one that is not known yet while strangers are welcome, or when it goes by a later configuration
+ * than is known here: it may be a member of that (D§4.1), perhaps the leader who is to say so. */
 static struct peer *incoming_peer(struct incoming *incoming, const struct packet_hello *hello) {
-    struct peer *peer = transport_find(incoming->transport, hello->from);
+    struct transport *transport = incoming->transport;
+    struct peer *peer = transport_find(transport, hello->from);
     struct sockaddr_storage address;
     char host[ADDRESS_TEXT_MAX];
-    if (peer || !incoming->transport->welcome || !address_behind(&incoming->tcp, hello->port, &address, host))
-        return peer;
-    return peer_welcome(incoming->transport, hello->from, host, hello->port);
+    bool welcome = transport->welcome || hello->index > transport->configuration;
+    if (!peer && welcome && address_behind(&incoming->tcp, hello->port, &address, host))
+        peer = peer_welcome(transport, hello->from, host, hello->port);
+    if (peer)
+        peer->index = hello->index;
+    return peer;
 }
 
 static uint16_t incoming_judge(struct incoming *incoming, const struct packet_hello *hello) {

@@ -98,6 +98,7 @@ struct peer {
     uint16_t port;
     bool removed;                 /* waits for its last libuv callback */
     bool guest;                   /* a stranger that was welcome */
+    uint64_t index;               /* of the committed configuration, as it said last */
     uint64_t disk_expected;       /* 0: any */
     uint64_t disk;                /* as it said last; 0: it did not */
     struct sockaddr_storage hint; /* where it may be found if not at its address: where it connected from last */

@@ -318,6 +318,7 @@ static int outgoing_greet(struct outgoing *outgoing) {
         .lane = (uint16_t)outgoing->route->lane,
         .port = address_port(&outgoing->transport->listen_address),
         .disk = options->disk,
+        .index = outgoing->transport->welcome ? 0 : outgoing->transport->configuration,
     };
     uint8_t bytes[PACKET_HELLO_SIZE];
     packet_hello_encode(&hello, bytes);

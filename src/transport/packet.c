@@ -50,8 +50,9 @@ void packet_hello_encode(const struct packet_hello *hello, uint8_t bytes[PACKET_
     write_u64(&writer, hello->features);
     write_u16(&writer, hello->lane);
     write_u16(&writer, hello->port);
-    write_u32(&writer, 0);
+    write_u32(&writer, (uint32_t)hello->index);
     write_u64(&writer, hello->disk);
+    write_u32(&writer, (uint32_t)(hello->index >> 32));
     packet_seal(&writer, bytes, PACKET_HELLO_SIZE);
 }
 
@@ -68,8 +69,9 @@ int packet_hello_decode(const uint8_t *bytes, size_t size, struct packet_hello *
     hello->features = read_u64(&reader);
     hello->lane = read_u16(&reader);
     hello->port = read_u16(&reader);
-    (void)read_u32(&reader);
+    hello->index = read_u32(&reader);
     hello->disk = read_u64(&reader);
+    hello->index |= (uint64_t)read_u32(&reader) << 32;
     LASH_ASSERT(!reader.failed);
     return hello->version_min == 0 || hello->version_min > hello->version_max ? LASH_CORRUPT : LASH_OK;
 }

@@ -13,9 +13,9 @@
  *   32 u64 features           16 u64 answering node       28 u32 CRC32C of bytes 0..27
  *   40 u16 lane               24 u64 its cluster id
  *   42 u16 port               32 u64 features of both
- *   44 u32 reserved           40 u32 index, high half
+ *   44 u32 index, low half    40 u32 index, high half
  *   48 u64 disk               44 u32 CRC32C of 0..43
- *   56 u32 reserved
+ *   56 u32 index, high half
  *   60 u32 CRC32C of 0..59
  *
  * Head and tail follow a packet's header, each filled up with zero bytes to a multiple of 8, so that in a buffer the
@@ -23,7 +23,8 @@
  * handshake says that they answer it, with the same number. Reserved bytes of the handshake are sent as 0 and ignored on arrival: the layout of the handshake
  * never changes, whatever the versions. The lane is 0 (control) unless the answer to an earlier hello named the feature LANES: who
  * does not know lanes sends and sees a reserved 0 there. Likewise the port on which the dialler listens, the identity of its
- * disk, and, in the refusal of a stranger, the index of the committed configuration that lacks it: 0 is none.
+ * disk, and the index of the committed configuration: of a dialler that takes itself for a member, and, in the refusal of a
+ * stranger, of the one that lacks it. 0 is none.
  *
  * A hello from node 0 to node 0 asks for the membership, whatever the lane; its cluster id may be 0, for any. The answer is
  * an accepting reply and one packet, whose head is the encoded membership; then the connection is closed.
@@ -52,9 +53,10 @@ struct packet_hello {
     uint64_t from;
     uint64_t to;
     uint64_t features;
-    uint16_t lane; /* enum transport_lane, or a newer one */
-    uint16_t port; /* where the dialler listens; 0: it does not say */
-    uint64_t disk; /* identity of its data directory; 0: it does not say */
+    uint16_t lane;  /* enum transport_lane, or a newer one */
+    uint16_t port;  /* where the dialler listens; 0: it does not say */
+    uint64_t disk;  /* identity of its data directory; 0: it does not say */
+    uint64_t index; /* of the committed configuration, by which it is a member; 0: it does not say */
 };
 
 /* An acceptor's verdict. Numbers are stable. */

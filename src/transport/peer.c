@@ -226,8 +226,13 @@ void transport_configured(struct transport *transport, uint64_t index, bool welc
     while (!welcome && at != &transport->peers) {
         struct peer *peer = list_entry(at, struct peer, node);
         at = at->next;
-        if (peer->guest)
-            peer_drop(peer);
+        if (!peer->guest || peer->index > index)
+            continue;
+        bool was_connected = peer->connected;
+        uint64_t id = peer->id;
+        peer_drop(peer);
+        if (was_connected && transport->options.disconnected)
+            transport->options.disconnected(transport->options.context, id);
     }
 }
 

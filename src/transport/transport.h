@@ -98,9 +98,9 @@ void transport_expect(struct transport *transport, uint64_t peer, uint64_t disk)
 /* The identity of the disk of a peer from which there is a connection, as it says; 0: not known. */
 uint64_t transport_disk(const struct transport *transport, uint64_t peer);
 
-/* What strangers are told: the index of the committed configuration. While they are `welcome`, as to a node that waits to be
- * added to a cluster, they are taken for peers all the same, found where they connect from; afterwards only those stay that
- * have been added. */
+/* What strangers and peers are told: the index of the committed configuration. While strangers are `welcome`, as to a node that
+ * waits to be added to a cluster, and those who go by a later one always, they are taken for peers all the same, found where
+ * they connect from; the others leave, `disconnected` being called from in here, unless they have been added. */
 void transport_configured(struct transport *transport, uint64_t index, bool welcome);
 
 /* Close the connections to and from `peer` and refuse new ones; `disconnected` is not called. Unknown: nothing. */

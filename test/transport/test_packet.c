@@ -27,6 +27,7 @@ static const struct packet_hello example_hello = {
     .lane = 1,
     .port = 2380,
     .disk = 0xa1a2a3a4a5a6a7a8,
+    .index = 0xb1b2b3b4b5b6b7b8,
 };
 
 static const struct packet_reply example_reply = {
@@ -57,7 +58,7 @@ static void hello_survives_the_wire(void **state) {
     assert_true(hello.to == example_hello.to && hello.features == example_hello.features);
     assert_int_equal(hello.lane, 1);
     assert_int_equal(hello.port, 2380);
-    assert_true(hello.disk == example_hello.disk);
+    assert_true(hello.disk == example_hello.disk && hello.index == example_hello.index);
 }
 
 /* The layout is a promise to other versions: the very bytes. */
@@ -67,8 +68,8 @@ static void hello_has_the_documented_layout(void **state) {
     packet_hello_encode(&example_hello, bytes);
     assert_memory_equal(bytes, "LASH\x01\x00\x03\x00\x88\x77\x66\x55\x44\x33\x22\x11\x4d\x69\x64\x21\xc5\x05\x9e\x8e",
                         24);
-    assert_memory_equal(bytes + 24, "\x02\0\0\0\0\0\0\0\xf0\xf0\0\0\0\0\0\0\x01\0\x4c\x09\0\0\0\0", 24);
-    assert_memory_equal(bytes + 48, "\xa8\xa7\xa6\xa5\xa4\xa3\xa2\xa1\0\0\0\0", 12);
+    assert_memory_equal(bytes + 24, "\x02\0\0\0\0\0\0\0\xf0\xf0\0\0\0\0\0\0\x01\0\x4c\x09\xb8\xb7\xb6\xb5", 24);
+    assert_memory_equal(bytes + 48, "\xa8\xa7\xa6\xa5\xa4\xa3\xa2\xa1\xb4\xb3\xb2\xb1", 12);
     assert_int_equal(le32_get(bytes + 60), crc32c(0, bytes, 60));
 }
 

@@ -386,6 +386,27 @@ static void removed_peer_is_refused(void **state) {
     node_exchange(&pair->a, &pair->b);
 }
 
+/* D§4.1: it may be a member, and the leader, of a configuration that is yet to be learned of. */
+static void stranger_with_a_later_configuration_is_taken_until_that_is_known(void **state) {
+    struct pair *pair = *state;
+    transport_configured(pair->a.transport, 7, false);
+    transport_configured(pair->b.transport, 7, false);
+    node_meet(&pair->b, &pair->a);
+    struct wait wait = {&pair->b, 1};
+    world_run_until(&pair->world, has_refusals, &wait);
+    assert_int_equal(pair->a.connected[2], 0);
+    transport_configured(pair->b.transport, 8, false);
+    wait = (struct wait){&pair->b, 1};
+    world_run_until(&pair->world, has_connected, &wait);
+    wait = (struct wait){&pair->a, 2};
+    world_run_until(&pair->world, has_connected, &wait);
+    node_exchange(&pair->a, &pair->b);
+    /* By that one it is no member. */
+    transport_configured(pair->a.transport, 8, false);
+    assert_int_equal(pair->a.disconnected[2], 1);
+    assert_int_equal(node_send_number(&pair->a, 2, 0, 1), LASH_NOT_FOUND);
+}
+
 static void nodes_of_two_clusters_refuse_each_other_and_say_so_once(void **state) {
     struct pair *pair = *state;
     struct node c;
@@ -636,6 +657,7 @@ int main(void) {
         PAIR_TEST(peer_by_name_is_resolved),
         PAIR_TEST(peer_whose_name_cannot_be_resolved_is_tried_on),
         PAIR_TEST(removed_peer_is_refused),
+        PAIR_TEST(stranger_with_a_later_configuration_is_taken_until_that_is_known),
         PAIR_TEST(nodes_of_two_clusters_refuse_each_other_and_say_so_once),
         PAIR_TEST(address_of_another_node_is_refused),
         PAIR_TEST(features_are_those_of_both),
