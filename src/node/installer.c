@@ -33,8 +33,11 @@ void installer_free(struct replica *replica) {
 
 /* ---- What the peer hears --------------------------------------------------------------------------- */
 
+/* Errors: LASH_VERSION (the peer, which went on with an older version, would break the connection), and those of sending. */
 static int installer_say(struct replica *replica, enum wire_snapshot_answer answer) {
     const struct installer *installer = &replica->installer;
+    if (!(replica->env->features(replica->env->context, installer->from) & WIRE_SNAPSHOTS))
+        return LASH_VERSION;
     struct wire_head head = {.group = replica->options.group, .kind = WIRE_SNAPSHOT_ACK};
     head.ack.index = installer->index;
     head.ack.term = installer->term;
@@ -170,15 +173,10 @@ int installer_chunk(struct replica *replica, lash_id from, const struct wire_hea
 
 /* ---- On the copying thread ------------------------------------------------------------------------- */
 
-/* Make what has come whole durable, and see which membership is in it. */
-static int installer_complete(struct installer *installer) {
-    struct snapshots *snapshots = installer->replica->options.snapshots;
-    struct snapshot_writer *writer = installer->writer;
+/* See which membership is in a snapshot of this node's. */
+static int installer_look_in(struct installer *installer, lash_index index) {
     struct snapshot_reader *reader;
-    installer->writer = NULL;
-    int error = snapshot_commit(writer);
-    if (!error)
-        error = snapshot_open(snapshots, installer->index, &reader);
+    int error = snapshot_open(installer->replica->options.snapshots, index, &reader);
     if (error)
         return error;
     const struct snapshot_head *head = snapshot_head_of(reader);
@@ -186,6 +184,25 @@ static int installer_complete(struct installer *installer) {
         error = roster_decode(head->configuration, head->configuration_size, &installer->roster);
     snapshot_close(reader);
     return error;
+}
+
+/* Make what has come whole durable, and see which membership is in it. */
+static int installer_complete(struct installer *installer) {
+    struct snapshot_writer *writer = installer->writer;
+    installer->writer = NULL;
+    int error = snapshot_commit(writer);
+    return error ? error : installer_look_in(installer, installer->index);
+}
+
+/* One that reaches as far is there already: it does as well, but for a crash between it and the core's hearing of it. */
+static int installer_use_own(struct installer *installer) {
+    struct snapshot_info infos[SNAPSHOTS_KEPT];
+    size_t count = snapshots_list(installer->replica->options.snapshots, infos);
+    int error = count ? installer_look_in(installer, infos[0].index) : LASH_NOT_FOUND;
+    if (error)
+        return error == LASH_NOMEM ? error : LASH_IO; /* not the peer's fault, whatever it is */
+    installer->own = infos[0];
+    return 0;
 }
 
 static int installer_copy(struct installer *installer) {
@@ -202,7 +219,7 @@ static int installer_copy(struct installer *installer) {
         error = installer_complete(installer);
         installer->complete = !error;
     }
-    return error;
+    return error == LASH_EXISTS ? installer_use_own(installer) : error;
 }
 
 static void installer_work(struct job *job) {
@@ -214,23 +231,26 @@ static void installer_work(struct job *job) {
 
 /* ---- The end --------------------------------------------------------------------------------------- */
 
+/* After a failed sync nothing more can be installed here, and without that this node takes no part in what the others do: the
+ * process stops at once (see the design's failure policy). */
+static bool installer_halts(struct replica *replica) {
+    if (!snapshots_dead(replica->options.snapshots))
+        return false;
+    replica_fail(replica, LASH_IO, "a snapshot could not be synced; what was written may be lost");
+    replica->env->halt(replica->env->context, LASH_IO);
+    return true;
+}
+
 static void installer_failed(struct replica *replica) {
     struct installer *installer = &replica->installer;
     int error = installer->error;
+    if (error == LASH_IO && installer_halts(replica))
+        return;
     log_warn("a snapshot could not be fetched; it is tried again", F_ERR(error), F_HEX("from", installer->from),
              F_U64("index", installer->index), F_U64("bytes", installer->bytes), F_HEX("id", replica->options.id));
     if (replica_active(replica))
         (void)installer_say(replica, error == LASH_CORRUPT ? WIRE_SNAPSHOT_DAMAGED : WIRE_SNAPSHOT_REFUSED);
     installer_reset(replica);
-}
-
-/* One that reaches as far is there already: it does as well, but for a crash between it and the core's hearing of it. */
-static void installer_use_own(struct replica *replica) {
-    struct installer *installer = &replica->installer;
-    taker_look(replica);
-    installer->index = replica->taker.newest.index;
-    installer->term = replica->taker.newest.term;
-    installer->state = INSTALLER_READY;
 }
 
 static void installer_done(struct job *job) {
@@ -243,10 +263,13 @@ static void installer_done(struct job *job) {
     metric_add(&replica->meter.snapshot_bytes_received, installer->chunk->size);
     buf_unref(installer->chunk);
     installer->chunk = NULL;
-    if (installer->error == LASH_EXISTS) {
-        installer_use_own(replica);
-    } else if (installer->error) {
+    if (installer->error) {
         installer_failed(replica);
+    } else if (installer->own.index) {
+        installer->index = installer->own.index;
+        installer->term = installer->own.term;
+        installer->state = INSTALLER_READY;
+        taker_look(replica);
     } else if (installer->complete) {
         installer->received = installer->copied;
         installer->state = INSTALLER_READY;

@@ -117,7 +117,8 @@ struct installer {
     struct snapshot_writer *writer; /* NULL: no byte has come yet */
     struct snapshot_writer *stale;  /* given up: its file is to be removed */
     struct buf *chunk;              /* for the job; NULL: none */
-    bool complete;                  /* the job has made all of it durable */
+    bool complete;                  /* the job has made all of it durable, */
+    struct snapshot_info own;       /* or found one that reaches as far; index 0: not */
     bool ack_due;
     uint64_t ack_at_ms;    /* when to say again how much is there */
     uint64_t heard_at_ms;  /* when a piece came last */

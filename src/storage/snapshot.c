@@ -273,6 +273,13 @@ int snapshot_open(struct snapshots *snapshots, lash_index index, struct snapshot
     return rc;
 }
 
+bool snapshots_dead(struct snapshots *snapshots) {
+    pthread_mutex_lock(&snapshots->mutex);
+    bool dead = snapshots->dead;
+    pthread_mutex_unlock(&snapshots->mutex);
+    return dead;
+}
+
 int snapshots_wants(struct snapshots *snapshots, lash_index index) {
     pthread_mutex_lock(&snapshots->mutex);
     bool dead = snapshots->dead;

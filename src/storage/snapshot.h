@@ -85,6 +85,9 @@ int snapshots_check(struct snapshots *snapshots, lash_index index);
 
 /* ---- Writing ------------------------------------------------------------------------------------ */
 
+/* Whether a sync has failed: nothing is made durable any more, and the process must stop. */
+bool snapshots_dead(struct snapshots *snapshots);
+
 /* Begin a snapshot. Errors: LASH_INVALID, LASH_EXISTS (there is one at this index or beyond), LASH_NOMEM, LASH_IO,
  * LASH_FULL. */
 int snapshot_begin(struct snapshots *snapshots, const struct snapshot_head *head, struct snapshot_writer **writer);
