@@ -169,6 +169,8 @@ int replica_step(struct replica *replica, struct lash_event *event, const struct
     if (error)
         return error;
     replica_carry_out(replica, frames, count);
+    if (replica->env->stepped)
+        replica->env->stepped(replica->env->context);
     sender_drain(replica);
     return 0;
 }

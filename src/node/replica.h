@@ -69,6 +69,8 @@ struct replica_env {
     void (*configured)(void *context, lash_index committed, bool welcome);
     /* Role, term or leader changed. May be NULL. */
     void (*observe)(void *context, const struct lash_status *status);
+    /* The core has made a step, which is carried out but for what it sends; for whoever judges it. May be NULL. */
+    void (*stepped)(void *context);
     /* Something happened that an observer may want to know. May be NULL. */
     void (*happened)(void *context, const struct lash_observation *observation);
     /* A sync of the log failed: stop the process at once. It may return only where the process is simulated. */

@@ -22,8 +22,9 @@ enum {
     CORE_HELD_MAX = 128,     /* messages that wait for a write; what is beyond is lost */
     CORE_READS_MAX = 16,     /* open at one node */
     CORE_ASIDE_MAX = 32,     /* packets that come much later */
-    CORE_STREAMS_MAX = 128,  /* snapshots on their way: one from each node to each other */
-    CORE_ENTRY_BYTES = 100,  /* what an entry weighs on the wire */
+    CORE_NODES_MAX = 9,
+    CORE_STREAMS_MAX = 128, /* snapshots on their way: one from each node to each other */
+    CORE_ENTRY_BYTES = 100, /* what an entry weighs on the wire */
 };
 
 struct core_entry {
@@ -102,7 +103,7 @@ struct core_node {
 
 struct core {
     uint32_t count;
-    struct core_node nodes[JUDGE_NODES_MAX + 1]; /* by id */
+    struct core_node nodes[CORE_NODES_MAX + 1]; /* by id */
     struct judge *judge;
     struct lash_configuration configuration;   /* that the group began with */
     bool changes;                              /* the membership changes */
@@ -113,10 +114,10 @@ struct core {
     uint64_t now_ms;
     uint64_t seed;
     uint64_t starts;
-    uint64_t digests;                                   /* given out so far */
-    uint64_t contexts;                                  /* given out so far */
-    bool cut[JUDGE_NODES_MAX + 1][JUDGE_NODES_MAX + 1]; /* from, to: what is sent is lost */
-    struct core_packet packets[CORE_PACKETS_MAX];       /* a ring, in the order of sending */
+    uint64_t digests;                                 /* given out so far */
+    uint64_t contexts;                                /* given out so far */
+    bool cut[CORE_NODES_MAX + 1][CORE_NODES_MAX + 1]; /* from, to: what is sent is lost */
+    struct core_packet packets[CORE_PACKETS_MAX];     /* a ring, in the order of sending */
     uint32_t packet_head;
     uint32_t packet_count;
     struct core_log committed; /* what snapshots hold */

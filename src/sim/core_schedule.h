@@ -39,7 +39,7 @@ struct core_schedule {
     uint64_t configure;
     uint64_t late; /* of a packet: it comes much later */
     uint64_t pause;
-    bool paused[JUDGE_NODES_MAX + 1]; /* by id: the process stands still */
+    bool paused[CORE_NODES_MAX + 1]; /* by id: the process stands still */
 };
 
 /* ---- core_run.c ----------------------------------------------------------------------------------- */

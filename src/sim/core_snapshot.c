@@ -10,7 +10,7 @@
 
 #define LLU (unsigned long long)
 
-_Static_assert(CORE_STREAMS_MAX >= JUDGE_NODES_MAX * (JUDGE_NODES_MAX - 1), "one from each node to each other");
+_Static_assert(CORE_STREAMS_MAX >= CORE_NODES_MAX * (CORE_NODES_MAX - 1), "one from each node to each other");
 
 static bool core_entry_equal(const struct core_entry *a, const struct core_entry *b) {
     return a->term == b->term && a->digest == b->digest && a->kind == b->kind;

@@ -33,8 +33,8 @@ struct electorate {
 struct electorate *electorate_new(uint32_t nodes) {
     LASH_ASSERT(nodes >= 1 && nodes <= ELECTORATE_NODES_MAX);
     struct electorate *electorate = memory_new(1, sizeof *electorate);
-    electorate->initial.count = nodes;
-    for (uint32_t i = 0; i < nodes; i++)
+    electorate->initial.count = nodes < LASH_RAFT_MEMBERS_MAX ? nodes : LASH_RAFT_MEMBERS_MAX;
+    for (uint32_t i = 0; i < electorate->initial.count; i++)
         electorate->initial.members[i] = (struct lash_member){.id = i + 1, .flags = LASH_MEMBER_VOTER};
     return electorate;
 }
@@ -69,11 +69,26 @@ void electorate_cut(struct electorate *electorate, lash_id id, lash_index index)
         log->count--;
 }
 
-bool electorate_append(struct electorate *electorate, lash_id id, uint64_t chain) {
-    struct electorate_log *log = &electorate->logs[id];
+/* The position behind it; 0: there is none. */
+static uint64_t electorate_position(const struct electorate *electorate, uint64_t chain) {
     uint64_t position = electorate->count;
     while (position > 0 && electorate->known[position - 1].chain != chain)
         position--;
+    return position;
+}
+
+const struct lash_configuration *electorate_find(const struct electorate *electorate, uint64_t chain) {
+    uint64_t position = electorate_position(electorate, chain);
+    return position ? &electorate->known[position - 1].configuration : NULL;
+}
+
+const struct lash_configuration *electorate_initial(const struct electorate *electorate) {
+    return &electorate->initial;
+}
+
+bool electorate_append(struct electorate *electorate, lash_id id, uint64_t chain) {
+    struct electorate_log *log = &electorate->logs[id];
+    uint64_t position = electorate_position(electorate, chain);
     if (position == 0)
         return false;
     log->known = memory_room(log->known, &log->capacity, log->count + 1, sizeof log->known[0]);

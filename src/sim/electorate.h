@@ -11,11 +11,11 @@
 
 #include "lash/raft.h"
 
-enum { ELECTORATE_NODES_MAX = 9 };
+enum { ELECTORATE_NODES_MAX = 24 };
 
 struct electorate;
 
-/* Of a cluster of `nodes` voters. */
+/* Of a cluster of `nodes` nodes, which are voters, as far as there can be so many, unless electorate_begin says otherwise. */
 struct electorate *electorate_new(uint32_t nodes);
 void electorate_free(struct electorate *electorate);
 
@@ -34,6 +34,12 @@ void electorate_cut(struct electorate *electorate, lash_id id, lash_index index)
 
 /* A node's log gets an entry with a configuration, behind which it hashes to `chain`; false: there is no such. */
 bool electorate_append(struct electorate *electorate, lash_id id, uint64_t chain);
+
+/* The configuration in the entry behind which logs hash to `chain`; NULL: there is none. */
+const struct lash_configuration *electorate_find(const struct electorate *electorate, uint64_t chain);
+
+/* What the cluster began with. */
+const struct lash_configuration *electorate_initial(const struct electorate *electorate);
 
 /* The newest configuration in a node's log but for the last `skip` of them; what it began with when there is none. */
 const struct lash_configuration *electorate_newest(const struct electorate *electorate, lash_id id, uint32_t skip);

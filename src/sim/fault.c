@@ -7,6 +7,7 @@
  */
 #include "base/assert.h"
 #include "node/replica_state.h"
+#include "sim/operator.h"
 #include "sim/stray.h"
 #include "sim/world_snapshot.h"
 #include "storage/log_state.h"
@@ -15,15 +16,6 @@ enum {
     FAULT_OPERATIONS = 40, /* a fault of a disk hits one of so many next operations, */
     FAULT_WRITES = 20,     /* or writes */
     FAULT_ROT_BYTES = 700, /* rot goes so far */
-};
-
-/* What is drawn for each fault, whatever kind it is, and whether it is carried out or not. */
-struct fault_draw {
-    size_t a;
-    size_t b;
-    uint64_t lasting_us;
-    uint64_t number;
-    bool flag;
 };
 
 /* ---- Network -------------------------------------------------------------------------------------------- */
@@ -186,7 +178,7 @@ static bool fault_full(struct world *world, const struct fault_draw *draw) {
 
 static bool fault_lose(struct world *world, const struct fault_draw *draw) {
     struct world_node *node = &world->nodes[draw->a];
-    if (node->gone || (!node->damaged && !world_may_damage(world)))
+    if (node->gone || (!node->damaged && !world_may_damage(world, draw->a)))
         return false;
     TRACE(world, "FAULT lose: n%zu and its disk", draw->a + 1);
     world_lose(world, draw->a);
@@ -197,7 +189,7 @@ static bool fault_lose(struct world *world, const struct fault_draw *draw) {
 static bool fault_rot(struct world *world, const struct fault_draw *draw) {
     struct world_node *node = &world->nodes[draw->a];
     char path[sizeof "log/" + LOG_NAME_SIZE] = "log/";
-    bool may = node->damaged ? node->stray.after == 0 : world_may_damage(world);
+    bool may = node->damaged ? node->stray.after == 0 : world_may_damage(world, draw->a);
     if (node->replica && may && draw->flag && world_snapshot_rot(node, draw->number, draw->lasting_us * 7919)) {
         node->damaged = true;
         return true;
@@ -224,7 +216,7 @@ static bool fault_astray(struct world *world, const struct fault_draw *draw) {
     struct world_node *node = &world->nodes[draw->a];
     char path[sizeof "log/" + LOG_NAME_SIZE] = "log/";
     char *name = path + sizeof "log/" - 1;
-    if (!node->replica || node->stray.planned || (!node->damaged && !world_may_damage(world)))
+    if (!node->replica || node->stray.planned || (!node->damaged && !world_may_damage(world, draw->a)))
         return false;
     const struct log *log = node->log;
     size_t last = log->segment_count - 1;
@@ -280,17 +272,21 @@ static bool fault_drift(struct world *world, const struct fault_draw *draw) {
 /* ---- The plan -------------------------------------------------------------------------------------------------- */
 
 static bool (*const fault_handlers[FAULT_PACKET])(struct world *world, const struct fault_draw *draw) = {
-    [FAULT_RESET] = fault_reset,       [FAULT_CLOG] = fault_clog,
-    [FAULT_ISOLATE] = fault_isolate,   [FAULT_PARTITION] = fault_partition,
-    [FAULT_KILL] = fault_kill,         [FAULT_POWER] = fault_power,
-    [FAULT_CRASH_AT] = fault_crash_at, [FAULT_PAUSE] = fault_pause,
-    [FAULT_STALL] = fault_stall,       [FAULT_EIO] = fault_eio,
-    [FAULT_SHORT] = fault_short,       [FAULT_FULL] = fault_full,
-    [FAULT_MEMORY] = fault_memory,     [FAULT_STEP] = fault_step,
-    [FAULT_DRIFT] = fault_drift,       [FAULT_TRANSFER] = fault_transfer,
-    [FAULT_LOSE] = fault_lose,         [FAULT_ROT] = fault_rot,
-    [FAULT_LANE] = fault_lane,         [FAULT_ASTRAY] = fault_astray,
-    [FAULT_SLOW] = fault_slow,
+    [FAULT_RESET] = fault_reset,        [FAULT_CLOG] = fault_clog,
+    [FAULT_ISOLATE] = fault_isolate,    [FAULT_PARTITION] = fault_partition,
+    [FAULT_KILL] = fault_kill,          [FAULT_POWER] = fault_power,
+    [FAULT_CRASH_AT] = fault_crash_at,  [FAULT_PAUSE] = fault_pause,
+    [FAULT_STALL] = fault_stall,        [FAULT_EIO] = fault_eio,
+    [FAULT_SHORT] = fault_short,        [FAULT_FULL] = fault_full,
+    [FAULT_MEMORY] = fault_memory,      [FAULT_STEP] = fault_step,
+    [FAULT_DRIFT] = fault_drift,        [FAULT_TRANSFER] = fault_transfer,
+    [FAULT_LOSE] = fault_lose,          [FAULT_ROT] = fault_rot,
+    [FAULT_LANE] = fault_lane,          [FAULT_ASTRAY] = fault_astray,
+    [FAULT_SLOW] = fault_slow,          [FAULT_JOIN] = operator_join,
+    [FAULT_REMOVE] = operator_remove,   [FAULT_PROMOTE] = operator_promote,
+    [FAULT_MOVE] = operator_move,       [FAULT_CONFIGURE] = operator_configure,
+    [FAULT_REPLACE] = operator_replace, [FAULT_SNAPSHOT] = operator_snapshot,
+    [FAULT_UPGRADE] = operator_upgrade,
 };
 
 static void fault_plan(struct world *world, unsigned kind, uint64_t count) {

@@ -5,6 +5,7 @@
  * and requests must be taken everywhere again (P2).
  */
 #include "node/replica_state.h"
+#include "sim/operator.h"
 #include "sim/world_session.h"
 #include "sim/world_store.h"
 
@@ -18,7 +19,7 @@ size_t world_known_leader(const struct world *world) {
     lash_id leader = 0;
     for (size_t i = 0; i < world->count; i++) {
         const struct replica *replica = world->nodes[i].replica;
-        if (!replica)
+        if (!replica || !operator_counts(world, i))
             continue;
         if (replica->status.leader == 0 || (leader != 0 && replica->status.leader != leader))
             return world->count;
@@ -32,7 +33,8 @@ size_t world_known_leader(const struct world *world) {
 static bool heal_connected(struct world *world) {
     for (size_t from = 0; from < world->count; from++) {
         for (size_t to = 0; to < world->count; to++) {
-            bool running = from != to && world->nodes[from].replica && world->nodes[to].replica;
+            bool running = from != to && world->nodes[from].replica && world->nodes[to].replica &&
+                           operator_counts(world, from) && operator_counts(world, to);
             const struct world_link *link = network_link(world, from, to);
             const struct world_lane *entries = &link->lanes[TRANSPORT_ENTRIES];
             if (running && (!link->open || link->broken || entries->cut || entries->closed))
@@ -42,33 +44,66 @@ static bool heal_connected(struct world *world) {
     return true;
 }
 
-/* Whether every node that is not gone runs, reaches the others, has applied its leader's whole log, and no request is open. */
-static bool heal_converged(struct world *world) {
+/* What a node that is to have come together with the others lacks; NULL: nothing. */
+static const char *heal_lacks(const struct world *world, size_t position, lash_index last) {
+    const struct world_node *node = &world->nodes[position];
+    if (node->gone || !operator_counts(world, position) || (node->repair && world_repair_is_hopeless(node)))
+        return NULL;
+    if (!node->replica)
+        return node->repair ? "a part of its log" : "a process";
+    if (replica_error(node->replica))
+        return "a part in it";
+    if (node->replica->status.commit != last)
+        return "what was committed";
+    return node->machine.applied != last ? "what was to be applied" : NULL;
+}
+
+/* Whether every node that is not gone runs, reaches the others, has applied its leader's whole log, and no request is open.
+ * Else what is not so, and of whom. */
+static bool heal_looks(struct world *world, const char **lacks, size_t *whom) {
     size_t leader = world_known_leader(world);
-    if (leader == world->count || world->outstanding || !heal_connected(world))
-        return false;
-    lash_index last = world->nodes[leader].replica->status.last_index;
-    for (size_t i = 0; i < world->count; i++) {
-        const struct world_node *node = &world->nodes[i];
-        if (node->gone || (node->repair && world_repair_is_hopeless(node)))
-            continue;
-        if (!node->replica || replica_error(node->replica) || node->replica->status.commit != last ||
-            node->machine.applied != last)
-            return false;
+    *whom = world->count;
+    *lacks = leader == world->count   ? "a leader known to all"
+             : world->outstanding     ? "the end of a request"
+             : !heal_connected(world) ? "a connection"
+                                      : operator_lacks(world);
+    for (size_t i = 0; !*lacks && i < world->count; i++) {
+        *lacks = heal_lacks(world, i, world->nodes[leader].replica->status.last_index);
+        *whom = i;
     }
-    return true;
+    return !*lacks;
+}
+
+static bool heal_converged(struct world *world) {
+    const char *lacks;
+    size_t whom;
+    return heal_looks(world, &lacks, &whom);
 }
 
 static bool heal_quiet(struct world *world) {
     return world->outstanding == 0;
 }
 
+_Noreturn static void heal_failed(struct world *world, const char *what) {
+    const char *lacks;
+    size_t whom;
+    if (heal_looks(world, &lacks, &whom))
+        lacks = "nothing by now";
+    world_fail(world, "P2", "%s within %d election timeouts: n%zu lacks %s", what, HEAL_ELECTIONS_MAX, whom + 1, lacks);
+}
+
 /* Steps until `reached`, looked for after every so many events, or P2 is broken. */
 static void heal_wait(struct world *world, bool (*reached)(struct world *world), uint64_t every, const char *what) {
     uint64_t end_us = world->now_us + world->profile.heartbeat_ms * 10000 * HEAL_ELECTIONS_MAX;
     for (uint64_t i = 0; i % every != 0 || !reached(world); i++) {
-        if (world->now_us > end_us || !world_step(world))
-            world_fail(world, "P2", "%s within %d election timeouts", what, HEAL_ELECTIONS_MAX);
+        bool goes_on = world->now_us <= end_us && world_step(world);
+        if (!goes_on && world->profile.operators && operator_is_stuck(world)) {
+            TRACE(world, "STUCK: most voters are gone");
+            world->tally.stuck = 1;
+            return;
+        }
+        if (!goes_on)
+            heal_failed(world, what);
     }
 }
 
@@ -86,14 +121,14 @@ void world_ask_all(struct world *world) {
     uint64_t reads = world->tally.reads;
     size_t asked = 0;
     for (size_t i = 0; i < world->count; i++) {
-        if (!world->nodes[i].replica)
+        if (!world->nodes[i].replica || !operator_counts(world, i))
             continue;
         (void)world_propose(world, i);
         world_read(world, i);
         asked++;
     }
     heal_wait(world, heal_converged, HEAL_LOOK_EVERY, "healed nodes did not carry out what they were asked for");
-    if (world->tally.done != done + asked || world->tally.reads != reads + asked)
+    if (!world->tally.stuck && (world->tally.done != done + asked || world->tally.reads != reads + asked))
         world_fail(world, "P2", "of %zu commands and reads at healed nodes %llu and %llu were carried out", asked,
                    (unsigned long long)(world->tally.done - done), (unsigned long long)(world->tally.reads - reads));
 }
@@ -101,12 +136,15 @@ void world_ask_all(struct world *world) {
 void world_heal(struct world *world) {
     TRACE(world, "HEAL");
     fault_end(world);
+    if (world->profile.operators)
+        operator_heal(world);
     heal_start(world);
     if (world->sessions)
         world_session_heal(world);
     heal_wait(world, heal_converged, HEAL_LOOK_EVERY, "the cluster did not come together");
     for (size_t i = 0; i < world->count; i++)
-        if (world->nodes[i].replica && world->nodes[i].machine.applied < world->acknowledged)
+        if (!world->tally.stuck && world->nodes[i].replica && operator_counts(world, i) &&
+            world->nodes[i].machine.applied < world->acknowledged)
             world_fail(world, "D1", "n%zu has applied %llu, and %llu was acknowledged", i + 1,
                        (unsigned long long)world->nodes[i].machine.applied, (unsigned long long)world->acknowledged);
     world_store_compare(world);
@@ -128,10 +166,10 @@ void world_ask_apart(struct world *world) {
     size_t running[WORLD_NODES_MAX];
     size_t count = 0;
     for (size_t i = 0; i < world->count; i++)
-        if (world->nodes[i].replica)
+        if (world->nodes[i].replica && operator_votes(world, i))
             running[count++] = i;
     /* With only a majority left, one that misses another may be needed by it. */
-    if (count < 3 || count < world->count)
+    if (count < 3 || count < operator_members(world) || world->tally.stuck)
         return;
     uint64_t election_us = world->profile.heartbeat_ms * 10000;
     size_t a = (size_t)world_draw(world, DOMAIN_NETWORK, count);

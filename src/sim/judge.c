@@ -57,6 +57,7 @@ struct judge_node {
     uint32_t role;
     lash_index commit;
     lash_index matches[JUDGE_NODES_MAX + 1]; /* while it leads: by member */
+    bool blind;                              /* what it knows of the membership cannot be told */
     bool configured;                         /* in this step it appended a configuration of its own, */
     bool by_itself;                          /* after it had committed what the step let it commit */
     uint64_t cuts;                           /* times that the end of its disk's log was replaced */
@@ -79,6 +80,7 @@ struct judge {
     struct judge_index *indexes; /* of index i at i - 1 */
     uint64_t indexes_capacity;
     struct judge_log committed;
+    lash_index governing;     /* index of the newest configuration in it; 0: none */
     struct judge_mark *marks; /* terms and indexes rise */
     uint64_t mark_count;
     uint64_t marks_capacity;
@@ -199,6 +201,10 @@ static void judge_hold_all(struct judge *judge, lash_id id) {
 
 void judge_begun(struct judge *judge, lash_id id) {
     electorate_begun(judge->electorate, id);
+}
+
+void judge_blind(struct judge *judge, lash_id id, bool blind) {
+    judge_node(judge, id)->blind = blind;
 }
 
 void judge_restart(struct judge *judge, lash_id id) {
@@ -365,6 +371,7 @@ void judge_reset(struct judge *judge, lash_id id, lash_index index) {
                 "n%llu drops its log for a snapshot at %llu, which it holds", LLU id, LLU index);
     judge_log_commit(judge, &node->memory, index);
     node->replaced = false;
+    node->blind = false;
     judge_hold_all(judge, id);
 }
 
@@ -487,6 +494,9 @@ static void judge_commit(struct judge *judge, lash_id id, lash_term term, lash_i
     judge_mark(judge, term, commit);
     struct judge_log added = {.entries = log->entries + known, .count = commit - known};
     judge_log_copy(&judge->committed, known, &added);
+    for (lash_index index = known + 1; index <= commit; index++)
+        if (judge->committed.entries[index - 1].kind == LASH_ENTRY_CONFIGURATION)
+            judge->governing = index;
 }
 
 static void judge_indexes(struct judge *judge, lash_id id, const struct lash_raft_status *status) {
@@ -503,11 +513,11 @@ static void judge_indexes(struct judge *judge, lash_id id, const struct lash_raf
     JUDGE_CHECK(judge, status->applied <= status->commit, "L5", "n%llu: applied is %llu, commit %llu", LLU id,
                 LLU status->applied, LLU status->commit);
     lash_index durable = status->durable_index;
-    JUDGE_CHECK(
-        judge,
-        durable <= node->disk.count && durable <= node->memory.count &&
-            (node->replaced || judge_log_chain(&node->disk, durable) == judge_log_chain(&node->memory, durable)),
-        "L6", "n%llu believes that its disk holds %llu", LLU id, LLU durable);
+    JUDGE_CHECK(judge,
+                durable <= node->memory.count &&
+                    (node->replaced || (durable <= node->disk.count && judge_log_chain(&node->disk, durable) ==
+                                                                           judge_log_chain(&node->memory, durable))),
+                "L6", "n%llu believes that its disk holds %llu", LLU id, LLU durable);
 }
 
 /* C4: the newest configuration in a node's log is in force. C1: the one before it is committed. C2, C3: what a leader
@@ -516,7 +526,7 @@ static void judge_members(struct judge *judge, lash_id id, const struct lash_raf
     struct judge_node *node = judge_node(judge, id);
     const struct lash_configuration *newest = electorate_newest(judge->electorate, id, 0);
     const struct lash_configuration *before = electorate_newest(judge->electorate, id, 1);
-    JUDGE_CHECK(judge, memcmp(newest, &status->configuration, sizeof *newest) == 0, "C4",
+    JUDGE_CHECK(judge, node->blind || memcmp(newest, &status->configuration, sizeof *newest) == 0, "C4",
                 "n%llu goes by configuration %llu, and its log's newest is %llu", LLU id,
                 LLU status->configuration.index, LLU newest->index);
     JUDGE_CHECK(judge, newest->index == 0 || before->index <= judge->committed.count, "C1",
@@ -659,6 +669,15 @@ lash_index judge_effective(const struct judge *judge, lash_index index) {
            (entries[index - 1].kind == LASH_ENTRY_PART || entries[index - 1].kind == LASH_ENTRY_CONFIGURATION))
         index--;
     return index;
+}
+
+const struct lash_configuration *judge_configured_at(const struct judge *judge, lash_index index) {
+    LASH_ASSERT(index >= 1 && index <= judge->committed.count);
+    return electorate_find(judge->electorate, judge_log_chain(&judge->committed, index));
+}
+
+const struct lash_configuration *judge_governing(const struct judge *judge) {
+    return judge->governing ? judge_configured_at(judge, judge->governing) : electorate_initial(judge->electorate);
 }
 
 uint64_t judge_committed_chain(const struct judge *judge, lash_index index) {

@@ -16,7 +16,7 @@
 
 #include "lash/raft.h"
 
-enum { JUDGE_NODES_MAX = 9 };
+enum { JUDGE_NODES_MAX = 24 };
 
 struct judge_entry {
     lash_term term;
@@ -98,6 +98,10 @@ void judge_durable_vote(struct judge *judge, lash_id id, lash_term term, lash_id
 /* It has got the membership that the group began with, by a snapshot. */
 void judge_begun(struct judge *judge, lash_id id);
 
+/* What a node that is about to start knows of the membership cannot be told from its log: where that begins behind its snapshots it
+ * knows none until a leader tells (C4). */
+void judge_blind(struct judge *judge, lash_id id, bool blind);
+
 /* S1: it has a durable snapshot of what was committed up to `index`. When its disk's log does not hold that, a start would
  * drop the log, which then goes on behind the snapshot. */
 void judge_snapshot(struct judge *judge, lash_id id, lash_index index);
@@ -128,6 +132,12 @@ lash_index judge_committed(const struct judge *judge);
 /* The last entry at or before `index`, which is committed, behind which a state machine changes nothing up to there: parts of a
  * command whose last is not among them, and configurations, do not. */
 lash_index judge_effective(const struct judge *judge, lash_index index);
+
+/* The newest committed configuration; what the cluster began with when there is none. */
+const struct lash_configuration *judge_governing(const struct judge *judge);
+
+/* The configuration committed at `index`; NULL when that holds none. */
+const struct lash_configuration *judge_configured_at(const struct judge *judge, lash_index index);
 
 /* The hash of what was committed up to `index`; 0 when that much was not. */
 uint64_t judge_committed_chain(const struct judge *judge, lash_index index);

@@ -14,7 +14,7 @@
 #include "node/replica_state.h"
 #include "raft/random.h"
 #include "sim/memory.h"
-#include "sim/world.h"
+#include "sim/world_peers.h"
 
 enum { NETWORK_PACKETS_MAX = 512 /* that wait in one lane; then the sender is refused */ };
 
@@ -114,6 +114,8 @@ static bool network_judge(struct world_node *node, lash_id peer, const void *hea
     struct wire_head decoded;
     if (wire_decode(head, size, &decoded))
         world_fail(world, "contract", "n%u sends what nobody can decode", (unsigned)node->id);
+    if (world->profile.operators)
+        world_peers_judge(node, peer, &decoded);
     world->hash = random_mix(world->hash ^ crc32c(0, head, size)) + peer;
     if (decoded.kind != WIRE_MESSAGE)
         return false;
@@ -240,7 +242,7 @@ static void network_open(struct world *world, size_t from, size_t to) {
     world_turn_soon(node);
 }
 
-static void network_close(struct world *world, size_t from, size_t to) {
+void network_lose(struct world *world, size_t from, size_t to, bool told) {
     struct world_link *link = network_link(world, from, to);
     struct world_node *node = &world->nodes[from];
     network_clear(world, link);
@@ -248,7 +250,7 @@ static void network_close(struct world *world, size_t from, size_t to) {
         return;
     link->open = false;
     link->broken = false;
-    if (!world_alive(node))
+    if (!told || !world_alive(node))
         return;
     if (node->repair) {
         repair_disconnected(node->repair, to + 1);
@@ -265,11 +267,11 @@ void world_connect(struct world *world, size_t a, size_t b) {
 }
 
 void world_disconnect(struct world *world, size_t a, size_t b) {
-    network_close(world, a, b);
-    network_close(world, b, a);
+    network_lose(world, a, b, true);
+    network_lose(world, b, a, true);
 }
 
-static void network_reconnect(struct world *world, size_t from, size_t to) {
+void network_dial(struct world *world, size_t from, size_t to) {
     struct world_link *link = network_link(world, from, to);
     if (link->waiting || link->open || from == to)
         return;
@@ -348,14 +350,29 @@ void network_notice(struct world *world, const struct event *event) {
     if (!link->broken || event->argument != link->generation)
         return;
     TRACE(world, "n%zu notices that its connection to n%zu is broken", from + 1, to + 1);
-    network_close(world, from, to);
-    network_reconnect(world, from, to);
+    network_lose(world, from, to, true);
+    network_dial(world, from, to);
+}
+
+/* A node dials one that runs, which may have moved, or not want it. False: it is not taken. */
+static bool network_welcome(struct world *world, size_t from, size_t to) {
+    enum world_dial dial = world->profile.operators ? world_peers_dial(world, from, to) : WORLD_DIAL_TAKEN;
+    if (dial == WORLD_DIAL_TAKEN)
+        return true;
+    if (dial == WORLD_DIAL_OTHERS)
+        return false;
+    struct world_link *link = network_link(world, from, to);
+    link->waiting = true;
+    world_plan(world, 1 + world_draw(world, DOMAIN_NETWORK, world->profile.heartbeat_ms * 5000), EVENT_CONNECT,
+               (uint64_t)(link - world->links), 0);
+    return false;
 }
 
 /* A machine that runs refuses connections to a process that has ended; one that does not run says nothing. */
 static void network_refused(struct world *world, size_t from, size_t to) {
     struct world_node *node = &world->nodes[from];
-    if (world->nodes[to].gone || world->nodes[to].lost_power || !node->replica)
+    bool known = !world->profile.operators || world_peers_finds(world, from, to);
+    if (!known || world->nodes[to].gone || world->nodes[to].lost_power || !node->replica)
         return;
     TRACE(world, "n%zu is refused by n%zu, whose process has ended", from + 1, to + 1);
     replica_down(node->replica, to + 1);
@@ -386,6 +403,8 @@ void network_connect_event(struct world *world, const struct event *event) {
         network_refused(world, from, to);
         return;
     }
+    if (link->open || !network_welcome(world, from, to))
+        return;
     TRACE(world, "n%zu connects to n%zu", from + 1, to + 1);
     network_open(world, from, to);
 }
@@ -396,8 +415,8 @@ void network_up(struct world *world, size_t position) {
             continue;
         if (world->options.manual)
             world_connect(world, position, i);
-        network_reconnect(world, position, i);
-        network_reconnect(world, i, position);
+        network_dial(world, position, i);
+        network_dial(world, i, position);
     }
 }
 
@@ -410,7 +429,7 @@ void network_down(struct world *world, size_t position) {
         link->open = false;
         link->broken = false;
         if (world->options.manual)
-            network_close(world, i, position);
+            network_lose(world, i, position, true);
         network_break(world, i, position);
     }
 }

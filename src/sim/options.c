@@ -77,8 +77,8 @@ bool options_settings(const struct options *options, struct run_settings *settin
                                       .nodes = (uint32_t)options->nodes,
                                       .profile = options->profile ? options->profile : "node",
                                       .trace = options->trace};
-    if (options->nodes < 1 || options->nodes > WORLD_NODES_MAX) {
-        (void)fprintf(stderr, "lash-sim: --nodes must be 1 to %d\n", WORLD_NODES_MAX);
+    if (options->nodes < 1 || options->nodes > WORLD_FOUNDERS_MAX) {
+        (void)fprintf(stderr, "lash-sim: --nodes must be 1 to %d\n", WORLD_FOUNDERS_MAX);
         return false;
     }
     if (!run_known_profile(settings->profile)) {

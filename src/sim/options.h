@@ -39,16 +39,21 @@ bool options_settings(const struct options *options, struct run_settings *settin
 void options_free(struct options *options, struct run_settings *settings);
 
 /* The tables: of all that say which run it is, and for runs without a seed of their own. */
-#define OPTIONS_RUN(options)                                                                                            \
-    {"events", 'e', POPT_ARG_LONGLONG, &(options).events, 0, "events before the healing; of a soak, of all its runs",   \
-     "N"},                                                                                                              \
-        {"nodes", 'n', POPT_ARG_INT, &(options).nodes, 0, "nodes of the cluster, 1 to 9 [3]", "K"},                     \
-        {"forbid",  0, POPT_ARG_STRING, &(options).forbid, 0, "kinds that count as a broken invariant, for tests",      \
-         "KIND,..."},                                                                                                   \
-        {"profile", 'p', POPT_ARG_STRING, &(options).profile, 0, "node, store, swarm, calm, core or membership [node]", \
-         "NAME"},                                                                                                       \
-    {                                                                                                                   \
-        "without", 0, POPT_ARG_STRING, &(options).without, 0, "kinds of faults that do not happen", "KIND,..."          \
+#define OPTIONS_RUN(options)                                                                                           \
+    {"events", 'e', POPT_ARG_LONGLONG, &(options).events, 0, "events before the healing; of a soak, of all its runs",  \
+     "N"},                                                                                                             \
+        {"nodes", 'n', POPT_ARG_INT, &(options).nodes, 0, "nodes of the cluster, 1 to 9 [3]", "K"},                    \
+        {"forbid",  0, POPT_ARG_STRING, &(options).forbid, 0, "kinds that count as a broken invariant, for tests",     \
+         "KIND,..."},                                                                                                  \
+        {"profile",                                                                                                    \
+         'p',                                                                                                          \
+         POPT_ARG_STRING,                                                                                              \
+         &(options).profile,                                                                                           \
+         0,                                                                                                            \
+         "node, store, session, operators, swarm, calm, core, membership or lease [node]",                             \
+         "NAME"},                                                                                                      \
+    {                                                                                                                  \
+        "without", 0, POPT_ARG_STRING, &(options).without, 0, "kinds of faults that do not happen", "KIND,..."         \
     }
 #define OPTIONS_SEED(options)                                                                                          \
     {"seed", 's', POPT_ARG_LONGLONG, &(options).seed, 's', "the seed [1]", "S"}, {                                     \

@@ -10,7 +10,9 @@
 #include "node/replica_state.h"
 #include "raft/random.h"
 #include "sim/memory.h"
+#include "sim/operator.h"
 #include "sim/stray.h"
+#include "sim/world_peers.h"
 #include "sim/world_session.h"
 #include "sim/world_snapshot.h"
 #include "sim/world_store.h"
@@ -91,6 +93,9 @@ static bool process_judge(struct world_node *node, const struct log_recovered *r
                    (unsigned long long)recovered->vote, (unsigned long long)disk->count, (unsigned long long)term,
                    (unsigned long long)vote, possible ? ", and a batch was being written" : "");
     stray_started(node, with && !without);
+    if (node->first)
+        judge_begun(world->judge, node->id);
+    judge_blind(world->judge, node->id, node->gap);
     node->pending.any = false;
     node->lost_power = false;
     judge_start(world->judge, node->id, found, recovered->term, recovered->vote);
@@ -145,7 +150,9 @@ static struct replica_options process_options(struct world_node *node) {
                                       .machine = {.context = node, .apply = machine_apply, .room = machine_room},
                                       .gauge = &node->gauge};
     options.sequence = (world_draw(world, DOMAIN_PROCESS, UINT32_MAX) << 20) + 1;
-    options.first = world->first;
+    options.first = node->joins ? NULL : world->first;
+    options.contacts = node->contacts;
+    options.disk = node->directory;
     world_snapshot_options(node, &options);
     return options;
 }
@@ -164,7 +171,7 @@ static void process_reset(struct world_node *node) {
     memset(node->held, 0, sizeof node->held);
 }
 
-/* Errors: LASH_CORRUPT, when the log lacks what was durable, and nobody but the judge can know. */
+/* Errors: LASH_CORRUPT, when the log lacks what was durable, and nobody but the judge can know; those of replica_new. */
 static int process_begin(struct world_node *node, const struct log_recovered *recovered,
                          const struct judge_log *found) {
     if (!process_judge(node, recovered, found))
@@ -176,10 +183,9 @@ static int process_begin(struct world_node *node, const struct log_recovered *re
     process_reset(node);
     struct replica_options options = process_options(node);
     int error = replica_new(&options, &node->env, node->log, recovered, &node->replica);
-    if (error)
-        world_fail(node->world, "contract", "n%u's replica does not start: %s", (unsigned)node->id,
-                   lash_strerror(error));
-    return 0;
+    if (error) /* it could not read what its log says of the membership */
+        judge_stop(node->world->judge, node->id);
+    return error;
 }
 
 /* The log is whole and open: judge it, and begin. */
@@ -223,6 +229,8 @@ static void process_repair(struct world_node *node) {
     process_reset(node);
     int error = repair_new(&options, &node->env, node->log, &node->repair);
     LASH_ASSERT(!error);
+    if (node->world->profile.operators)
+        world_peers_repair(node);
     TRACE(node->world, "n%u's log is damaged, and is to be repaired", (unsigned)node->id);
 }
 
@@ -277,7 +285,8 @@ bool world_repair_is_hopeless(const struct world_node *node) {
         return false;
     for (size_t i = 0; i < world->count; i++) {
         const struct world_node *other = &world->nodes[i];
-        if (other != node && world_alive(other) && process_holds(other, node, &damage))
+        bool asked = !world->profile.operators || world->links[(node->id - 1) * WORLD_NODES_MAX + i].open;
+        if (other != node && asked && world_alive(other) && process_holds(other, node, &damage))
             return false;
     }
     return true;
@@ -329,9 +338,11 @@ static void process_stop(struct world *world, size_t position) {
         node->replica = NULL;
         replica_abandon(replica);
         client_abandon(node);
+        operator_abandon(node);
         judge_stop(world->judge, node->id);
     }
     network_down(world, position);
+    world_peers_end(node);
     world_snapshot_close(node);
     log_close(node->log);
     node->log = NULL;
@@ -366,8 +377,10 @@ void world_power_off(struct world *world, size_t position) {
     node->clock = (struct world_clock){1000000 + world_draw(world, DOMAIN_PROCESS, 1000000), world->now_us, 1000000};
 }
 
-bool world_may_damage(const struct world *world) {
+bool world_may_damage(const struct world *world, size_t position) {
     size_t damaged = 1;
+    if (world->profile.operators)
+        return operator_may_damage(world, position);
     for (size_t i = 0; i < world->count; i++)
         damaged += world->nodes[i].damaged;
     return 2 * damaged < world->count;

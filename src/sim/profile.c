@@ -32,6 +32,14 @@ const char *const fault_names[FAULT_KINDS] = {
     [FAULT_ASTRAY] = "astray",
     [FAULT_SLOW] = "slow",
     [FAULT_TRANSFER] = "transfer",
+    [FAULT_JOIN] = "join",
+    [FAULT_REMOVE] = "remove",
+    [FAULT_PROMOTE] = "promote",
+    [FAULT_MOVE] = "move",
+    [FAULT_CONFIGURE] = "configure",
+    [FAULT_REPLACE] = "replace",
+    [FAULT_SNAPSHOT] = "snapshot",
+    [FAULT_UPGRADE] = "upgrade",
     [FAULT_DROP] = "drop",
     [FAULT_DUPLICATE] = "duplicate",
     [FAULT_REORDER] = "reorder",
@@ -48,6 +56,8 @@ static const uint64_t profile_most[FAULT_KINDS] = {
     [FAULT_FULL] = 15,      [FAULT_MEMORY] = 40,   [FAULT_STEP] = 20,         [FAULT_DRIFT] = 20,
     [FAULT_LOSE] = 1,       [FAULT_ROT] = 40,      [FAULT_ASTRAY] = 8,        [FAULT_SLOW] = 20,
     [FAULT_TRANSFER] = 40,  [FAULT_DROP] = 20000,  [FAULT_DUPLICATE] = 20000, [FAULT_REORDER] = 20000,
+    [FAULT_JOIN] = 40,      [FAULT_REMOVE] = 30,   [FAULT_PROMOTE] = 40,      [FAULT_MOVE] = 15,
+    [FAULT_CONFIGURE] = 20, [FAULT_REPLACE] = 4,   [FAULT_SNAPSHOT] = 40,     [FAULT_UPGRADE] = 10,
     [FAULT_DELAY] = 20000,  [FAULT_REFUSE] = 5000, [FAULT_FLIP] = 2000,
 };
 
@@ -113,7 +123,8 @@ static void profile_faults(struct profile *profile, uint64_t seed, uint64_t kind
         uint64_t most = profile_most[kind];
         uint64_t some = random_between(&random, 1, most * 1000);
         some /= profile_scale(&random, 1, 5);
-        if (!on)
+        bool operators = kind >= FAULT_OPERATOR && kind < FAULT_PACKET;
+        if (operators ? !profile->operators : !on)
             continue;
         profile->every[kind] =
             kind >= FAULT_PACKET ? some / 1000 + 1 : 60 * profile_election_us(profile) * 1000 / (some ? some : 1);
@@ -135,13 +146,16 @@ bool profile_draw(const char *name, uint64_t seed, struct profile *profile) {
     bool swarm = strcmp(name, "swarm") == 0;
     bool store = strcmp(name, "store") == 0;
     bool sessions = strcmp(name, "session") == 0;
-    if (!node && !swarm && !store && !sessions && strcmp(name, "calm") != 0)
+    bool operators = strcmp(name, "operators") == 0;
+    if (!node && !swarm && !store && !sessions && !operators && strcmp(name, "calm") != 0)
         return false;
     uint64_t random = random_mix(seed ^ 0x70726f66696c65);
     memset(profile, 0, sizeof *profile);
     profile_machines(profile, &random);
-    profile->store = store;
-    profile->sessions = sessions;
+    profile->operators = operators;
+    uint64_t kind = operators ? random_mix(seed ^ 0x6f70657261746f72) % 16 : 0;
+    profile->store = store || (operators && kind == 1);
+    profile->sessions = sessions || (operators && kind >= 13);
     uint64_t flow = random_mix(seed ^ 0x6c616e6573);
     profile->lanes = flow % 4 != 0;
     profile->uncommitted_bytes_max = profile_scale(&flow, 4096, 10);
@@ -149,7 +163,7 @@ bool profile_draw(const char *name, uint64_t seed, struct profile *profile) {
     uint64_t parts = random_mix(seed ^ 0x7061727473);
     profile->part_bytes = random_between(&parts, 0, 2) ? profile_scale(&parts, 8, 9) : (uint64_t)1 << 20;
     profile_snapshots(profile, random_mix(seed ^ 0x736e617073686f74));
-    if (node || swarm || store || sessions)
-        profile_faults(profile, random, swarm ? 3 : 6);
+    if (node || swarm || store || sessions || operators)
+        profile_faults(profile, random, swarm || kind % 2 ? 3 : 6);
     return true;
 }

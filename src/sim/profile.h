@@ -32,6 +32,15 @@ enum fault {
     FAULT_ROT,       /* a bit of a log's older part flips on disk */
     FAULT_ASTRAY,    /* one of the next writes of a disk lands elsewhere */
     FAULT_SLOW,      /* a disk takes ten to a hundred times as long from now on, or no longer */
+    /* Those of operators (operator.h). */
+    FAULT_JOIN,      /* a node is added */
+    FAULT_REMOVE,    /* a member is removed */
+    FAULT_PROMOTE,   /* a learner gets a vote */
+    FAULT_MOVE,      /* a member gets another address */
+    FAULT_CONFIGURE, /* several of these at once */
+    FAULT_REPLACE,   /* a machine is lost with its disk, and another is to take its place */
+    FAULT_SNAPSHOT,  /* a node is asked for one */
+    FAULT_UPGRADE,   /* a node goes on with another version */
     /* Those of single packets: how many of a million. */
     FAULT_DROP,      /* a packet is lost */
     FAULT_DUPLICATE, /* a packet comes twice */
@@ -40,7 +49,8 @@ enum fault {
     FAULT_REFUSE,    /* the sender's queue takes no packet at the moment */
     FAULT_FLIP,      /* a bit of a packet's frames flips on its way */
     FAULT_KINDS,
-    FAULT_PACKET = FAULT_DROP, /* the first of those of packets */
+    FAULT_OPERATOR = FAULT_JOIN, /* the first of those of operators */
+    FAULT_PACKET = FAULT_DROP,   /* the first of those of packets */
 };
 
 /* Names as used by --only and --without. */
@@ -73,6 +83,7 @@ struct profile {
     bool lanes;     /* of a peer's packets, else all are in one: a build without lanes is among the nodes */
     bool store;     /* the state machine is lashd's store */
     bool sessions;  /* clients have sessions */
+    bool operators; /* the membership changes */
     bool snapshots; /* are taken, sent and restored; */
     uint64_t snapshot_bytes_min, trailing_bytes, snapshot_rate; /* as struct replica_options has them, */
     uint64_t piece_bytes;                                       /* and in pieces of so many bytes */

@@ -62,6 +62,9 @@ static void run_collect(void) {
     result->snapshots = world->tally.snapshots;
     result->installed = world->tally.installed;
     result->restored = world->tally.restored;
+    result->changes = world->tally.changes;
+    result->removals = world->tally.removals;
+    result->stuck = world->tally.stuck;
     result->hash = world->hash;
     memcpy(result->faults, world->tally.faults, sizeof result->faults);
 }
@@ -268,11 +271,12 @@ void run_print_json(const struct run_settings *settings, const struct run_result
     }
     printf("}, \"commits\": %" PRIu64 ", \"writes\": %" PRIu64 ", \"reads\": %" PRIu64 ", \"packets\": %" PRIu64
            ", \"starts\": %" PRIu64 ", \"repairs\": %" PRIu64 ", \"snapshots\": %" PRIu64 ", \"installed\": %" PRIu64
-           ", \"restored\": %" PRIu64 ", \"violations\": %" PRIu64
-           ", \"invariant\": \"%s\", \"trace_hash\": \"%016" PRIx64 "\", \"events_per_second\": %.0f}\n",
+           ", \"restored\": %" PRIu64 ", \"changes\": %" PRIu64 ", \"removals\": %" PRIu64 ", \"stuck\": %" PRIu64
+           ", \"violations\": %" PRIu64 ", \"invariant\": \"%s\", \"trace_hash\": \"%016" PRIx64
+           "\", \"events_per_second\": %.0f}\n",
            result->commits, result->done, result->reads, result->packets, result->starts, result->repairs,
-           result->snapshots, result->installed, result->restored, result->violations, result->invariant, result->hash,
-           (double)result->events / seconds);
+           result->snapshots, result->installed, result->restored, result->changes, result->removals, result->stuck,
+           result->violations, result->invariant, result->hash, (double)result->events / seconds);
 }
 
 void run_add(struct run_result *sum, const struct run_result *result) {
@@ -287,6 +291,9 @@ void run_add(struct run_result *sum, const struct run_result *result) {
     sum->snapshots += result->snapshots;
     sum->installed += result->installed;
     sum->restored += result->restored;
+    sum->changes += result->changes;
+    sum->removals += result->removals;
+    sum->stuck += result->stuck;
     sum->violations += result->violations;
     sum->hash ^= result->hash;
     for (unsigned kind = 0; kind < FAULT_KINDS; kind++)

@@ -39,6 +39,9 @@ struct run_result {
     uint64_t snapshots; /* taken or got */
     uint64_t installed; /* logs that went on from a peer's */
     uint64_t restored;  /* state machines */
+    uint64_t changes;   /* of the membership */
+    uint64_t removals;  /* nodes that noticed theirs */
+    uint64_t stuck;     /* runs that lost too many members to end */
     uint64_t violations;
     uint64_t hash;
     uint64_t cpu_us;

@@ -51,8 +51,9 @@ struct soak {
     uint64_t runs;
 };
 
-static const char *const soak_profiles[] = {"node",  "swarm", "node",       "core",    "swarm",
-                                            "store", "calm",  "membership", "session", "lease"};
+static const char *const soak_profiles[] = {"node",      "swarm",     "node",       "core",    "swarm",
+                                            "store",     "calm",      "membership", "session", "lease",
+                                            "operators", "operators", "operators"};
 static const uint32_t soak_nodes[] = {3, 3, 5, 3, 3, 5, 1, 3, 7, 2, 3, 4};
 
 static uint64_t soak_now_ms(void) {

@@ -12,8 +12,10 @@
 #include "node/replica_state.h"
 #include "raft/random.h"
 #include "sim/memory.h"
+#include "sim/operator.h"
 #include "sim/stray.h"
 #include "sim/words.h"
+#include "sim/world_peers.h"
 #include "sim/world_session.h"
 #include "sim/world_snapshot.h"
 #include "sim/world_store.h"
@@ -88,8 +90,8 @@ uint32_t world_kind(const struct frame *frame, const struct frame_entry *entry) 
 
 /* Call `each` for the entries of an item of the journal. */
 static void world_each_entry(struct world_node *node, const struct log_item *item, bool leading,
-                             void (*each)(struct world_node *node, lash_index index, const struct frame *frame,
-                                          uint64_t digest, bool leading)) {
+                             void (*each)(struct world_node *node, const struct frame *frame,
+                                          const struct frame_entry *entry, bool leading)) {
     struct frame frame;
     struct frame_entry entry;
     size_t offset = 0;
@@ -101,17 +103,23 @@ static void world_each_entry(struct world_node *node, const struct log_item *ite
         struct frame told = frame;
         told.kind = world_kind(&frame, &entry);
         if (entry.index >= item->first)
-            each(node, entry.index, &told, world_digest(&entry), leading);
+            each(node, &told, &entry, leading);
     }
 }
 
-static void world_judge_entry(struct world_node *node, lash_index index, const struct frame *frame, uint64_t digest,
+static void world_judge_entry(struct world_node *node, const struct frame *frame, const struct frame_entry *entry,
                               bool leading) {
-    judge_append(node->world->judge, node->id, index, frame->term, frame->kind, digest, leading);
+    if (leading && frame->kind == LASH_ENTRY_CONFIGURATION && node->world->profile.operators)
+        operator_judge(node, frame, entry);
+    else
+        judge_append(node->world->judge, node->id, entry->index, frame->term, frame->kind, world_digest(entry),
+                     leading);
 }
 
 static void world_judge_journal(struct world_node *node, const struct journal_batch *batch, bool leading) {
     if (batch->reset && batch->reset != node->reset_seen) {
+        if (node->world->profile.operators)
+            judge_begun(node->world->judge, node->id);
         judge_reset(node->world->judge, node->id, batch->reset);
         node->reset_seen = batch->reset;
         node->journal_seen = 0;
@@ -140,9 +148,10 @@ static void world_env_observe(void *context, const struct lash_status *status) {
 
 /* ---- Executors -------------------------------------------------------------------------------------- */
 
-static void world_pend_entry(struct world_node *node, lash_index index, const struct frame *frame, uint64_t digest,
+static void world_pend_entry(struct world_node *node, const struct frame *frame, const struct frame_entry *entry,
                              bool leading) {
     (void)leading;
+    lash_index index = entry->index;
     struct world_pending *pending = &node->pending;
     const struct judge_log *disk = pending->reset ? judge_committed_log(node->world->judge) : &node->on_disk;
     if (index <= pending->kept) {
@@ -152,7 +161,7 @@ static void world_pend_entry(struct world_node *node, lash_index index, const st
     judge_log_cut(&pending->suffix, index - 1 - pending->kept);
     uint64_t chain = pending->suffix.count ? judge_log_chain(&pending->suffix, pending->suffix.count)
                                            : judge_log_chain(disk, pending->kept);
-    judge_log_push(&pending->suffix, chain, frame->term, frame->kind, digest);
+    judge_log_push(&pending->suffix, chain, frame->term, frame->kind, world_digest(entry));
 }
 
 /* The journal's batch is going to be written. */
@@ -403,6 +412,8 @@ static void world_start_event(struct world *world, const struct event *event) {
 /* An operator, who has seen that the replica takes no part any more, ends the process. */
 static void world_kill_event(struct world *world, const struct event *event) {
     world_kill(world, event->subject);
+    if (operator_retires(&world->nodes[event->subject]))
+        return;
     world_plan(world, 1 + world_draw(world, DOMAIN_PROCESS, world->profile.lasting_us), EVENT_START, event->subject, 0);
 }
 
@@ -451,7 +462,9 @@ static void world_see_to(struct world_node *node) {
         world_plan(world, 1 + world_draw(world, DOMAIN_PROCESS, world->profile.lasting_us), EVENT_START, position, 0);
     } else if (node->replica && replica_error(node->replica) && !node->ending) {
         int error = replica_error(node->replica);
-        if (error == LASH_CORRUPT ? !node->damaged : !node->ailing && !node->full)
+        if (error == LASH_REMOVED && !node->removed)
+            return; /* it is about to say so */
+        if (error != LASH_REMOVED && (error == LASH_CORRUPT ? !node->damaged : !node->ailing && !node->full))
             world_fail(world, error == LASH_CORRUPT ? "D3" : "contract", "n%u stops taking part without a reason: %s",
                        (unsigned)node->id, lash_strerror(error));
         node->ending = true;
@@ -498,6 +511,8 @@ bool world_step(struct world *world) {
 static uint64_t world_features(void *context, lash_id peer) {
     struct world_node *node = context;
     bool open = network_link(node->world, node->id - 1, peer - 1)->open;
+    if (node->world->profile.operators)
+        return open ? world_peers_features(node->world, node->id - 1, peer - 1) : 0;
     return WIRE_MEMBERS | WIRE_REPAIR | WIRE_LEASES | WIRE_PARTS | WIRE_SLOW | (open ? WIRE_SNAPSHOTS : 0);
 }
 
@@ -513,6 +528,7 @@ static const struct replica_env world_env = {
 
 static void world_add_node(struct world *world, size_t position) {
     struct world_node *node = &world->nodes[position];
+    LASH_ASSERT(position < WORLD_NODES_MAX && !node->world);
     node->world = world;
     node->id = position + 1;
     node->disk = memfs_new();
@@ -523,41 +539,57 @@ static void world_add_node(struct world *world, size_t position) {
     node->slowness = 1;
     node->clock = (struct world_clock){1000000 + world_draw(world, DOMAIN_PROCESS, 1000000), 0, 1000000};
     list_init(&node->calls);
+    list_init(&node->changes);
+    if (world->profile.operators)
+        operator_furnish(node);
     for (size_t i = 0; i < WORLD_EXECUTORS; i++) {
         list_init(&node->queued[i]);
         list_init(&node->worked[i]);
     }
 }
 
+size_t world_node_new(struct world *world) {
+    world_add_node(world, world->count);
+    return world->count++;
+}
+
 /* All nodes vote. */
-static struct roster *world_first(size_t count) {
+static struct roster *world_first(const struct world *world) {
+    size_t count = world->count;
     struct lash_node_member members[LASH_RAFT_MEMBERS_MAX];
     struct roster *first;
     LASH_ASSERT(count <= LASH_RAFT_MEMBERS_MAX);
     for (size_t i = 0; i < count; i++)
         members[i] = (struct lash_node_member){.id = i + 1, .flags = LASH_MEMBER_VOTER};
+    for (size_t i = 0; world->profile.operators && i < count; i++) {
+        members[i].host = WORLD_HOST;
+        members[i].port = world->nodes[i].port;
+    }
     int error = roster_new(0, members, count, &first);
     LASH_ASSERT(!error);
     return first;
 }
 
 struct world *world_new(const struct world_options *options) {
-    LASH_ASSERT(options->nodes >= 1 && options->nodes <= WORLD_NODES_MAX);
+    LASH_ASSERT(options->nodes >= 1 && options->nodes <= WORLD_FOUNDERS_MAX);
     LASH_ASSERT(options->puppets < options->nodes && (options->manual || !options->puppets));
     struct world *world = memory_new(1, sizeof *world);
     world->options = *options;
     world->profile = options->profile;
     world->count = options->nodes;
-    world->judge = judge_new((uint32_t)options->nodes, options->failed, options->context);
+    uint32_t judged = world->profile.operators ? WORLD_NODES_MAX : (uint32_t)options->nodes;
+    world->judge = judge_new(judged, options->failed, options->context);
     list_init(&world->free_packets);
     for (size_t i = 0; i < DOMAIN_FAULTS; i++)
         world->random[i] = random_mix(options->seed * DOMAIN_FAULTS + i + 1);
     for (unsigned kind = 0; kind < FAULT_KINDS; kind++)
         world->random[DOMAIN_FAULTS + kind] = fault_stream(random_mix(options->seed), kind);
     network_init(world);
-    world->first = world_first(world->count);
     for (size_t i = 0; i < world->count; i++)
         world_add_node(world, i);
+    world->first = world_first(world);
+    if (world->profile.operators)
+        operator_begin(world);
     if (world->profile.sessions)
         world_session_begin(world);
     for (size_t i = 0; i < world->count - options->puppets; i++)
@@ -612,8 +644,10 @@ void world_free(struct world *world) {
         world_session_free(world);
     network_free(world);
     roster_unref(world->first);
-    for (size_t i = 0; i < world->count; i++)
+    for (size_t i = 0; i < world->count; i++) {
+        roster_unref(world->nodes[i].contacts);
         memfs_free(world->nodes[i].disk);
+    }
     queue_free(&world->queue);
     judge_free(world->judge);
     memory_free(world->commands);

@@ -22,6 +22,8 @@
 #include "sim/queue.h"
 
 enum { WORLD_LEASE_DRIFT = 100 }; /* per mille */
+#define WORLD_HOST "n"            /* of all addresses; ports tell them apart */
+enum { WORLD_FOUNDERS_MAX = 9 };  /* nodes to begin with; operators add others */
 enum { WORLD_NODES_MAX = JUDGE_NODES_MAX, WORLD_EXECUTORS = REPLICA_EXECUTORS, WORLD_APPENDS = 64 };
 #define WORLD_LINKS ((size_t)WORLD_NODES_MAX * WORLD_NODES_MAX)
 #define WORLD_NO_CLIENT UINT32_MAX
@@ -137,6 +139,16 @@ struct world_clock {
     uint64_t rate_ppm;
 };
 
+/* What a node knows of another one (world_peers.h). */
+struct world_peer {
+    bool known; /* it is dialled */
+    bool guest; /* as it said hello while strangers were welcome, or with a later configuration: */
+    lash_index index;
+    uint16_t port; /* there, */
+    uint16_t hint; /* or where it came from last; 0: it did not */
+    uint64_t disk; /* with which it is a member; 0: any */
+};
+
 /* The state machine: a hash chain of all commands. It survives a killed process, and not a power loss. */
 struct world_machine {
     lash_index applied;
@@ -155,6 +167,19 @@ struct world_node {
     struct list calls; /* requests that have not ended */
     uint64_t life;     /* starts so far */
     struct world_clock clock;
+    uint64_t features;       /* that it announces */
+    uint64_t directory;      /* identity of its disk */
+    uint16_t port;           /* where it is found */
+    uint16_t told_port;      /* where the membership says that it is, for all that its operator knows */
+    bool joins;              /* it began with no membership */
+    struct roster *contacts; /* what it was told of others when it was made */
+    struct world_peer peers[WORLD_NODES_MAX];
+    lash_index strangers_told; /* the configuration of which strangers hear */
+    bool welcomes;             /* strangers */
+    bool removed;              /* it has said that it was removed */
+    bool denied;               /* it was certainly not added, its operator was told */
+    uint64_t asks;             /* that it be added */
+    struct list changes;       /* asked for here, that have not ended */
     struct world_machine machine;
     struct world_machine view;   /* of it, pinned for a snapshot; applied 0: none */
     void *store_view;            /* the store's, likewise; NULL: none */
@@ -233,6 +258,9 @@ struct world_tally {
     uint64_t snapshots; /* taken or got */
     uint64_t installed; /* logs that went on from a peer's */
     uint64_t restored;  /* state machines */
+    uint64_t changes;   /* of the membership that were carried out */
+    uint64_t removals;  /* nodes that noticed that they were removed */
+    uint64_t stuck;     /* 1: too many members are gone for anything to be committed */
     uint64_t faults[FAULT_KINDS];
 };
 
@@ -269,8 +297,10 @@ struct world {
     uint64_t outstanding;
     lash_index acknowledged; /* the highest index that a request ended with */
     struct world_client *clients;
-    int transfer_error;       /* of the last transfer */
-    bool healed;              /* no faults, no clients any more */
+    int transfer_error; /* of the last transfer */
+    uint64_t
+        changing_us; /* until then a change that was asked for may still be carried out; UINT64_MAX: it has not ended */
+    bool healed;     /* no faults, no clients any more */
     uint64_t fault_at;        /* faults planned so far, by which each has its number */
     uint64_t hash;            /* of all that happened */
     char scratch_dir[32];     /* of the stores; "": none yet */
@@ -347,8 +377,11 @@ void world_power_off(struct world *world, size_t position);
 /* The node is gone for ever. */
 void world_lose(struct world *world, size_t position);
 
-/* Whether one node more may be damaged or lost, and what was acknowledged still is not. */
-bool world_may_damage(const struct world *world);
+/* Whether this node, too, may be damaged or lost, and what was acknowledged still is not. */
+bool world_may_damage(const struct world *world, size_t position);
+
+/* A machine more, which nothing is known of yet; its position. */
+size_t world_node_new(struct world *world);
 
 /* ---- Requests (client.c) ---------------------------------------------------------------------------- */
 
@@ -377,6 +410,12 @@ int machine_room(void *context);
 /* ---- Network (network.c) ----------------------------------------------------------------------------- */
 
 void network_init(struct world *world);
+
+/* A node tries to connect to another one, soon. */
+void network_dial(struct world *world, size_t from, size_t to);
+
+/* The way from one node to another ends; its replica is told, or not. */
+void network_lose(struct world *world, size_t from, size_t to, bool told);
 
 /* The lane of entries breaks, by itself. */
 void network_cut(struct world *world, size_t from, size_t to);

@@ -11,6 +11,7 @@
 #include "raft/random.h"
 #include "session/client.h"
 #include "sim/memory.h"
+#include "sim/operator.h"
 #include "sim/world_snapshot.h"
 
 enum {
@@ -400,7 +401,8 @@ static void session_attempt_done(void *argument, int error, lash_index index) {
 }
 
 static bool session_takes(const struct world_node *node) {
-    return node->replica && !replica_error(node->replica) && node->paused_us <= node->world->now_us;
+    bool member = !node->world->healed || operator_counts(node->world, node->id - 1);
+    return member && node->replica && !replica_error(node->replica) && node->paused_us <= node->world->now_us;
 }
 
 /* Where an attempt goes; NULL: who is asked does not answer. Once faults are over a client finds who does. */
@@ -666,7 +668,8 @@ void world_session_begin(struct world *world) {
     struct world_sessions *sessions = world->sessions = memory_new(1, sizeof *sessions);
     sessions->limits = (struct session_limits){
         .timeout_ms = election_ms << random_between(&random, 1, 7),
-        .sessions_max = (uint32_t)(world->count + random_between(&random, 0, 2 * world->profile.clients + 1)),
+        .sessions_max = (uint32_t)((world->profile.operators ? WORLD_NODES_MAX : world->count) +
+                                   random_between(&random, 0, 2 * world->profile.clients + 1)),
         .outstanding_max = (uint32_t)(1 + random_between(&random, 0, 12)),
         .reply_bytes_max = SESSION_REPLY_BYTES,
     };

@@ -27,14 +27,23 @@ struct world *new_world(size_t count, uint64_t seed) {
     return simulated_new(count, 0, seed);
 }
 
-struct world *new_snapshot_world(size_t count, uint64_t seed) {
+static struct world *simulated_snapshots(size_t count, uint64_t seed, bool operators) {
     struct world_options options = {.seed = seed, .nodes = count, .failed = simulated_failed, .manual = true};
     profile_quiet(&options.profile);
     options.profile.snapshots = true;
     options.profile.snapshot_bytes_min = UINT64_MAX;
     options.profile.trailing_bytes = 1;
     options.profile.piece_bytes = 64;
+    options.profile.operators = operators;
     return world_new(&options);
+}
+
+struct world *new_snapshot_world(size_t count, uint64_t seed) {
+    return simulated_snapshots(count, seed, false);
+}
+
+struct world *new_members_world(size_t count, uint64_t seed) {
+    return simulated_snapshots(count, seed, true);
 }
 
 struct world *new_puppet_world(size_t count, uint64_t seed) {

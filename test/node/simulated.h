@@ -17,6 +17,9 @@ struct world *new_world(size_t count, uint64_t seed);
 /* The same, with state machines that take snapshots when asked to, and send them in pieces of 64 bytes. */
 struct world *new_snapshot_world(size_t count, uint64_t seed);
 
+/* The same, whose membership changes (sim/operator.h). */
+struct world *new_members_world(size_t count, uint64_t seed);
+
 /* The same, of which only the first node runs; the test speaks for the others. */
 struct world *new_puppet_world(size_t count, uint64_t seed);
 
