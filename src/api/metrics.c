@@ -27,7 +27,7 @@ struct metrics_sources {
     uint64_t connections;
 
     /* What follows from them. */
-    uint64_t has_leader, is_leader, is_learner, full, slow, failed, peers_connected;
+    uint64_t has_leader, is_leader, is_learner, full, slow, failed, damaged, peers_connected;
     uint64_t apply_lag;
     int64_t cluster_version;
     uint64_t sent_bytes, received_bytes; /* of clients' messages */
@@ -108,6 +108,7 @@ static const struct metrics_number metrics_numbers[] = {
     OF_FORM("lash_log_write_smoothed_seconds", EXPOSITION_GAUGE, METRICS_SECONDS, node.write_ns,
             "What a write of the log takes with its sync, smoothed: by this a disk is slow."),
     GAUGE("lash_failed", failed, "1: this member has stopped taking part; its log says why."),
+    GAUGE("lash_log_damaged", damaged, "1: this member's log is being repaired, and until then it takes no part."),
     GAUGE("lash_peers_connected", peers_connected, "Peers that can be sent to."),
     OF_FORM("lash_cluster_version", EXPOSITION_GAUGE, METRICS_INTEGER, cluster_version,
             "The version of what log and data may hold, as all members know it."),
@@ -440,7 +441,8 @@ static void metrics_derive(struct metrics_sources *sources, const struct tally *
     sources->is_learner = membership_is_learner(raft);
     sources->full = raft->full;
     sources->slow = raft->slow;
-    sources->failed = sources->status.error != 0;
+    sources->damaged = sources->status.error == LASH_DAMAGED;
+    sources->failed = sources->status.error != 0 && !sources->damaged;
     sources->peers_connected = sources->status.peers_connected;
     sources->cluster_version = sources->store.version;
     sources->apply_lag = raft->commit > raft->applied ? raft->commit - raft->applied : 0;

@@ -5,6 +5,7 @@
 #include "store/db.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -152,6 +153,16 @@ int db_open(struct db *db, const char *path, uint64_t map_bytes) {
 
 int db_sync(struct db *db) {
     return db_error(mdb_env_sync(db->env, 1));
+}
+
+int db_check(const struct db *db) {
+    mdb_filehandle_t file;
+    int rc = mdb_env_get_fd(db->env, &file);
+    if (rc)
+        return db_error(rc);
+    /* Only an error of writing counts: a file system may lack the call. */
+    bool failed = sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE) != 0;
+    return failed && (errno == EIO || errno == ENOSPC || errno == EDQUOT) ? LASH_IO : LASH_OK;
 }
 
 void db_close(struct db *db) {

@@ -36,6 +36,10 @@ int db_open(struct db *db, const char *path, uint64_t map_bytes);
 
 /* Bring all that was committed to the disk. Errors: LASH_IO, LASH_FULL. */
 int db_sync(struct db *db);
+
+/* Whether the system got to the disk what it tried to write of the file since it was opened, or looked at so last: waits for what
+ * is on its way and writes nothing. After a failure it may drop the page, and read an older one in its place. Errors: LASH_IO. */
+int db_check(const struct db *db);
 void db_close(struct db *db);
 
 /* LMDB's or the system's error as a lash_error; MDB_NOTFOUND is LASH_NOT_FOUND. */

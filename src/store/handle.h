@@ -24,6 +24,7 @@ struct store {
     struct handle_file *file; /* replaced under `lock`, by the apply thread, which may read it without */
     pthread_mutex_t lock;
     bool replaced;          /* a snapshot was restored since the store was opened */
+    _Atomic bool lost;      /* the system could not write some of the database: nothing read from it counts any more */
     int dir_lock;           /* see dir.h */
     char *dir;              /* for the marker, at close */
     uint64_t map_bytes;     /* of each database */

@@ -3,6 +3,7 @@
  * Images of the store: written from a view, while commands go on being applied; and
  * restored into a new database, which takes the old one's place when it is whole.
  */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -90,6 +91,21 @@ static int snapshot_write_member(void *context, struct store_bytes member) {
     return image_member(context, member);
 }
 
+/* Whether what was read is what was written. Behind a snapshot the log is trimmed, and then nothing else holds what the snapshot
+ * lacks. So a store of which the system lost a page makes none and applies nothing any more; the next start rebuilds it. */
+static int snapshot_check(const struct store_snapshot *snapshot) {
+    struct store *store = snapshot->store;
+    if (!atomic_load(&store->lost) && db_check(snapshot->view.db) == LASH_OK)
+        return LASH_OK;
+    if (!atomic_exchange(&store->lost, true)) {
+        int marked = marker_remove(store->dir);
+        log_error("store: the system could not write some of the database, which is rebuilt at the next start",
+                  F_STR("dir", store->dir),
+                  F_STR("marker", marked ? "could not be removed: delete the database" : "removed"));
+    }
+    return LASH_IO;
+}
+
 int store_snapshot_write(struct store_snapshot *snapshot, const struct store_sink *sink) {
     const struct view_state *state = &snapshot->view.state;
     const struct image_state image = {.applied = state->applied,
@@ -105,6 +121,8 @@ int store_snapshot_write(struct store_snapshot *snapshot, const struct store_sin
         rc = snapshot_write_records(snapshot, writer);
     if (rc == 0)
         rc = members_each(&snapshot->view, snapshot_write_member, writer);
+    if (rc == 0)
+        rc = snapshot_check(snapshot);
     if (rc == 0)
         rc = image_end(writer);
     mem_free(writer);

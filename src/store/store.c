@@ -4,6 +4,8 @@
  */
 #include "store/store.h"
 
+#include <stdatomic.h>
+
 #include "base/assert.h"
 #include "base/buf.h"
 #include "base/logger.h"
@@ -92,6 +94,8 @@ void store_close(struct store *store) {
         return;
     LASH_ASSERT(store->file->users == 1);
     int rc = db_sync(&store->file->db);
+    if (atomic_load(&store->lost))
+        rc = LASH_IO;
     handle_release(store, store->file);
     /* The name of a restored database must be on the disk before the marker vouches for it. */
     if (rc == 0 && store->replaced)
@@ -185,7 +189,7 @@ static int store_apply_batch(struct store *store, const struct lash_command *com
 
 static int store_apply(void *context, const struct lash_command *commands, size_t count, lash_index last) {
     struct store *store = context;
-    int rc = store_apply_batch(store, commands, count, last);
+    int rc = atomic_load(&store->lost) ? LASH_IO : store_apply_batch(store, commands, count, last);
     if (rc == LASH_FULL && reserve_give(&store->reserve))
         rc = store_apply_batch(store, commands, count, last);
     return rc;

@@ -203,8 +203,13 @@ static void a_member_that_stopped_or_lost_its_leader_says_so(void **state) {
     assert_line(fixture, "etcd_server_has_leader 0");
     assert_line(fixture, "etcd_server_is_leader 0");
     assert_line(fixture, "lash_failed 0");
+    assert_line(fixture, "lash_log_damaged 0");
+    double_set_error(fixture->node, LASH_DAMAGED);
+    assert_line(fixture, "lash_failed 0"); /* it ends by itself */
+    assert_line(fixture, "lash_log_damaged 1");
     double_set_error(fixture->node, LASH_IO);
     assert_line(fixture, "lash_failed 1");
+    assert_line(fixture, "lash_log_damaged 0");
 }
 
 static void calls_are_counted_by_how_they_end(void **state) {

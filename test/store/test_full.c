@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The disk fills up in the middle of a write: the system writes what fits, and LMDB
- * says EIO, as if the disk had failed. Its calls into the system are replaced here.
+ * Writes that go wrong. The disk fills up in the middle of one: the system writes what fits, and
+ * LMDB says EIO, as if the disk had failed. Or it fails long after LMDB was told that all is well.
+ * The calls into the system are replaced here.
  */
 #include "harness.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -15,6 +18,7 @@
 #include "base/buf.h"
 
 static bool cut;             /* writes stop half-way */
+static bool lost;            /* a page did not get to the disk, which is told once */
 static fsblkcnt_t free_left; /* blocks of 4 KiB on the disk */
 
 /* The names that LMDB calls, whatever this file is compiled with. */
@@ -35,6 +39,13 @@ ssize_t system_writev(int file, const struct iovec *parts, int count) {
 int fstatvfs(int file, struct statvfs *disk) {
     *disk = (struct statvfs){.f_bsize = 65536, .f_frsize = 4096, .f_bavail = free_left};
     return file >= 0 ? 0 : -1;
+}
+
+int sync_file_range(int file, off_t offset, off_t size, unsigned flags) {
+    bool fails = lost && offset == 0 && size == 0 && flags == SYNC_FILE_RANGE_WAIT_BEFORE;
+    lost = false;
+    errno = EIO;
+    return fails || file < 0 ? -1 : 0;
 }
 
 static int apply_put(struct harness *harness, const char *value) {
@@ -123,8 +134,26 @@ static void a_restore_cut_short_on_a_full_disk_is_tried_again(void **state) {
     assert_value(harness, "before");
 }
 
+/* Then it may have read an older page in its place. */
+static void a_database_of_which_a_page_was_lost_makes_no_snapshot_and_is_rebuilt(void **state) {
+    struct harness *harness = *state;
+    static struct image image;
+    struct store_snapshot *snapshot;
+    assert_int_equal(apply_put(harness, "before"), LASH_OK);
+    assert_int_equal(store_snapshot_begin(harness->store, &snapshot), LASH_OK);
+    lost = true;
+    for (int i = 0; i < 2; i++) /* the system tells only once */
+        assert_int_equal(store_snapshot_write(snapshot, &(struct store_sink){.write = image_take, .context = &image}),
+                         LASH_IO);
+    store_snapshot_end(snapshot);
+    assert_int_equal(apply_put(harness, "after"), LASH_IO);
+    harness_close(harness);
+    harness_open(harness);
+    assert_int_equal(harness->applied, 0);
+}
+
 static int setup(void **state) {
-    cut = false;
+    cut = lost = false;
     free_left = 1 << 20;
     return harness_setup(state);
 }
@@ -133,6 +162,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_write_cut_short_on_a_full_disk_is_tried_again, setup, harness_teardown),
         cmocka_unit_test_setup_teardown(a_write_cut_short_on_a_disk_with_room_is_the_disks_failure, setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(a_database_of_which_a_page_was_lost_makes_no_snapshot_and_is_rebuilt, setup,
                                         harness_teardown),
         cmocka_unit_test_setup_teardown(a_restore_cut_short_on_a_full_disk_is_tried_again, setup, harness_teardown),
     };
