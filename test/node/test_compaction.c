@@ -186,11 +186,11 @@ static void a_stream_ends_with_the_office(void **state) {
 }
 
 /* Hand over, and wait until the node that is away has a vote for the new leader to write down. */
-static lash_term hand_over(struct world *world, size_t leader, size_t next, size_t away) {
+static lash_term hand_over(struct world *world, size_t from, size_t to, size_t away) {
     const struct replica *replica = world->nodes[away].replica;
-    world_transfer(world, leader, next);
-    STEPS_UNTIL(world, status_of(world, next).raft.role == LASH_LEADER);
-    STEPS_UNTIL(world, replica->status.term == status_of(world, next).raft.term && replica->status.vote == next + 1);
+    world_transfer(world, from, to);
+    STEPS_UNTIL(world, status_of(world, to).raft.role == LASH_LEADER);
+    STEPS_UNTIL(world, replica->status.term == status_of(world, to).raft.term && replica->status.vote == to + 1);
     return replica->status.term;
 }
 

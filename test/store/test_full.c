@@ -21,10 +21,11 @@ static bool cut;             /* writes stop half-way */
 static bool lost;            /* a page did not get to the disk, which is told once */
 static fsblkcnt_t free_left; /* blocks of 4 KiB on the disk */
 
-/* The names that LMDB calls, whatever this file is compiled with. */
+/* The names that LMDB and the store call, whatever this file is compiled with. */
 #define IN_PLACE_OF(name) __asm__(name) __attribute__((visibility("default")))
 ssize_t system_pwrite(int file, const void *data, size_t size, off_t offset) IN_PLACE_OF("pwrite");
 ssize_t system_writev(int file, const struct iovec *parts, int count) IN_PLACE_OF("writev");
+int system_fstatvfs(int file, struct statvfs *disk) IN_PLACE_OF("fstatvfs64");
 
 ssize_t system_pwrite(int file, const void *data, size_t size, off_t offset) {
     return syscall(SYS_pwrite64, file, data, cut ? size / 2 : size, offset);
@@ -36,7 +37,7 @@ ssize_t system_writev(int file, const struct iovec *parts, int count) {
     return syscall(SYS_writev, file, parts, count);
 }
 
-int fstatvfs(int file, struct statvfs *disk) {
+int system_fstatvfs(int file, struct statvfs *disk) {
     *disk = (struct statvfs){.f_bsize = 65536, .f_frsize = 4096, .f_bavail = free_left};
     return file >= 0 ? 0 : -1;
 }
