@@ -70,7 +70,7 @@ static bool config_limits(struct config_maker *maker) {
         !config_number(maker, SETTING_ELECTION_TIMEOUT, CONFIG_ELECTION_MS_MAX, &config->election_ms) ||
         !config_number_from(maker, SETTING_LEASE_DRIFT, 0, 999, &config->lease_drift) ||
         !config_number(maker, SETTING_MAX_TXN_OPS, 1000000, &ops) ||
-        !config_number(maker, SETTING_MAX_REQUEST_BYTES, 64 * mib, &bytes) ||
+        !config_number(maker, SETTING_MAX_REQUEST_BYTES, 512 * mib, &bytes) ||
         !config_number(maker, SETTING_LOG_SEGMENT_BYTES, 4096 * mib, &config->log_segment_bytes))
         return false;
     if (config->log_segment_bytes < mib)

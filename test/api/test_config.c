@@ -137,7 +137,7 @@ static void what_is_unknown_or_contradictory_is_one_line(void **state) {
         {"--heartbeat-interval=1x", "--heartbeat-interval=1x is not a number between 1 and 50000"},
         {"--max-txn-ops=-1", "--max-txn-ops=-1 is not a number between 1 and 1000000"},
         {"--max-request-bytes=99999999999999999999",
-         "--max-request-bytes=99999999999999999999 is not a number between 1 and 67108864"},
+         "--max-request-bytes=99999999999999999999 is not a number between 1 and 536870912"},
         {"--log-level=loud", "--log-level=loud is not debug, info, warn, error, panic or fatal"},
         {"--initial-cluster-state=old", "--initial-cluster-state=old is neither 'new' nor 'existing'"},
         {"--listen-client-urls=http://127.0.0.1:1",
