@@ -109,6 +109,7 @@ static void world_each_entry(struct world_node *node, const struct log_item *ite
 
 static void world_judge_entry(struct world_node *node, const struct frame *frame, const struct frame_entry *entry,
                               bool leading) {
+    node->world->tally.parts += leading && frame->kind == LASH_ENTRY_PART;
     if (leading && frame->kind == LASH_ENTRY_CONFIGURATION && node->world->profile.operators)
         operator_judge(node, frame, entry);
     else

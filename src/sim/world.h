@@ -261,6 +261,7 @@ struct world_tally {
     uint64_t changes;   /* of the membership that were carried out */
     uint64_t removals;  /* nodes that noticed that they were removed */
     uint64_t stuck;     /* 1: too many members are gone for anything to be committed */
+    uint64_t parts;     /* of commands, but for the last ones, in leaders' logs */
     uint64_t faults[FAULT_KINDS];
 };
 
