@@ -389,7 +389,7 @@ LASH_PUBLIC size_t lash_raft_size(const struct lash_raft_options *options);
 LASH_PUBLIC int lash_raft_init(void *block, const struct lash_raft_options *options,
                                const struct lash_raft_saved *saved, uint64_t now_ms, struct lash_raft **raft);
 
-/* Handle one event; `outputs` is filled whole. On an error the core is unchanged and outputs hold nothing to do.
+/* Handle one event; `outputs` is filled whole, but for the `sends` behind its `send_count`. On an error the core is unchanged and outputs hold nothing to do.
  * Errors: LASH_NOT_LEADER (PROPOSE, TRANSFER, CONFIGURE; a READ never fails, it is answered through reads_done),
  * LASH_INVALID (an event outside the contract, a TRANSFER to who does not vote, is a witness or is leaving, a CONFIGURE to
  * what is no membership, or in which a member becomes a witness or ceases to be one, an INSTALLED that contradicts what is committed), LASH_FULL (the block's terms_max is used up: lash_raft_grow, then the same event again), LASH_BUSY (READ:

@@ -196,6 +196,7 @@ struct streams {
     struct snapshot_info info;
     struct buf *chunk;
     int error;
+    size_t taken; /* of the streams: those that are not STREAM_FREE */
     struct stream streams[STREAMS_MAX];
 };
 

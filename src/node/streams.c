@@ -25,7 +25,9 @@ void streams_init(struct replica *replica) {
     list_init(&replica->streams.job.link);
 }
 
-static void stream_release(struct stream *stream) {
+static void stream_release(struct streams *streams, struct stream *stream) {
+    LASH_ASSERT(stream->state == STREAM_FREE || streams->taken > 0);
+    streams->taken -= stream->state != STREAM_FREE;
     buf_unref(stream->chunk);
     snapshot_close(stream->reader);
     *stream = (struct stream){.state = STREAM_FREE};
@@ -39,7 +41,7 @@ void streams_free(struct replica *replica) {
     buf_unref(streams->chunk);
     for (size_t i = 0; i < STREAMS_MAX; i++) {
         LASH_ASSERT(!replica->streams.streams[i].busy);
-        stream_release(&replica->streams.streams[i]);
+        stream_release(streams, &streams->streams[i]);
     }
 }
 
@@ -50,11 +52,11 @@ bool streams_busy(const struct replica *replica) {
 /* ---- Ends ------------------------------------------------------------------------------------------ */
 
 /* Nobody is interested any more. What its job works with goes once it is back. */
-static void stream_drop(struct stream *stream) {
+static void stream_drop(struct streams *streams, struct stream *stream) {
     stream->state = STREAM_OVER;
     stream->owed = false;
     if (!stream->busy && !stream->check)
-        stream_release(stream);
+        stream_release(streams, stream);
 }
 
 /* Whether the core waits for its end. */
@@ -67,7 +69,7 @@ static void stream_end(struct replica *replica, struct stream *stream, bool ok) 
     event.snapshot_ended.id = stream->peer;
     event.snapshot_ended.ok = ok;
     bool owed = stream_owed(replica, stream);
-    stream_drop(stream);
+    stream_drop(&replica->streams, stream);
     if (owed)
         replica_step_surely(replica, &event);
 }
@@ -113,6 +115,7 @@ static struct stream *streams_begin(struct replica *replica, lash_id peer, lash_
         struct stream *stream = &replica->streams.streams[i];
         if (stream->state != STREAM_FREE)
             continue;
+        replica->streams.taken++;
         *stream = (struct stream){.peer = peer,
                                   .state = STREAM_OPENING,
                                   .least = least,
@@ -133,7 +136,7 @@ void streams_offer(struct replica *replica, const struct lash_message *message) 
     if (message->term != replica->status.term || replica->status.role != LASH_LEADER)
         return;
     if (before)
-        stream_drop(before); /* of an earlier leadership, or one that the peer asked for */
+        stream_drop(&replica->streams, before); /* of an earlier leadership, or one that the peer asked for */
     struct stream *stream = streams_begin(replica, message->to, message->snapshot.last_index);
     LASH_ASSERT(stream != NULL);
     stream->owed = true;
@@ -158,7 +161,7 @@ static void streams_asked(struct replica *replica, lash_id peer, lash_index leas
     if (stream && stream->owed)
         return;
     if (stream)
-        stream_drop(stream);
+        stream_drop(&replica->streams, stream);
     stream =
         replica->options.snapshots && replica->taker.newest.index >= least ? streams_begin(replica, peer, least) : NULL;
     if (stream)
@@ -236,7 +239,7 @@ static void streams_done(struct job *job) {
     else
         stream_take(streams, stream);
     if (stream->state == STREAM_OVER) {
-        stream_release(stream);
+        stream_release(&replica->streams, stream);
     } else if (!checked && streams->error) {
         replica->taker.wanted |= streams->error == LASH_NOT_FOUND || streams->error == LASH_CORRUPT;
         stream_fail(replica, stream, "it could not be read", streams->error);
@@ -400,8 +403,9 @@ static const struct lash_progress *stream_progress(const struct replica *replica
 /* Whether the stream has no object any more; then it has ended. */
 static bool stream_ended(struct replica *replica, struct stream *stream) {
     const struct lash_progress *progress = stream_progress(replica, stream);
+    /* The office is lost, or the peer is no member: the core has forgotten it. */
     if (stream->owed && (!stream_owed(replica, stream) || !progress)) {
-        stream_drop(stream); /* the office is lost, or the peer is no member: the core has forgotten it */
+        stream_drop(&replica->streams, stream);
         return true;
     }
     if (stream->owed && progress->state != LASH_SNAPSHOT) { /* it holds what it needs, wherever it has it from */
@@ -436,6 +440,8 @@ static void stream_turn(struct replica *replica, struct stream *stream) {
 }
 
 void streams_turn(struct replica *replica) {
+    if (replica->streams.taken == 0) /* as nearly always, in each turn of the loop */
+        return;
     for (size_t i = 0; replica_active(replica) && i < STREAMS_MAX; i++)
         stream_turn(replica, &replica->streams.streams[i]);
     streams_start(replica);
@@ -453,7 +459,7 @@ static uint64_t stream_deadline(const struct replica *replica, const struct stre
 
 uint64_t streams_deadline(const struct replica *replica) {
     uint64_t deadline = UINT64_MAX;
-    for (size_t i = 0; i < STREAMS_MAX; i++) {
+    for (size_t i = 0; replica->streams.taken > 0 && i < STREAMS_MAX; i++) {
         uint64_t one = stream_deadline(replica, &replica->streams.streams[i]);
         deadline = one < deadline ? one : deadline;
     }

@@ -4,6 +4,8 @@
  */
 #include "raft/message.h"
 
+#include <string.h>
+
 #include "base/assert.h"
 #include "raft/election.h"
 #include "raft/raft_state.h"
@@ -75,6 +77,7 @@ struct lash_message *message_send_after(const struct lash_raft *raft, enum lash_
     LASH_ASSERT(outputs->send_count < LASH_RAFT_SENDS_MAX);
     LASH_ASSERT(to != 0 && to != raft->id);
     struct lash_send *send = &outputs->sends[outputs->send_count++];
+    memset(send, 0, sizeof *send); /* it may hold an earlier step's message */
     send->after_write = write;
     send->message.type = type;
     send->message.from = raft->id;
