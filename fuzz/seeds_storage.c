@@ -158,7 +158,7 @@ static void seed_snapshots(void) {
     struct snapshots *snapshots;
     LASH_ASSERT(snapshots_open(&options, &snapshots) == LASH_OK);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        struct snapshot_head head = {i + 1, 3, "members", i % 2 ? 7 : 0};
+        struct snapshot_head head = {i + 1, 3, "members", i % 2 ? 7 : 0, i % 3 == 0};
         struct snapshot_writer *writer;
         struct snapshot_reader *reader;
         size_t got;

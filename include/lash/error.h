@@ -46,6 +46,7 @@ enum lash_error {
         -22, /* the group commits, or this node applies, more slowly than is proposed; certainly not carried out */
     LASH_EXPIRED = -23, /* the session has ended */
     LASH_DAMAGED = -24, /* bytes on disk are not what was written; they are fetched from other replicas */
+    LASH_WITNESS = -25, /* this node is a witness and keeps no data; certainly not carried out: ask another */
 };
 
 /* A short English phrase for an error, such as "disk full". Never NULL, static storage, any thread. */

@@ -116,7 +116,7 @@ struct lash_peer {
 /* A member of the membership in force, or wanted (D§4). */
 struct lash_node_member {
     lash_id id;        /* stands for one log: whoever has lost its data comes back under a new one */
-    uint32_t flags;    /* enum lash_member_flags: VOTER; 0 or PROMOTE for a learner */
+    uint32_t flags;    /* enum lash_member_flags: VOTER; VOTER and WITNESS; 0 or PROMOTE for a learner */
     uint32_t priority; /* leadership goes to the highest that is fit to lead; up to LASH_RAFT_PRIORITY_MAX */
     uint64_t disk;     /* identity of its data directory; 0: not known yet. Filled in by the node */
     const char *host;  /* name or address of its peer port; empty, with port 0, when it is not known */
@@ -239,7 +239,8 @@ LASH_PUBLIC void lash_node_close(lash_node *node);
  * LASH_DROPPED (certainly not carried out, as a later leader's term shows; safe to retry), LASH_FULL (certainly not carried
  * out: this node's disk, or those of a majority, have no room; of a read: this node cannot come as far before it has),
  * LASH_NO_LEADER and LASH_BUSY (nothing was tried, for want of a leader, or because what waited before it took too long),
- * LASH_BACKLOG (nothing was tried: uncommitted_bytes_max of the leader),
+ * LASH_BACKLOG (nothing was tried: uncommitted_bytes_max of the leader), LASH_WITNESS (nothing was tried: this node is a witness,
+ * which has no data to read, and no state machine that a command could be applied by; ask another),
  * LASH_VERSION (nothing was tried: a command of more than 128 MiB, while a member that can be reached is of a version that knows
  * no parts of commands),
  * LASH_UNKNOWN, LASH_TIMEOUT or LASH_CLOSED (may or may not be carried out). `index` is the entry's, or the index that a

@@ -32,6 +32,7 @@ static const char *const error_phrases[] = {
     [-LASH_BACKLOG] = "more proposed than is committed or applied in time",
     [-LASH_EXPIRED] = "session ended",
     [-LASH_DAMAGED] = "log damaged, being repaired from peers",
+    [-LASH_WITNESS] = "a witness, keeps no data",
 };
 
 const char *lash_strerror(int error) {

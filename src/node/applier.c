@@ -65,6 +65,13 @@ static void applier_apply_work(struct job *job) {
     applier->room_error = applier->error || !machine->room ? LASH_OK : machine->room(machine->context);
 }
 
+/* On the apply thread, where all that came before has its turn: there is nothing to apply. */
+static void applier_pass_work(struct job *job) {
+    struct applier *applier = list_entry(job, struct applier, job);
+    applier->error = 0;
+    applier->room_error = LASH_OK;
+}
+
 /* On the apply thread. */
 static void applier_look_work(struct job *job) {
     struct applier *applier = list_entry(job, struct applier, job);
@@ -135,7 +142,10 @@ static void applier_apply_done(struct job *job) {
     struct list *at;
     while ((at = list_pop(&applier->claimed))) {
         struct request *request = list_entry(at, struct request, link);
-        request_end(request, applier->error ? LASH_CLOSED : 0, applier->error ? 0 : request->index, &replica->ended);
+        /* Proposed here before this node knew that it is a witness: carried out, but not here. */
+        bool elsewhere = applier->passing && request->kind == REQUEST_COMMAND;
+        int error = applier->error ? LASH_CLOSED : elsewhere ? LASH_UNKNOWN : 0;
+        request_end(request, error, error ? 0 : request->index, &replica->ended);
     }
     if (!applier->error && applier->last_term > applier->applied_term) {
         applier->applied_term = applier->last_term;
@@ -266,15 +276,56 @@ static int applier_reserve(struct applier *applier) {
     return 0;
 }
 
+/* Whether the job is one of a witness. Errors: LASH_MISMATCH: commands came without data, and this node is to keep it. */
+static int applier_see_witness(struct replica *replica) {
+    struct applier *applier = &replica->applier;
+    for (size_t i = 0; i < applier->frame_count; i++) {
+        struct frame frame;
+        int error = frame_header(applier->frames[i]->data, &frame);
+        if (error)
+            return error;
+        applier->hollow |= frame.hollow;
+    }
+    applier->passing = witness_here(replica);
+    return applier->hollow && witness_contradicted(replica) ? LASH_MISMATCH : 0;
+}
+
+/* A witness takes note of the entries of one frame, and applies nothing. */
+static void applier_pass(struct replica *replica, const uint8_t *data, const struct frame *frame) {
+    struct applier *applier = &replica->applier;
+    size_t offset = 0;
+    struct frame_entry entry;
+    while (frame_next(data, frame, &offset, &entry) && entry.index <= applier->target) {
+        if (entry.index <= applier->looked)
+            continue;
+        if (frame->kind == LASH_ENTRY_CONFIGURATION)
+            changes_applied(replica, &entry, &applier->claimed);
+        else
+            (void)applier_claim(replica, &entry);
+        applier->last = applier->looked = entry.index;
+        applier->last_term = applier->looked_term = frame->term;
+    }
+}
+
+/* What a job's failure to begin means. */
+static void applier_refuse(struct replica *replica, int error) {
+    struct applier *applier = &replica->applier;
+    applier_release(applier);
+    applier->not_before_ms = replica->now_ms + replica->options.heartbeat_ms;
+    if (error == LASH_MISMATCH)
+        replica_fail(replica, error, "the log is a witness's, and this node is to keep data");
+    else if (error != LASH_NOMEM)
+        replica_fail(replica, error, "the log holds a frame that this version cannot read");
+}
+
 /* The frames are there: hand their commands to the state machine. */
 static void applier_start(struct replica *replica) {
     struct applier *applier = &replica->applier;
-    int error = applier_reserve(applier);
+    int error = applier_see_witness(replica);
+    if (!error && !applier->passing)
+        error = applier_reserve(applier);
     if (error) {
-        applier_release(applier);
-        applier->not_before_ms = replica->now_ms + replica->options.heartbeat_ms;
-        if (error != LASH_NOMEM)
-            replica_fail(replica, error, "the log holds a frame that this version cannot read");
+        applier_refuse(replica, error);
         return;
     }
     applier->looked = applier->reached;
@@ -283,7 +334,10 @@ static void applier_start(struct replica *replica) {
         struct frame frame;
         int wrong = frame_header(applier->frames[i]->data, &frame);
         LASH_ASSERT(!wrong);
-        error = applier_collect(replica, applier->frames[i]->data, &frame);
+        if (applier->passing)
+            applier_pass(replica, applier->frames[i]->data, &frame);
+        else
+            error = applier_collect(replica, applier->frames[i]->data, &frame);
     }
     if (error) /* no memory for the rest of it, until later */
         applier->not_before_ms = replica->now_ms + replica->options.heartbeat_ms;
@@ -291,7 +345,7 @@ static void applier_start(struct replica *replica) {
         applier_release(applier);
         return;
     }
-    applier_submit(applier, applier_apply_work, applier_apply_done);
+    applier_submit(applier, applier->passing ? applier_pass_work : applier_apply_work, applier_apply_done);
 }
 
 /* On the apply thread. */

@@ -24,6 +24,12 @@ static bool change_kind_known(uint32_t kind) {
     return kind >= CHANGE_SET && kind <= CHANGE_UPDATE;
 }
 
+/* A voter, one without data, or a learner of either kind. */
+static bool change_part_known(uint32_t flags) {
+    return flags == 0 || flags == LASH_MEMBER_VOTER || flags == LASH_MEMBER_PROMOTE ||
+           flags == (LASH_MEMBER_VOTER | LASH_MEMBER_WITNESS);
+}
+
 int change_check(const struct change *change) {
     LASH_ASSERT(change_kind_known(change->kind));
     const struct change_rule *rule = &change_rules[change->kind];
@@ -37,8 +43,7 @@ int change_check(const struct change *change) {
         if (error)
             return error;
         if (member->id == 0 || member->priority > LASH_RAFT_PRIORITY_MAX ||
-            (member->port == 0 && change->kind != CHANGE_SET) ||
-            (member->flags != 0 && member->flags != LASH_MEMBER_VOTER && member->flags != LASH_MEMBER_PROMOTE))
+            (member->port == 0 && change->kind != CHANGE_SET) || !change_part_known(member->flags))
             return LASH_INVALID;
     }
     return 0;

@@ -41,6 +41,15 @@ static int changes_may_begin(const struct replica *replica) {
     return newest->index <= replica->status.commit ? 0 : LASH_BUSY;
 }
 
+/* Whether every member that can be reached knows witnesses, if there are to be any. */
+static bool changes_witnesses_known(const struct replica *replica, const struct lash_node_member *wanted,
+                                    size_t count) {
+    bool any = false;
+    for (size_t i = 0; i < count; i++)
+        any |= (wanted[i].flags & LASH_MEMBER_WITNESS) != 0;
+    return !any || members_understand(replica, WIRE_WITNESS);
+}
+
 int changes_append(struct replica *replica, const struct change *change, lash_id origin, uint64_t sequence) {
     int error = changes_may_begin(replica);
     if (error)
@@ -49,7 +58,9 @@ int changes_append(struct replica *replica, const struct change *change, lash_id
     error = change_apply(change, members_newest(replica), &wanted);
     if (error)
         return error;
-    error = members_propose(replica, wanted, origin, sequence);
+    error = changes_witnesses_known(replica, wanted->members, wanted->count)
+                ? members_propose(replica, wanted, origin, sequence)
+                : LASH_VERSION;
     roster_unref(wanted);
     if (!error)
         log_info("membership change begun", F_U64("index", replica->status.configuration.index),
@@ -89,13 +100,16 @@ static int changes_lead(struct replica *replica, struct request *request) {
 
 static int changes_forward(struct replica *replica, struct request *request) {
     lash_id leader = replica->status.leader;
-    if (!(replica->env->features(replica->env->context, leader) & WIRE_MEMBERS))
+    struct change change;
+    int error = change_decode(request->data, request->size, &change);
+    LASH_ASSERT(!error);
+    if (!(replica->env->features(replica->env->context, leader) & WIRE_MEMBERS) ||
+        !changes_witnesses_known(replica, change.members, change.count))
         return LASH_VERSION;
     struct frame_input input = {
         .origin = replica->options.id, .sequence = request->sequence, .data = request->data, .size = request->size};
     struct buf *frame;
-    int error =
-        frame_encode(replica->options.group, 1, replica->status.term, LASH_ENTRY_CONFIGURATION, &input, 1, &frame);
+    error = frame_encode(replica->options.group, 1, replica->status.term, LASH_ENTRY_CONFIGURATION, &input, 1, &frame);
     if (error)
         return error;
     struct wire_head head = {.group = replica->options.group, .kind = WIRE_FORWARD};

@@ -180,6 +180,7 @@ static int installer_look_in(struct installer *installer, lash_index index) {
     if (error)
         return error;
     const struct snapshot_head *head = snapshot_head_of(reader);
+    installer->hollow = head->hollow;
     if (head->configuration_size)
         error = roster_decode(head->configuration, head->configuration_size, &installer->roster);
     snapshot_close(reader);
@@ -299,6 +300,10 @@ static void installer_tell(struct replica *replica) {
     /* The term that it is of comes with the peer's messages. */
     if (replica->applier.busy || installer->term > replica->status.term)
         return;
+    if (installer->hollow && witness_contradicted(replica)) {
+        replica_fail(replica, LASH_MISMATCH, "a witness's snapshot came, and this node is to keep data");
+        return;
+    }
     event.installed.index = installer->index;
     event.installed.term = installer->term;
     if (installer->roster) {

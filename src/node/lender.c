@@ -32,7 +32,18 @@ void lender_ask(struct lender *lender, lash_id from, const struct wire_head *hea
 
 static void lender_work(struct job *job) {
     struct lender *lender = list_entry(job, struct lender, job);
+    struct frame frame;
     lender->error = log_find(lender->log, &lender->serving.damage, &lender->frame);
+    if (lender->error)
+        return;
+    /* What a witness holds is no copy of anything. */
+    lender->error = frame_header(lender->frame->data, &frame);
+    if (!lender->error && frame.hollow)
+        lender->error = LASH_NOT_FOUND;
+    if (lender->error) {
+        buf_unref(lender->frame);
+        lender->frame = NULL;
+    }
 }
 
 static void lender_done(struct job *job) {

@@ -587,7 +587,8 @@ static int node_open_transport(struct lash_node *node) {
     struct transport_options options = {.loop = &node->loop,
                                         .cluster_id = node->options.cluster_id,
                                         .node_id = node->options.id,
-                                        .features = WIRE_MEMBERS | WIRE_REPAIR | WIRE_LEASES | WIRE_PARTS | WIRE_SLOW |
+                                        .features = WIRE_MEMBERS | WIRE_REPAIR | WIRE_LEASES | WIRE_PARTS |
+                                                    WIRE_WITNESS | WIRE_SLOW |
                                                     (node->machine.restore ? WIRE_SNAPSHOTS : 0) |
                                                     (uint64_t)node->options.features << WIRE_PROGRAM_SHIFT,
                                         .disk = node->identity.disk,

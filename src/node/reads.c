@@ -80,9 +80,12 @@ static void reads_ask(struct replica *replica, bool lease) {
         reads->not_before_ms = replica->now_ms + replica->options.heartbeat_ms;
 }
 
-/* What a batch's requests end with: LASH_BUSY when they have to wait on. A full node applies nothing that is not in its log
+/* What a batch's requests end with: LASH_BUSY when they have to wait on. Who has learnt meanwhile that it is a witness has nothing
+ * to read. A full node applies nothing that is not in its log
  * yet before there is room, and who reads had better ask another. */
 static int reads_end_of(const struct replica *replica, const struct reads_batch *batch) {
+    if (witness_here(replica))
+        return LASH_WITNESS;
     if (batch->index <= replica->applier.reached)
         return 0;
     bool stuck = replica->applier.full || (replica->full && batch->index > replica->status.durable_index);

@@ -104,6 +104,8 @@ static int receiver_parse(struct replica *replica, const uint8_t *tail, size_t s
             error = LASH_CORRUPT;
         if (!error && frame.kind > LASH_ENTRY_PART)
             error = LASH_VERSION;
+        if (!error && frame.hollow && witness_contradicted(replica))
+            error = LASH_CORRUPT;
         if (!error)
             error = receiver_add(found, &frame, tail, used);
         if (!error && frame.kind == LASH_ENTRY_CONFIGURATION)

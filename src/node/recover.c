@@ -48,9 +48,12 @@ static int recover_roster(const struct inspected *inspected, const struct lash_r
     size_t count = 0;
     if (!inspected->roster || recovery->survivor_count == 0 || recovery->survivor_count > LASH_RAFT_MEMBERS_MAX)
         return LASH_INVALID;
-    for (size_t i = 0; i < recovery->survivor_count; i++)
-        if (!roster_find(inspected->roster, recovery->survivors[i]))
+    for (size_t i = 0; i < recovery->survivor_count; i++) {
+        const struct lash_node_member *survivor = roster_find(inspected->roster, recovery->survivors[i]);
+        /* A witness has nothing to survive with. */
+        if (!survivor || (survivor->flags & LASH_MEMBER_WITNESS) != 0)
             return LASH_INVALID;
+    }
     for (uint32_t i = 0; i < inspected->roster->count; i++) {
         bool survives = false;
         for (size_t j = 0; j < recovery->survivor_count && !survives; j++)

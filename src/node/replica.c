@@ -333,6 +333,10 @@ void replica_submit(struct replica *replica, struct list *requests) {
             request_end(request, LASH_CLOSED, 0, &replica->ended);
             continue;
         }
+        if (witness_refuses(replica, request)) {
+            request_end(request, LASH_WITNESS, 0, &replica->ended);
+            continue;
+        }
         if (request->kind == REQUEST_SNAPSHOT) { /* takes as long as it takes */
             taker_submit(replica, request);
             continue;

@@ -197,6 +197,8 @@ struct applier {
     bool full;              /* the state machine has no room: the same job goes out again */
     bool low;               /* it has no room for more, it said last */
     int room_error;         /* the job's: what it says */
+    bool hollow;            /* what was applied came without data, as witnesses get it */
+    bool passing;           /* the job's commands are not for the state machine of this node: a witness */
     uint64_t look_at_ms;    /* when it is asked without an apply; UINT64_MAX: not */
     uint64_t not_before_ms; /* pause after memory or room ran out */
 };
@@ -315,6 +317,23 @@ bool sender_fits(const struct sender_frames *found, const struct buf *frame, uin
 
 /* Add a reference to a frame that ends with `last`. */
 void sender_take(struct sender_frames *found, struct buf *frame, lash_index last);
+
+/* ---- witness.c ----------------------------------------------------------------------------------- */
+
+/* Whether a member is a witness: it votes and keeps no data. */
+bool witness_is(const struct replica *replica, lash_id id);
+
+/* Whether this node is one, or cannot be anything else, as it was sent what only witnesses are. */
+bool witness_here(const struct replica *replica);
+
+/* Whether this node is a member that has to keep data: what is sent to witnesses is not for it. */
+bool witness_contradicted(const struct replica *replica);
+
+/* Leave out of the frames what a witness does not keep. Errors: LASH_NOMEM. */
+int witness_strip(struct sender_frames *found);
+
+/* Whether a request is one for data. */
+bool witness_refuses(const struct replica *replica, const struct request *request);
 
 /* ---- fetcher.c ----------------------------------------------------------------------------------- */
 

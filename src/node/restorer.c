@@ -47,7 +47,8 @@ static void restorer_work(struct job *job) {
     struct lash_snapshot_source source = {0};
     source.error = snapshot_open(replica->options.snapshots, restorer->index, &source.reader);
     restorer->error = source.error;
-    if (!restorer->error)
+    restorer->hollow = !restorer->error && snapshot_head_of(source.reader)->hollow;
+    if (!restorer->error && !restorer->hollow)
         restorer->error = machine->restore(machine->context, &source, restorer->index);
     snapshot_close(source.reader);
     restorer->damaged = restorer->error && (source.error == LASH_CORRUPT || source.error == LASH_IO);
@@ -60,6 +61,7 @@ static void restorer_restored(struct replica *replica) {
     log_info("state machine restored from a snapshot", F_U64("index", restorer->index), F_U64("term", restorer->term),
              F_U64("had_applied", replica->applier.applied), F_HEX("id", replica->options.id));
     meter_snapshot_restored(&replica->meter, restorer->since_ns);
+    replica->applier.hollow |= restorer->hollow;
     applier_restored(replica, restorer->index, restorer->term);
     proposer_skip(replica, restorer->term);
     struct lash_event event = {.type = LASH_EVENT_APPLIED};
@@ -88,6 +90,8 @@ static void restorer_done(struct job *job) {
     replica_note_room(replica);
     if (restorer->error)
         restorer_failed(replica);
+    else if (restorer->hollow && witness_contradicted(replica))
+        replica_fail(replica, LASH_MISMATCH, "the snapshot is a witness's, and this node is to keep data");
     else
         restorer_restored(replica);
 }

@@ -17,7 +17,7 @@ _Static_assert((size_t)ROSTER_BYTES_MAX <= SNAPSHOT_CONFIGURATION_MAX, "a roster
 /* Flags that this version knows. One of a newer version must not be taken for nothing. */
 #define ROSTER_FLAGS                                                                                                   \
     ((uint32_t)LASH_MEMBER_VOTER | (uint32_t)LASH_MEMBER_VOTER_OLD | (uint32_t)LASH_MEMBER_PROMOTE |                   \
-     (uint32_t)LASH_MEMBER_LEAVES)
+     (uint32_t)LASH_MEMBER_LEAVES | (uint32_t)LASH_MEMBER_WITNESS)
 
 /* ---- Making one ---------------------------------------------------------------------------------- */
 
@@ -37,7 +37,7 @@ int roster_check_member(const struct lash_node_member *member) {
     if (host_size > ROSTER_HOST_MAX || member->note_size > LASH_NODE_NOTE_MAX)
         return LASH_TOO_LARGE;
     if (!roster_host_valid(member->host, host_size) || (host_size == 0) != (member->port == 0) ||
-        (member->note_size > 0 && !member->note) || (member->flags & LASH_MEMBER_WITNESS) != 0)
+        (member->note_size > 0 && !member->note))
         return LASH_INVALID;
     return 0;
 }

@@ -108,7 +108,8 @@ static void sender_append(struct replica *replica, const struct lash_send *send)
     struct lash_event event = {.type = LASH_EVENT_SENT};
     event.sent.to = message->to;
     event.sent.last = message->append.first - 1;
-    if (found.count && sender_transmit(replica, send, &found) == 0) {
+    bool ready = found.count && (!witness_is(replica, message->to) || witness_strip(&found) == 0);
+    if (ready && sender_transmit(replica, send, &found) == 0) {
         event.sent.last = found.last;
         event.sent.bytes = found.bytes;
     }

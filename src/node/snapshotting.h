@@ -50,6 +50,7 @@ struct taker {
     size_t configuration_size;
     void *view;
     _Atomic bool cancelled;
+    bool hollow;              /* it is a witness's, without data */
     _Atomic uint64_t written; /* bytes of data */
     int error;                /* of the job */
     lash_index trim;          /* the log may be trimmed up to here; 0: not */
@@ -85,6 +86,7 @@ struct restorer {
     lash_term term;
     int error; /* the job's results: */
     bool damaged;
+    bool hollow; /* it is a witness's snapshot: there is nothing to restore */
 };
 
 void restorer_init(struct replica *replica);
@@ -124,7 +126,8 @@ struct installer {
     uint64_t heard_at_ms;  /* when a piece came last */
     int error;             /* of the job */
     uint64_t copied;       /* the job's: so much of the file is there now, */
-    struct roster *roster; /* and the membership in it, once it is complete */
+    struct roster *roster; /* and the membership in it, once it is complete; */
+    bool hollow;           /* it is one for a witness */
 };
 
 void installer_init(struct replica *replica);
@@ -165,6 +168,7 @@ struct stream {
     enum stream_state state;
     bool owed;        /* the core is to hear of its end, */
     lash_term term;   /* if this node leads in this term still */
+    bool hollow;      /* the peer is a witness: no data goes there */
     bool check;       /* the file is to be looked at: the peer found it damaged */
     bool busy;        /* its job is out */
     lash_index least; /* it must reach as far */
@@ -192,6 +196,7 @@ struct streams {
     lash_index least;
     uint64_t offset;
     struct snapshot_reader *reader; /* NULL: it is to be opened, or, with `check`, looked at */
+    bool hollow;
     bool check;
     struct snapshot_info info;
     struct buf *chunk;

@@ -120,6 +120,7 @@ static struct stream *streams_begin(struct replica *replica, lash_id peer, lash_
                                   .state = STREAM_OPENING,
                                   .least = least,
                                   .term = replica->status.term,
+                                  .hollow = witness_is(replica, peer),
                                   .heard_at_ms = replica->now_ms};
         return stream;
     }
@@ -162,11 +163,11 @@ static void streams_asked(struct replica *replica, lash_id peer, lash_index leas
         return;
     if (stream)
         stream_drop(&replica->streams, stream);
-    stream =
-        replica->options.snapshots && replica->taker.newest.index >= least ? streams_begin(replica, peer, least) : NULL;
+    bool serves = replica->options.snapshots && replica->taker.newest.index >= least && !witness_here(replica);
+    stream = serves ? streams_begin(replica, peer, least) : NULL;
     if (stream)
         return;
-    replica->taker.wanted |= replica->applier.applied >= least;
+    replica->taker.wanted |= replica->applier.applied >= least && !witness_here(replica);
     streams_refuse(replica, peer);
 }
 
@@ -183,7 +184,8 @@ static int streams_open(struct streams *streams) {
     if (snapshots_list(snapshots, infos) == 0 || infos[0].index < streams->least)
         return LASH_NOT_FOUND;
     streams->info = infos[0];
-    int error = snapshot_open(snapshots, infos[0].index, &streams->reader);
+    int error = streams->hollow ? snapshot_open_hollow(snapshots, infos[0].index, &streams->reader)
+                                : snapshot_open(snapshots, infos[0].index, &streams->reader);
     if (error == LASH_CORRUPT)
         (void)snapshots_check(snapshots, infos[0].index); /* it is set aside */
     if (!error)
@@ -268,6 +270,7 @@ static void streams_start(struct replica *replica) {
         streams->offset = stream->offset;
         streams->reader = stream->reader;
         streams->check = stream->check;
+        streams->hollow = stream->hollow;
         stream->busy = true;
         replica->copying = true;
         streams->job.work = streams_work;

@@ -12,7 +12,10 @@
 #include "base/logger.h"
 #include "node/replica_state.h"
 
-enum { TAKER_PAUSE_BEATS = 100 /* heartbeats after a failure */ };
+enum {
+    TAKER_PAUSE_BEATS = 100,      /* heartbeats after a failure */
+    TAKER_WITNESS_BYTES = 1 << 20 /* of log after which a witness, whose snapshots hold nothing, takes one */
+};
 
 struct lash_snapshot_sink {
     struct taker *taker;
@@ -35,6 +38,8 @@ int lash_snapshot_write(struct lash_snapshot_sink *sink, const void *data, size_
 /* How far the log may be trimmed: the snapshot before the newest must stay as good as the newest (S2). */
 static lash_index taker_trim_index(struct replica *replica, lash_index newest) {
     lash_index floor = snapshots_floor(replica->options.snapshots);
+    if (replica->taker.hollow) /* nobody is served from here */
+        return floor;
     lash_index kept = log_index_before(replica->log, newest, replica->options.trailing_bytes);
     return floor < kept ? floor : kept;
 }
@@ -45,12 +50,14 @@ static int taker_write(struct taker *taker) {
     struct snapshot_head head = {.index = taker->index,
                                  .term = taker->term,
                                  .configuration = taker->configuration,
-                                 .configuration_size = taker->configuration_size};
+                                 .configuration_size = taker->configuration_size,
+                                 .hollow = taker->hollow};
     struct lash_snapshot_sink sink = {.taker = taker};
     int error = snapshot_begin(replica->options.snapshots, &head, &sink.writer);
     if (error)
         return error;
-    error = machine->snapshot_write(machine->context, taker->view, &sink);
+    if (!taker->hollow)
+        error = machine->snapshot_write(machine->context, taker->view, &sink);
     if (!error)
         error = sink.error; /* which the machine has overlooked */
     if (!error && taker->cancelled)
@@ -66,7 +73,8 @@ static void taker_write_work(struct job *job) {
     struct taker *taker = list_entry(job, struct taker, job);
     const struct lash_state_machine *machine = &taker->replica->options.machine;
     taker->error = taker_write(taker);
-    machine->snapshot_end(machine->context, taker->view);
+    if (!taker->hollow)
+        machine->snapshot_end(machine->context, taker->view);
     taker->view = NULL;
     taker->trim = taker->error ? 0 : taker_trim_index(taker->replica, taker->index);
 }
@@ -152,6 +160,14 @@ static void taker_begin_work(struct job *job) {
     taker->error = machine->snapshot_begin(machine->context, taker->index, &taker->view);
 }
 
+static void taker_submit_write(struct replica *replica) {
+    struct taker *taker = &replica->taker;
+    taker->state = TAKER_WRITING;
+    taker->job.work = taker_write_work;
+    taker->job.done = taker_write_done;
+    replica->env->submit(replica->env->context, REPLICA_SNAPSHOT, &taker->job);
+}
+
 static void taker_begin_done(struct job *job) {
     struct taker *taker = list_entry(job, struct taker, job);
     struct replica *replica = taker->replica;
@@ -161,10 +177,7 @@ static void taker_begin_done(struct job *job) {
         return;
     }
     /* A replica that takes no part any more lets the view go, which is done there. */
-    taker->state = TAKER_WRITING;
-    taker->job.work = taker_write_work;
-    taker->job.done = taker_write_done;
-    replica->env->submit(replica->env->context, REPLICA_SNAPSHOT, &taker->job);
+    taker_submit_write(replica);
 }
 
 /* The membership as of what is applied, as bytes. Errors: LASH_NOMEM. */
@@ -195,6 +208,11 @@ static void taker_begin(struct replica *replica) {
     int error = taker_encode(replica);
     if (error) {
         taker_finish(replica, error);
+        return;
+    }
+    taker->hollow = witness_here(replica);
+    if (taker->hollow) { /* there is nothing to pin */
+        taker_submit_write(replica);
         return;
     }
     taker->state = TAKER_BEGINNING;
@@ -237,6 +255,8 @@ void taker_applied(struct replica *replica, uint64_t bytes) {
 static bool taker_due(const struct replica *replica) {
     const struct taker *taker = &replica->taker;
     uint64_t least = replica->options.snapshot_bytes_min;
+    if (witness_here(replica) && least > TAKER_WITNESS_BYTES)
+        least = TAKER_WITNESS_BYTES;
     if (least < taker->newest.bytes)
         least = taker->newest.bytes;
     return taker->wanted || !list_empty(&taker->queue) || taker->bytes >= least;

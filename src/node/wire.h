@@ -52,6 +52,7 @@ enum wire_kind {
 #define WIRE_LEASES ((uint64_t)1 << 3)    /* it knows promises and reads by lease */
 #define WIRE_PARTS ((uint64_t)1 << 4)     /* it knows entries of kind PART, and takes them forwarded */
 #define WIRE_SLOW ((uint64_t)1 << 5)      /* it knows that a disk can be slow */
+#define WIRE_WITNESS ((uint64_t)1 << 6)   /* it knows witnesses, in configurations and as peers */
 #define WIRE_PROGRAM_SHIFT 32             /* from here on 16 bits are the program's */
 
 /* The most bytes in one chunk. */

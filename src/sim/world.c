@@ -514,7 +514,8 @@ static uint64_t world_features(void *context, lash_id peer) {
     bool open = network_link(node->world, node->id - 1, peer - 1)->open;
     if (node->world->profile.operators)
         return open ? world_peers_features(node->world, node->id - 1, peer - 1) : 0;
-    return WIRE_MEMBERS | WIRE_REPAIR | WIRE_LEASES | WIRE_PARTS | WIRE_SLOW | (open ? WIRE_SNAPSHOTS : 0);
+    return WIRE_MEMBERS | WIRE_REPAIR | WIRE_LEASES | WIRE_PARTS | WIRE_WITNESS | WIRE_SLOW |
+           (open ? WIRE_SNAPSHOTS : 0);
 }
 
 static const struct replica_env world_env = {

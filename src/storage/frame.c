@@ -18,7 +18,7 @@ enum {
     HEADER_FIRST = 16,
     HEADER_TERM = 24,
     HEADER_COUNT = 32,
-    HEADER_RESERVED = 36,
+    HEADER_FLAGS = 36,
     HEADER_BODY_SIZE = 40,
     HEADER_RESERVED_TOO = 48,
     HEADER_BODY_CRC = 56,
@@ -27,6 +27,8 @@ enum {
     ENTRY_ORIGIN = 8,
     ENTRY_SEQUENCE = 16,
 };
+
+enum { FLAG_HOLLOW = 1 };
 
 _Static_assert(HEADER_CRC + 4 == FRAME_HEADER_SIZE, "the header ends with its checksum");
 _Static_assert(FRAME_HEADER_SIZE % 8 == 0 && FRAME_ENTRY_SIZE % 8 == 0, "entries stay aligned");
@@ -60,6 +62,7 @@ static void encode_header(uint8_t *at, const struct frame *frame) {
     le64_put(at + HEADER_FIRST, frame->first);
     le64_put(at + HEADER_TERM, frame->term);
     le32_put(at + HEADER_COUNT, frame->count);
+    le32_put(at + HEADER_FLAGS, frame->hollow ? FLAG_HOLLOW : 0);
     le64_put(at + HEADER_BODY_SIZE, frame->body_size);
     le32_put(at + HEADER_BODY_CRC, crc32c(0, at + FRAME_HEADER_SIZE, (size_t)frame->body_size));
     le32_put(at + HEADER_CRC, crc32c(0, at, HEADER_CRC));
@@ -105,7 +108,8 @@ int frame_encode(uint64_t group, lash_index first, lash_term term, uint32_t kind
 int frame_header(const uint8_t *data, struct frame *frame) {
     if (le32_get(data) != FRAME_MAGIC || le32_get(data + HEADER_CRC) != crc32c(0, data, HEADER_CRC))
         return LASH_CORRUPT;
-    if (le16_get(data + 4) != FRAME_VERSION || le32_get(data + HEADER_RESERVED) || le64_get(data + HEADER_RESERVED_TOO))
+    if (le16_get(data + 4) != FRAME_VERSION || le32_get(data + HEADER_FLAGS) > FLAG_HOLLOW ||
+        le64_get(data + HEADER_RESERVED_TOO))
         return LASH_VERSION;
     frame->kind = le16_get(data + 6);
     frame->group = le64_get(data + HEADER_GROUP);
@@ -113,7 +117,10 @@ int frame_header(const uint8_t *data, struct frame *frame) {
     frame->term = le64_get(data + HEADER_TERM);
     frame->count = le32_get(data + HEADER_COUNT);
     frame->body_size = le64_get(data + HEADER_BODY_SIZE);
+    frame->hollow = le32_get(data + HEADER_FLAGS) == FLAG_HOLLOW;
     if (frame->count == 0 || frame->first == 0 || frame->first > UINT64_MAX - frame->count)
+        return LASH_CORRUPT;
+    if (frame->hollow && frame->body_size != (uint64_t)frame->count * FRAME_ENTRY_SIZE)
         return LASH_CORRUPT;
     if (frame->body_size > FRAME_BODY_MAX || frame->body_size < (uint64_t)frame->count * FRAME_ENTRY_SIZE)
         return LASH_CORRUPT;
@@ -146,6 +153,32 @@ int frame_check(const uint8_t *data, size_t size, struct frame *frame, size_t *u
     if (body)
         return LASH_CORRUPT;
     *used = FRAME_HEADER_SIZE + (size_t)frame->body_size;
+    return LASH_OK;
+}
+
+int frame_hollow(struct buf *frame, struct buf **hollow) {
+    struct frame header;
+    struct frame_entry entry;
+    size_t offset = 0;
+    int rc = frame_header(frame->data, &header);
+    LASH_ASSERT(!rc);
+    uint64_t least = (uint64_t)header.count * FRAME_ENTRY_SIZE;
+    if (header.kind == LASH_ENTRY_CONFIGURATION || header.body_size == least) {
+        *hollow = buf_ref(frame);
+        return LASH_OK;
+    }
+    struct buf *buf = buf_new((size_t)(FRAME_HEADER_SIZE + least));
+    if (!buf)
+        return LASH_NOMEM;
+    uint8_t *at = buf->data + FRAME_HEADER_SIZE;
+    for (; frame_next(frame->data, &header, &offset, &entry); at += FRAME_ENTRY_SIZE)
+        encode_entry(at, &(struct frame_input){.origin = entry.origin, .sequence = entry.sequence});
+    buf->size = (size_t)(at - buf->data);
+    LASH_ASSERT(buf->size == FRAME_HEADER_SIZE + least);
+    header.body_size = least;
+    header.hollow = true;
+    encode_header(buf->data, &header);
+    *hollow = buf;
     return LASH_OK;
 }
 

@@ -6,12 +6,13 @@
  * All little-endian. Header, 64 bytes:
  *   0  u32 magic "LFRM"        4  u16 version (1)   6  u16 kind (enum lash_entry_kind)
  *   8  u64 group              16  u64 first index  24  u64 term
- *  32  u32 count              36  u32 reserved (0) 40  u64 body size in bytes
+ *  32  u32 count              36  u32 flags (1: hollow) 40  u64 body size in bytes
  *  48  u64 reserved (0)       56  u32 CRC32C of the body   60  u32 CRC32C of bytes 0..59
  * Body: `count` entries, each
  *   0  u32 size of data        4  u32 CRC32C of the rest of this entry's header and its data
  *   8  u64 origin (the proposing node; 0: none)    16  u64 sequence (its number for the proposal)
  *  24  data, then zeros up to a multiple of 8
+ * A hollow frame is what a witness holds of one: the same entries without their data. Who lacks data must not take it for whole.
  * The body's CRC makes one pass enough for the wire; an entry's own lets it be checked wherever it goes alone.
  */
 #ifndef LASH_STORAGE_FRAME_H
@@ -35,6 +36,7 @@ struct frame {
     uint32_t count;
     uint32_t kind;
     uint64_t body_size;
+    bool hollow; /* its entries' data was left out */
 };
 
 /* One entry of a frame; `data` points into the frame. */
@@ -68,6 +70,10 @@ int frame_header(const uint8_t *data, struct frame *frame);
 /* Check a whole frame in `data`, of which `size` bytes are there: header, body CRC, entries' bounds and CRCs. On
  * success *used is its length. Trusts nothing. Errors: LASH_CORRUPT, LASH_VERSION. */
 int frame_check(const uint8_t *data, size_t size, struct frame *frame, size_t *used);
+
+/* What a witness is sent of a whole frame: a new one without the entries' data, marked as such, or another reference if there is
+ * none to leave out, or it is a membership, which every member needs. The caller's. Errors: LASH_NOMEM. */
+int frame_hollow(struct buf *frame, struct buf **hollow);
 
 /* Walk the entries of a frame that was checked: start with *offset 0; false at the end. Leave *offset and *entry alone
  * from call to call: the next index follows from them. */

@@ -52,6 +52,7 @@ struct snapshot_head {
     const void
         *configuration; /* the membership at that index, opaque here; as long as the reader, or during the call */
     size_t configuration_size;
+    bool hollow; /* a witness's: there is no data, though the state machine had some */
 };
 
 /* A snapshot that is there. */
@@ -121,6 +122,10 @@ void snapshot_abandon(struct snapshot_writer *writer);
 /* Open the snapshot at `index`. It stays readable even if it is removed meanwhile. Errors: LASH_NOT_FOUND, LASH_CORRUPT,
  * LASH_VERSION, LASH_IO, LASH_NOMEM. */
 int snapshot_open(struct snapshots *snapshots, lash_index index, struct snapshot_reader **reader);
+
+/* The same, but for a witness: its bytes (snapshot_raw, snapshot_file_bytes) are those of a hollow snapshot of the same index,
+ * and there is no data to read. Errors: as above. */
+int snapshot_open_hollow(struct snapshots *snapshots, lash_index index, struct snapshot_reader **reader);
 
 /* What it is of; valid as long as the reader. */
 const struct snapshot_head *snapshot_head_of(const struct snapshot_reader *reader);

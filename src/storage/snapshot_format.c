@@ -13,6 +13,8 @@ enum {
     MAGIC_END = 0x454e534c,    /* "LSNE" */
 };
 
+enum { FLAG_HOLLOW = 1 };
+
 /* Where checksums lie, and what they cover, from the begin to there. */
 enum { CRC_OF_HEADER = 60, CRC_OF_CHUNK = 12, CRC_OF_END = 28 };
 
@@ -25,6 +27,7 @@ void snapshot_format_header(uint8_t at[SNAPSHOT_HEADER_SIZE], struct snapshot_he
     memset(at, 0, SNAPSHOT_HEADER_SIZE);
     le32_put(at, MAGIC_HEADER);
     le16_put(at + 4, SNAPSHOT_VERSION);
+    le16_put(at + 6, header->hollow ? FLAG_HOLLOW : 0);
     le64_put(at + 8, header->cluster_id);
     le64_put(at + 16, header->group);
     le64_put(at + 24, header->node_id);
@@ -45,6 +48,7 @@ int snapshot_parse_header(const uint8_t at[SNAPSHOT_HEADER_SIZE], struct snapsho
         .term = le64_get(at + 40),
         .chunk_bytes = le32_get(at + 48),
         .configuration_size = le32_get(at + 52),
+        .hollow = le16_get(at + 6) == FLAG_HOLLOW,
         .crc = le32_get(at + CRC_OF_HEADER),
     };
     bool sane = le32_get(at) == MAGIC_HEADER && header->configuration_size <= SNAPSHOT_CONFIGURATION_MAX;
@@ -58,7 +62,8 @@ int snapshot_check_header(const uint8_t at[SNAPSHOT_HEADER_SIZE], const struct s
     if (le16_get(at + 4) != SNAPSHOT_VERSION)
         return LASH_VERSION;
     bool sane = header->index && header->term && header->chunk_bytes &&
-                header->chunk_bytes <= SNAPSHOT_CHUNK_BYTES_MAX && !le16_get(at + 6) && !le32_get(at + 56);
+                header->chunk_bytes <= SNAPSHOT_CHUNK_BYTES_MAX && le16_get(at + 6) <= FLAG_HOLLOW &&
+                !le32_get(at + 56);
     return sane ? LASH_OK : LASH_CORRUPT;
 }
 

@@ -5,7 +5,7 @@
  * All little-endian. A header, the configuration, chunks of data, an end.
  *
  * Header, 64 bytes:
- *   0  u32 magic "LSNP"      4  u16 version (1)     6  u16 0
+ *   0  u32 magic "LSNP"      4  u16 version (1)     6  u16 flags (1: hollow)
  *   8  u64 cluster          16  u64 group          24  u64 the node that made it
  *  32  u64 index            40  u64 term of that index
  *  48  u32 bytes of data in each chunk but the last
@@ -43,6 +43,7 @@ struct snapshot_header {
     lash_term term;
     uint32_t chunk_bytes;
     uint32_t configuration_size;
+    bool hollow;
     uint32_t crc; /* where the chunks' checksums begin */
 };
 

@@ -26,6 +26,7 @@ struct snapshot_reader {
     uint8_t *chunk;    /* the data of the present chunk, checked */
     size_t chunk_size;
     size_t chunk_used;
+    uint8_t *image; /* the whole file instead of the one on disk; NULL: none */
 };
 
 /* All `size` bytes. Errors: LASH_IO, LASH_CORRUPT (the file ends before). */
@@ -51,8 +52,8 @@ static int read_header(struct snapshot_reader *reader) {
         rc = snapshot_check_header(bytes, header, reader->configuration);
     if (rc)
         return rc;
-    reader->head =
-        (struct snapshot_head){header->index, header->term, reader->configuration, header->configuration_size};
+    reader->head = (struct snapshot_head){header->index, header->term, reader->configuration,
+                                          header->configuration_size, header->hollow};
     reader->position = sizeof bytes + header->configuration_size;
     reader->crc = header->crc;
     return LASH_OK;
@@ -112,6 +113,7 @@ void snapshot_close(struct snapshot_reader *reader) {
         reader->vfs->close(reader->vfs->context, reader->file);
     mem_free(reader->configuration);
     mem_free(reader->chunk);
+    mem_free(reader->image);
     mem_free(reader);
 }
 
@@ -129,6 +131,12 @@ uint64_t snapshot_file_bytes(const struct snapshot_reader *reader) {
 
 int snapshot_raw(const struct snapshot_reader *reader, uint64_t offset, void *data, size_t size, size_t *got) {
     *got = 0;
+    if (reader->image) {
+        uint64_t left = offset < reader->file_bytes ? reader->file_bytes - offset : 0;
+        *got = left < size ? (size_t)left : size;
+        memcpy(data, reader->image + (left ? offset : 0), *got);
+        return LASH_OK;
+    }
     while (*got < size) {
         ssize_t some =
             reader->vfs->pread(reader->vfs->context, reader->file, (uint8_t *)data + *got, size - *got, offset + *got);
@@ -139,6 +147,37 @@ int snapshot_raw(const struct snapshot_reader *reader, uint64_t offset, void *da
         *got += (size_t)some;
     }
     return LASH_OK;
+}
+
+/* Put together the file that a witness gets instead. Errors: LASH_NOMEM. */
+static int make_hollow(struct snapshot_reader *reader) {
+    struct snapshot_header *header = &reader->header;
+    size_t size = (size_t)snapshot_format_bytes(header, 0);
+    uint8_t *image = mem_alloc(size);
+    if (!image)
+        return LASH_NOMEM;
+    header->hollow = reader->head.hollow = true;
+    snapshot_format_header(image, header, reader->configuration);
+    memcpy(image + SNAPSHOT_HEADER_SIZE, reader->configuration, header->configuration_size);
+    reader->end = (struct snapshot_end){.crc = header->crc};
+    snapshot_format_end(image + size - SNAPSHOT_END_SIZE, &reader->end);
+    reader->unread = 0;
+    reader->file_bytes = size;
+    reader->image = image;
+    return LASH_OK;
+}
+
+int snapshot_open_hollow(struct snapshots *snapshots, lash_index index, struct snapshot_reader **reader) {
+    int rc = snapshot_open(snapshots, index, reader);
+    if (!rc)
+        rc = make_hollow(*reader);
+    else
+        return rc;
+    if (rc) {
+        snapshot_close(*reader);
+        *reader = NULL;
+    }
+    return rc;
 }
 
 /* Read and check the next chunk; there is one. */

@@ -104,6 +104,7 @@ static int begin_file(struct snapshot_writer *writer, const struct snapshot_head
         .term = head->term,
         .chunk_bytes = snapshots->chunk_bytes,
         .configuration_size = (uint32_t)head->configuration_size,
+        .hollow = head->hollow,
     };
     writer->chunk = mem_alloc(SNAPSHOT_CHUNK_SIZE + snapshots->chunk_bytes);
     if (!writer->chunk)

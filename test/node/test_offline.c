@@ -78,7 +78,7 @@ static void write_snapshot(struct snapshots *snapshots, lash_index index, lash_t
     for (size_t i = 0; i < STATE_BYTES; i++)
         state[i] = state_byte(index, i);
     roster_encode(roster, configuration);
-    const struct snapshot_head head = {index, term, configuration, roster_size(roster)};
+    const struct snapshot_head head = {index, term, configuration, roster_size(roster), false};
     assert_int_equal(snapshot_begin(snapshots, &head, &writer), 0);
     assert_int_equal(snapshot_write(writer, state, STATE_BYTES), 0);
     assert_int_equal(snapshot_commit(writer), 0);

@@ -165,9 +165,52 @@ static void a_newer_version_is_told_from_damage(void **state) {
     seal(buf);
     assert_int_equal(check(buf), LASH_VERSION);
     le16_put(buf->data + 4, FRAME_VERSION);
-    le32_put(buf->data + 36, 1);
+    le32_put(buf->data + 36, 2);
     seal(buf);
     assert_int_equal(check(buf), LASH_VERSION);
+    buf_unref(buf);
+}
+
+/* What a witness gets: all that there is to know of the entries but what they hold. */
+static void a_hollow_frame_has_the_entries_and_none_of_their_data(void **state) {
+    (void)state;
+    struct buf *buf = three_entries();
+    struct buf *hollow;
+    struct buf *same;
+    struct frame frame;
+    struct frame_entry entry;
+    size_t used;
+    size_t offset = 0;
+    assert_int_equal(frame_hollow(buf, &hollow), LASH_OK);
+    assert_int_equal(frame_check(hollow->data, hollow->size, &frame, &used), LASH_OK);
+    assert_true(frame.hollow);
+    assert_int_equal(used, FRAME_HEADER_SIZE + 3 * FRAME_ENTRY_SIZE);
+    assert_true(frame.group == 7 && frame.first == 100 && frame.term == 5 && frame.kind == LASH_ENTRY_COMMAND);
+    for (uint64_t i = 0; i < 3; i++) {
+        assert_true(frame_next(hollow->data, &frame, &offset, &entry));
+        assert_true(entry.index == 100 + i && entry.origin == 1 + i && entry.sequence == 10 + i && entry.size == 0);
+    }
+    assert_false(frame_next(hollow->data, &frame, &offset, &entry));
+    /* There is nothing to leave out of it a second time, nor may one hold anything. */
+    assert_int_equal(frame_hollow(hollow, &same), LASH_OK);
+    assert_ptr_equal(same, hollow);
+    buf_unref(same);
+    buf_unref(hollow);
+    le32_put(buf->data + 36, 1);
+    seal(buf);
+    assert_int_equal(check(buf), LASH_CORRUPT);
+    buf_unref(buf);
+}
+
+static void memberships_are_left_in_a_hollow_frame(void **state) {
+    (void)state;
+    const struct frame_input input = {1, 10, "members", 7};
+    struct buf *buf;
+    struct buf *hollow;
+    assert_int_equal(frame_encode(7, 1, 1, LASH_ENTRY_CONFIGURATION, &input, 1, &buf), LASH_OK);
+    assert_int_equal(frame_hollow(buf, &hollow), LASH_OK);
+    assert_ptr_equal(hollow, buf);
+    buf_unref(hollow);
     buf_unref(buf);
 }
 
@@ -198,6 +241,8 @@ int main(void) {
         cmocka_unit_test(every_truncation_is_noticed),
         cmocka_unit_test(lies_with_right_checksums_are_not_believed),
         cmocka_unit_test(a_newer_version_is_told_from_damage),
+        cmocka_unit_test(a_hollow_frame_has_the_entries_and_none_of_their_data),
+        cmocka_unit_test(memberships_are_left_in_a_hollow_frame),
         cmocka_unit_test(too_much_is_refused),
         cmocka_unit_test(memory_that_runs_out_is_an_error),
     };

@@ -63,7 +63,7 @@ static void data_of(lash_index index, uint8_t *data, size_t size) {
 
 static struct snapshot_head head_of(lash_index index) {
     static const char configuration[] = "three members";
-    return (struct snapshot_head){index, index / 10 + 1, configuration, sizeof configuration};
+    return (struct snapshot_head){index, index / 10 + 1, configuration, sizeof configuration, false};
 }
 
 /* Several chunks, the last of them a short one. */

@@ -78,7 +78,7 @@ static int append(struct replica *replica, lash_index first, uint32_t count, las
 }
 
 static int write_snapshot(struct snapshots *snapshots, lash_index index, lash_term term) {
-    struct snapshot_head head = {index, term, NULL, 0};
+    struct snapshot_head head = {.index = index, .term = term};
     struct snapshot_writer *writer;
     uint8_t data[3 * CHUNK + 5];
     memset(data, (int)index, sizeof data);
