@@ -141,6 +141,14 @@ static void profile_snapshots(struct profile *profile, uint64_t random) {
         profile->snapshot_rate = profile_scale(&random, 2000, 8);
 }
 
+/* In one of two seeds members have priorities, and in one of four a disk gives out slowly at the end. */
+static void profile_office(struct profile *profile, uint64_t random) {
+    bool preferred = random_between(&random, 0, 2) != 0;
+    for (size_t i = 0; i < LASH_RAFT_MEMBERS_MAX && preferred; i++)
+        profile->priorities[i] = (uint32_t)random_between(&random, 0, 3);
+    profile->slow_for_good = random_between(&random, 0, 4) == 0;
+}
+
 bool profile_draw(const char *name, uint64_t seed, struct profile *profile) {
     bool node = strcmp(name, "node") == 0;
     bool swarm = strcmp(name, "swarm") == 0;
@@ -163,6 +171,7 @@ bool profile_draw(const char *name, uint64_t seed, struct profile *profile) {
     uint64_t parts = random_mix(seed ^ 0x7061727473);
     profile->part_bytes = random_between(&parts, 0, 2) ? profile_scale(&parts, 8, 9) : (uint64_t)1 << 20;
     profile_snapshots(profile, random_mix(seed ^ 0x736e617073686f74));
+    profile_office(profile, random_mix(seed ^ 0x6f6666696365));
     if (node || swarm || store || sessions || operators)
         profile_faults(profile, random, swarm || kind % 2 ? 3 : 6);
     return true;

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lash/raft.h"
+
 /* Faults that happen at times of their own. docs/verification.md says what each does. */
 enum fault {
     FAULT_RESET,     /* a connection breaks, with what was on its way */
@@ -88,6 +90,8 @@ struct profile {
     uint64_t snapshot_bytes_min, trailing_bytes, snapshot_rate; /* as struct replica_options has them, */
     uint64_t piece_bytes;                                       /* and in pieces of so many bytes */
     uint64_t lasting_us;                                        /* faults last up to so long */
+    uint32_t priorities[LASH_RAFT_MEMBERS_MAX];                 /* of the members */
+    bool slow_for_good; /* after the faults the leader's disk turns slow, and stays so */
 };
 
 /* The profile of that name for this seed; false when there is none of that name. */

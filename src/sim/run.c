@@ -116,6 +116,7 @@ static void run_world(const struct run_settings *settings) {
         continue;
     world_heal(run_now.world);
     world_ask_all(run_now.world);
+    world_office(run_now.world);
     world_ask_apart(run_now.world);
     run_collect();
     world_free(run_now.world);

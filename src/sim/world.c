@@ -562,7 +562,8 @@ static struct roster *world_first(const struct world *world) {
     struct roster *first;
     LASH_ASSERT(count <= LASH_RAFT_MEMBERS_MAX);
     for (size_t i = 0; i < count; i++)
-        members[i] = (struct lash_node_member){.id = i + 1, .flags = LASH_MEMBER_VOTER};
+        members[i] = (struct lash_node_member){
+            .id = i + 1, .flags = LASH_MEMBER_VOTER, .priority = world->profile.priorities[i]};
     for (size_t i = 0; world->profile.operators && i < count; i++) {
         members[i].host = WORLD_HOST;
         members[i].port = world->nodes[i].port;

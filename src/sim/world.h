@@ -467,6 +467,9 @@ void world_ask_all(struct world *world);
  * they are asked for (P2). Nothing when there are fewer than three nodes. */
 void world_ask_apart(struct world *world);
 
+/* The office comes to who should have it, and rests there, also when the leader's disk turns slow (P5). */
+void world_office(struct world *world);
+
 /* Steps until no request is outstanding, or until a node leads and all that run know it; its position (P2). */
 void world_quiet(struct world *world);
 size_t world_leader(struct world *world);
