@@ -106,15 +106,20 @@ static void a_learner_is_promoted(void **state) {
 static void an_update_leaves_vote_and_disk_alone(void **state) {
     (void)state;
     int error;
-    struct change change = {.kind = CHANGE_UPDATE,
-                            .count = 1,
-                            .members[0] = {.id = 1, .host = "z", .port = 9, .note = "n", .note_size = 1}};
+    struct change change = {
+        .kind = CHANGE_UPDATE,
+        .count = 1,
+        .members[0] = {.id = 1, .priority = 7, .host = "z", .port = 9, .note = "n", .note_size = 1}};
     struct roster *after = changed(&change, &error);
     assert_string_equal(after->members[0].host, "z");
     assert_int_equal(after->members[0].note_size, 1);
     assert_int_equal(after->members[0].flags, LASH_MEMBER_VOTER);
     assert_int_equal(after->members[0].disk, 11);
+    assert_int_equal(after->members[0].priority, 7);
     roster_unref(after);
+    change.members[0].priority = LASH_RAFT_PRIORITY_MAX + 1;
+    assert_int_equal(change_check(&change), LASH_INVALID);
+    change.members[0].priority = 0;
     change.members[0].id = 9;
     assert_int_equal(refusal(&change), LASH_NOT_FOUND);
 }

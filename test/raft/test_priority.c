@@ -130,9 +130,10 @@ static void who_missed_two_heartbeats_is_not_handed_to(void **state) {
     (void)state;
     struct solo solo;
     lead_with(&solo, 1, 1, 3);
-    while (solo.now_ms < 20 * ELECTION_MS) {
+    uint64_t elected_ms = solo.now_ms;
+    while (solo.now_ms < elected_ms + 20 * ELECTION_MS) {
         solo_message(&solo, answer(&solo, 2, false));
-        if (solo.now_ms < PAUSE_MS - 5 * HEARTBEAT_MS)
+        if (solo.now_ms < elected_ms + PAUSE_MS - 5 * HEARTBEAT_MS)
             solo_message(&solo, answer(&solo, 3, false));
         solo_timeout(&solo);
         assert_int_equal(solo_status(&solo).transfer_to, 0);
