@@ -255,7 +255,8 @@ static void a_follower_says_that_it_is_slow_and_waits_longer_for_an_election(voi
 /* ---- Whole clusters ------------------------------------------------------------------------------ */
 
 static struct cluster *cluster_with(uint32_t count, const uint32_t *priorities) {
-    struct lash_raft_options options = {0};
+    /* Small blocks: each step is hashed. */
+    struct lash_raft_options options = {.inflight_messages_max = 8, .reads_max = 1, .terms_max = 32};
     struct cluster *cluster = cluster_new(count, &options, 1);
     for (uint32_t i = 0; i < count; i++)
         cluster->configuration.members[i].priority = priorities[i];
