@@ -224,10 +224,12 @@ static void metrics_write_queues(struct exposition *page, const struct metrics_s
     const struct exposition_labels requests = metrics_label("queue", "requests");
     const struct exposition_labels log = metrics_label("queue", "log");
     const struct exposition_labels uncommitted = metrics_label("queue", "uncommitted");
+    const struct exposition_labels parts = metrics_label("queue", "parts");
     exposition_family(page, "lash_queue_bytes", EXPOSITION_GAUGE, "What the queues hold.");
     exposition_count(page, &requests, node->pending_bytes);
     exposition_count(page, &log, node->log_queued_bytes);
     exposition_count(page, &uncommitted, node->uncommitted_bytes);
+    exposition_count(page, &parts, node->parts_bytes);
 }
 
 /* ---- Peers --------------------------------------------------------------------------------------- */

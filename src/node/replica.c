@@ -593,6 +593,7 @@ void replica_queues(const struct replica *replica, struct lash_metrics *metrics)
     metrics->log_queued_frames = journal->queued.count + journal->writing.count;
     metrics->log_queued_bytes = journal->queued.bytes + journal->writing.bytes;
     metrics->uncommitted_bytes = proposer_uncommitted(replica);
+    metrics->parts_bytes = replica->applier.parts.cursor.total + replica->proposer.cutter.guest.cursor.total;
     metrics->write_ns = replica->slowness.smoothed_us * 1000;
     metrics->messages_held = replica->sender.held.count - replica->sender.held.head;
     metrics->apply_lag_ns = meter_apply_lag(&replica->meter);

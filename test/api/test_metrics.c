@@ -188,6 +188,7 @@ static void the_page_tells_what_node_and_store_count(void **state) {
     assert_line(fixture, "lash_queue_depth{queue=\"log\"} 9");
     assert_line(fixture, "lash_queue_bytes{queue=\"requests\"} 4096");
     assert_line(fixture, "lash_queue_bytes{queue=\"uncommitted\"} 0");
+    assert_line(fixture, "lash_queue_bytes{queue=\"parts\"} 0");
     assert_line(fixture, "etcd_disk_wal_fsync_duration_seconds_bucket{le=\"0.002\"} 99");
     assert_line(fixture, "etcd_network_peer_sent_bytes_total{To=\"33\"} 10");
     assert_line(fixture, "etcd_network_peer_received_bytes_total{From=\"33\"} 20");

@@ -187,6 +187,9 @@ static size_t half_at_a_follower(struct world *world, size_t leader, struct aske
     STEPS_UNTIL(world, applier->parts.command && applier->reached > before + 2);
     assert_int_equal(applier->applied, before);
     assert_int_equal(world->nodes[follower].machine.applied, before);
+    struct lash_metrics metrics;
+    replica_queues(replica_of(world, follower), &metrics);
+    assert_int_equal(metrics.parts_bytes, BYTES);
     return follower;
 }
 
@@ -286,6 +289,9 @@ static void a_forwarded_command_whose_way_breaks_is_sent_anew(void **state) {
     STEPS_UNTIL(world, cutter_of(world, leader)->guest.command != NULL);
     assert_true(cutter_cutting(replica_of(world, follower)));
     assert_int_equal(status_of(world, leader).raft.last_index, before); /* nothing before it is whole */
+    struct lash_metrics metrics;
+    replica_queues(replica_of(world, leader), &metrics);
+    assert_int_equal(metrics.parts_bytes, BYTES);
     world_disconnect(world, leader, follower);
     assert_null(cutter_of(world, leader)->guest.command);
     run_ms(world, 5);
