@@ -32,6 +32,7 @@ bool bench_put(const struct bench_options *options);
 bool bench_get(const struct bench_options *options);
 bool bench_txn(const struct bench_options *options);
 bool bench_gap(const struct bench_options *options);
+bool bench_watch(const struct bench_options *options);
 
 /* Print what a crew of `options->replicas` did. */
 void bench_report(const char *name, const struct bench_options *options, const struct crew_result *result);

@@ -131,6 +131,16 @@ static const struct bench benches[] = {
     {"txn", "transactions on a server",
      "Each call is one transaction: if the key exists, put it and get it, else put it.\n\n" SERVED, server_flags,
      bench_txn},
+    {"watch", "events of watches on a server",
+     "Each of --connections watchers watches all keys, on a connection and a thread of its own, while --clients put as "
+     "in "
+     "`put`.\n"
+     "One client more puts the time over and over, which tells how old an event is when a watcher gets it.\n\n"
+     "The last line is a JSON object. Counted between warm-up and end:\n"
+     "  ops_per_second        events that all watchers got together in that time\n"
+     "  puts_per_second       puts of the clients answered in that time\n"
+     "  p50_us, p99_us, ...   from the submission of a put of the time to its event, in microseconds\n",
+     server_flags, bench_watch},
 };
 enum { BENCHES = sizeof benches / sizeof benches[0] };
 

@@ -12,7 +12,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "process"))
 # pylint: disable-next=wrong-import-position
-from harness import BUILD, HOST, Ports, ProcessTest, lashctl, wait_until  # noqa: E402
+from harness import BUILD, HOST, Etcd, Ports, ProcessTest, lashctl, wait_until  # noqa: E402
 
 PROGRAM = str(BUILD / "lash-bench")
 SECONDS = 60
@@ -200,6 +200,20 @@ class Servers(BenchTest):
         self.assertGreater(result["operations"], 10)
         self.assertGreater(result["failures"], 0)
         self.assertGreater(result["longest_gap_ms"], 20)
+
+    def test_watchers_each_get_the_events_of_an_etcd(self):
+        oracle = self.enter(Etcd())
+        result = self.measured("watch", "--endpoints", oracle.endpoints, *self.FLAGS)
+        self.check_load(result, "watch", 32, 100, 1)
+        self.assertGreater(result["puts_per_second"], 0)
+        # three watchers, and the pacer's puts besides
+        self.assertGreater(result["ops_per_second"], result["puts_per_second"])
+
+    def test_a_watch_that_ends_is_said(self):
+        endpoint = f"{HOST}:{self.enter(Ports(1))[0]}"
+        done = bench("watch", "--endpoints", endpoint, *self.FLAGS)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn(endpoint, done.stderr)
 
     def test_a_gap_without_a_server_is_a_failure(self):
         endpoint = f"{HOST}:{self.enter(Ports(1))[0]}"
