@@ -26,7 +26,7 @@ void installer_free(struct replica *replica) {
     struct installer *installer = &replica->installer;
     LASH_ASSERT(!installer->busy);
     buf_unref(installer->chunk);
-    snapshot_abandon(installer->writer);
+    snapshot_leave(installer->writer);
     snapshot_abandon(installer->stale);
     roster_unref(installer->roster);
 }
@@ -206,12 +206,22 @@ static int installer_use_own(struct installer *installer) {
     return 0;
 }
 
-static int installer_copy(struct installer *installer) {
+/* The first piece says what there is to be copied. Of that an earlier life may have left some: then the peer is to go on there,
+ * and the piece is not needed. */
+static int installer_begin_copy(struct installer *installer, bool *left) {
     struct snapshots *snapshots = installer->replica->options.snapshots;
-    int error = 0;
-    if (!installer->writer)
-        error = snapshot_receive(snapshots, installer->index, installer->term, installer->bytes, &installer->writer);
-    if (!error)
+    int error = snapshot_receive(snapshots, installer->index, installer->term, installer->bytes, &installer->writer);
+    *left = !error && snapshot_received(installer->writer) > 0;
+    if (*left)
+        log_info("a snapshot that a peer sent before is there in part", F_U64("index", installer->index),
+                 F_U64("bytes", installer->bytes), F_U64("received", snapshot_received(installer->writer)));
+    return error;
+}
+
+static int installer_copy(struct installer *installer) {
+    bool left = false;
+    int error = installer->writer ? 0 : installer_begin_copy(installer, &left);
+    if (!error && !left)
         error = snapshot_copy(installer->writer, snapshot_received(installer->writer), installer->chunk->data,
                               installer->chunk->size);
     if (!error)

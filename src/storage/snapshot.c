@@ -151,6 +151,38 @@ static int take_found(struct snapshots *snapshots, struct snapshot_info *info) {
     return rc == LASH_CORRUPT ? LASH_OK : rc;
 }
 
+/* What an earlier process did not finish: of copies the newest is kept, for the transfer may go on. */
+static void take_part(struct snapshots *snapshots, uint64_t part) {
+    char *path = snapshots_part_path(snapshots, part);
+    struct snapshot_info info;
+    uint64_t obsolete = part;
+    bool wanted = path && snapshot_part_info(snapshots, path, &info) == LASH_OK &&
+                  (!snapshots->count || info.index > snapshots->kept[0].index) && info.index > snapshots->left.index;
+    mem_free(path);
+    if (wanted) {
+        obsolete = snapshots->left_part;
+        snapshots->left_part = part;
+        snapshots->left = info;
+    }
+    if (obsolete)
+        discard(snapshots, snapshots_part_path(snapshots, obsolete));
+    if (part >= snapshots->next_part)
+        snapshots->next_part = part + 1;
+}
+
+uint64_t snapshots_take_left(struct snapshots *snapshots, const struct snapshot_info *info) {
+    pthread_mutex_lock(&snapshots->mutex);
+    uint64_t part = snapshots->left_part;
+    const struct snapshot_info left = snapshots->left;
+    snapshots->left_part = 0;
+    snapshots->left = (struct snapshot_info){0};
+    pthread_mutex_unlock(&snapshots->mutex);
+    if (!part || (left.index == info->index && left.term == info->term && left.bytes == info->bytes))
+        return part;
+    discard(snapshots, snapshots_part_path(snapshots, part));
+    return 0;
+}
+
 static int take_all(struct snapshots *snapshots, struct listing *listing) {
     if (listing->info_count)
         qsort(listing->infos, listing->info_count, sizeof *listing->infos, listing_compare);
@@ -159,11 +191,8 @@ static int take_all(struct snapshots *snapshots, struct listing *listing) {
         if (rc)
             return rc;
     }
-    for (size_t i = 0; i < listing->part_count; i++) {
-        discard(snapshots, snapshots_part_path(snapshots, listing->parts[i]));
-        if (listing->parts[i] >= snapshots->next_part)
-            snapshots->next_part = listing->parts[i] + 1;
-    }
+    for (size_t i = 0; i < listing->part_count; i++)
+        take_part(snapshots, listing->parts[i]);
     return LASH_OK;
 }
 
@@ -342,7 +371,10 @@ static void insert(struct snapshots *snapshots, const struct snapshot_info *info
     memmove(&snapshots->kept[1], &snapshots->kept[0], snapshots->count * sizeof snapshots->kept[0]);
     snapshots->kept[0] = *info;
     snapshots->count++;
+    bool useless = snapshots->left_part && snapshots->left.index <= info->index;
     pthread_mutex_unlock(&snapshots->mutex);
+    if (useless)
+        (void)snapshots_take_left(snapshots, &(struct snapshot_info){0});
     if (old.index)
         discard(snapshots, snapshots_path(snapshots, old.index, old.term));
 }

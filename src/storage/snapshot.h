@@ -64,7 +64,7 @@ struct snapshot_info {
 
 /* ---- The folder --------------------------------------------------------------------------------- */
 
-/* Open the folder, remove what was left unfinished, and look at the begin and end of each snapshot; damaged ones are
+/* Open the folder, remove what was left unfinished (but for one copy of another replica's, see snapshot_receive), and look at the begin and end of each snapshot; damaged ones are
  * set aside. On success *snapshots is the caller's.
  * Errors: LASH_INVALID (options), LASH_NOMEM, LASH_IO, LASH_FULL, LASH_MISMATCH (another cluster's or group's), LASH_VERSION. Each
  * writes a log line. */
@@ -96,7 +96,8 @@ int snapshot_begin(struct snapshots *snapshots, const struct snapshot_head *head
 /* Add data. After an error only snapshot_abandon. Errors: LASH_IO, LASH_FULL. */
 int snapshot_write(struct snapshot_writer *writer, const void *data, size_t size);
 
-/* Begin to copy a snapshot from another replica, the file of `bytes` bytes as it is there. Errors: as snapshot_begin. */
+/* Begin to copy a snapshot from another replica, the file of `bytes` bytes as it is there; or go on with a copy that an earlier
+ * process has left (see snapshot_leave): snapshot_received then is not 0. Errors: as snapshot_begin. */
 int snapshot_receive(struct snapshots *snapshots, lash_index index, lash_term term, uint64_t bytes,
                      struct snapshot_writer **writer);
 
@@ -116,6 +117,9 @@ int snapshot_commit(struct snapshot_writer *writer);
 
 /* Give the snapshot up. NULL is fine. */
 void snapshot_abandon(struct snapshot_writer *writer);
+
+/* The process ends: a copy stays as far as it has come, and the folder's next opener can go on with it. NULL is fine. */
+void snapshot_leave(struct snapshot_writer *writer);
 
 /* ---- Reading ------------------------------------------------------------------------------------ */
 

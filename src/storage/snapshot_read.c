@@ -85,7 +85,8 @@ static int open_file(struct snapshot_reader *reader, const char *path) {
     return result < 0 ? log_error_of(result) : LASH_OK;
 }
 
-int snapshot_open_path(const struct snapshots *snapshots, const char *path, struct snapshot_reader **reader) {
+/* Open a file and check its header. */
+static int open_begin(const struct snapshots *snapshots, const char *path, struct snapshot_reader **reader) {
     struct snapshot_reader *made = mem_calloc(1, sizeof *made);
     if (!made)
         return LASH_NOMEM;
@@ -96,8 +97,20 @@ int snapshot_open_path(const struct snapshots *snapshots, const char *path, stru
         rc = read_header(made);
     if (!rc && (made->header.cluster_id != snapshots->cluster_id || made->header.group != snapshots->group))
         rc = LASH_MISMATCH;
-    if (!rc)
-        rc = read_end(made);
+    if (rc) {
+        snapshot_close(made);
+        return rc;
+    }
+    *reader = made;
+    return LASH_OK;
+}
+
+int snapshot_open_path(const struct snapshots *snapshots, const char *path, struct snapshot_reader **reader) {
+    struct snapshot_reader *made;
+    int rc = open_begin(snapshots, path, &made);
+    if (rc)
+        return rc;
+    rc = read_end(made);
     if (rc) {
         snapshot_close(made);
         return rc;
@@ -253,4 +266,31 @@ int snapshot_check_path(const struct snapshots *snapshots, const char *path, con
         rc = read_chunk(reader);
     snapshot_close(reader);
     return rc;
+}
+
+/* ---- What is not finished ----------------------------------------------------------------------- */
+
+int snapshot_part_info(const struct snapshots *snapshots, const char *path, struct snapshot_info *info) {
+    struct snapshot_reader *reader;
+    int rc = open_begin(snapshots, path, &reader);
+    if (rc)
+        return rc;
+    *info = (struct snapshot_info){reader->header.index, reader->header.term, reader->file_bytes};
+    rc = reader->header.node_id == snapshots->node_id ? LASH_CORRUPT : LASH_OK;
+    snapshot_close(reader);
+    return rc;
+}
+
+uint64_t snapshot_part_prefix(const struct snapshots *snapshots, const char *path) {
+    struct snapshot_reader *reader;
+    if (open_begin(snapshots, path, &reader))
+        return 0;
+    uint64_t most = SNAPSHOT_CHUNK_SIZE + (uint64_t)reader->header.chunk_bytes + SNAPSHOT_END_SIZE;
+    reader->unread = UINT64_MAX; /* where the data end only the file's end says, which has not come */
+    int rc = make_room(reader);
+    while (!rc && reader->position <= reader->file_bytes && reader->file_bytes - reader->position >= most)
+        rc = read_chunk(reader);
+    uint64_t prefix = rc == LASH_OK || rc == LASH_CORRUPT ? reader->position : 0;
+    snapshot_close(reader);
+    return prefix;
 }

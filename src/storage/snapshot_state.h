@@ -28,7 +28,10 @@ struct snapshots {
     struct snapshot_info kept[SNAPSHOTS_KEPT]; /* the newest first */
     size_t count;
     uint64_t next_part; /* for the name of the next that is begun */
-    bool dead;          /* a sync failed: nothing is relied on any more */
+    uint64_t
+        left_part; /* of a copy that an earlier process did not finish, and of what it is to be; 0: there is none */
+    struct snapshot_info left;
+    bool dead; /* a sync failed: nothing is relied on any more */
 };
 
 /* ---- snapshot.c --------------------------------------------------------------------------------- */
@@ -36,6 +39,10 @@ struct snapshots {
 /* The path of the snapshot, or of an unfinished one; the caller's (mem_free); NULL when memory ran out. */
 char *snapshots_path(const struct snapshots *snapshots, lash_index index, lash_term term);
 char *snapshots_part_path(const struct snapshots *snapshots, uint64_t part);
+
+/* The number of the unfinished copy that an earlier process left of this very snapshot, which is the caller's from now on; 0: there is
+ * none, and what else was left is removed. */
+uint64_t snapshots_take_left(struct snapshots *snapshots, const struct snapshot_info *info);
 
 /* Whether one at `index` would be the newest. */
 int snapshots_wants(struct snapshots *snapshots, lash_index index);
@@ -51,6 +58,13 @@ int snapshots_adopt(struct snapshots *snapshots, const char *from, const struct 
 /* Open a file and check its header, its end and its size. Errors: LASH_CORRUPT, LASH_VERSION, LASH_MISMATCH (another cluster's or
  * group's), LASH_IO, LASH_NOMEM. */
 int snapshot_open_path(const struct snapshots *snapshots, const char *path, struct snapshot_reader **reader);
+
+/* Of what an unfinished file is to be, if it is a copy of another node's. Its size may be anything. Errors: as above, LASH_CORRUPT also
+ * when it is none. */
+int snapshot_part_info(const struct snapshots *snapshots, const char *path, struct snapshot_info *info);
+
+/* So many bytes of it are there and right: header, configuration and whole chunks. 0: none, or it cannot be told. */
+uint64_t snapshot_part_prefix(const struct snapshots *snapshots, const char *path);
 
 /* Read all of the file and check it. Errors: as above. */
 int snapshot_check_path(const struct snapshots *snapshots, const char *path, const struct snapshot_info *expected);

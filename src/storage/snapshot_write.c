@@ -54,7 +54,30 @@ static int make_file(struct snapshot_writer *writer) {
     return LASH_OK;
 }
 
-static int writer_new(struct snapshots *snapshots, const struct snapshot_info *info, struct snapshot_writer **writer) {
+/* Go on with the file that an earlier process left of the same copy; false: there is none that is of use. Whether what it
+ * holds is the same peer's file the end tells, when all of it is checked. */
+static bool resume_file(struct snapshot_writer *writer) {
+    struct snapshots *snapshots = writer->snapshots;
+    uint64_t part = snapshots_take_left(snapshots, &writer->info);
+    char *path = part ? snapshots_part_path(snapshots, part) : NULL;
+    if (!path)
+        return false;
+    uint64_t prefix = snapshot_part_prefix(snapshots, path);
+    int file = prefix ? snapshots->vfs->open(snapshots->vfs->context, path, VFS_WRITE) : -ENOENT;
+    if (file < 0) {
+        snapshots->vfs->unlink(snapshots->vfs->context, path);
+        mem_free(path);
+        return false;
+    }
+    writer->path = path;
+    writer->file = file;
+    writer->position = prefix;
+    return true;
+}
+
+/* `copy`: it may be there in part already. */
+static int writer_new(struct snapshots *snapshots, const struct snapshot_info *info, bool copy,
+                      struct snapshot_writer **writer) {
     int rc = snapshots_wants(snapshots, info->index);
     if (rc)
         return rc;
@@ -64,7 +87,7 @@ static int writer_new(struct snapshots *snapshots, const struct snapshot_info *i
     made->snapshots = snapshots;
     made->info = *info;
     made->file = -1;
-    rc = make_file(made);
+    rc = copy && resume_file(made) ? LASH_OK : make_file(made);
     if (rc) {
         snapshot_abandon(made);
         return rc;
@@ -80,15 +103,25 @@ static void writer_close(struct snapshot_writer *writer) {
     writer->file = -1;
 }
 
+static void writer_free(struct snapshot_writer *writer) {
+    writer_close(writer);
+    mem_free(writer->path);
+    mem_free(writer->chunk);
+    mem_free(writer);
+}
+
 void snapshot_abandon(struct snapshot_writer *writer) {
     if (!writer)
         return;
     writer_close(writer);
     if (writer->path)
         writer->snapshots->vfs->unlink(writer->snapshots->vfs->context, writer->path);
-    mem_free(writer->path);
-    mem_free(writer->chunk);
-    mem_free(writer);
+    writer_free(writer);
+}
+
+void snapshot_leave(struct snapshot_writer *writer) {
+    if (writer)
+        writer_free(writer);
 }
 
 /* ---- From data ---------------------------------------------------------------------------------- */
@@ -120,7 +153,7 @@ int snapshot_begin(struct snapshots *snapshots, const struct snapshot_head *head
         return LASH_INVALID;
     struct snapshot_info info = {.index = head->index, .term = head->term};
     struct snapshot_writer *made;
-    int rc = writer_new(snapshots, &info, &made);
+    int rc = writer_new(snapshots, &info, false, &made);
     if (rc)
         return rc;
     rc = begin_file(made, head);
@@ -184,7 +217,7 @@ int snapshot_receive(struct snapshots *snapshots, lash_index index, lash_term te
         return LASH_INVALID;
     struct snapshot_info info = {index, term, bytes};
     struct snapshot_writer *made;
-    int rc = writer_new(snapshots, &info, &made);
+    int rc = writer_new(snapshots, &info, true, &made);
     if (rc)
         return rc;
     /* Its room is had first: a disk that is too small is noticed before hours of copying. */

@@ -144,6 +144,27 @@ static void a_transfer_that_broke_off_goes_on_where_it_was(void **state) {
     free_world(world);
 }
 
+static void a_transfer_goes_on_when_the_receiver_was_started_again(void **state) {
+    (void)state;
+    struct world *world = new_snapshot_world(3, 14);
+    size_t leader = world_leader(world);
+    size_t away = another(world, leader);
+    propose(world, leader, 1);
+    apart(world, away, true);
+    move_on(world, leader, away, away);
+    uint64_t bytes = status_of(world, leader).snapshot.bytes;
+    apart(world, away, false);
+    STEPS_UNTIL(world, status_of(world, away).snapshot.received > bytes / 2);
+    world_kill(world, away);
+    assert_true(world_start(world, away));
+    STEPS_UNTIL(world, world->tally.installed == 1);
+    /* The first piece again, to learn what is sent, and what was missing. */
+    const struct replica *receiver = world->nodes[away].replica;
+    assert_true(metric_get(&receiver->meter.snapshot_bytes_received) < bytes * 3 / 4);
+    world_heal(world);
+    free_world(world);
+}
+
 static void two_followers_are_sent_one_at_the_same_time(void **state) {
     (void)state;
     struct world *world = new_snapshot_world(5, 3);
@@ -372,6 +393,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_for_what_a_snapshot_skips_end_at_once_and_unknown),
         cmocka_unit_test(a_transfer_that_broke_off_goes_on_where_it_was),
+        cmocka_unit_test(a_transfer_goes_on_when_the_receiver_was_started_again),
         cmocka_unit_test(two_followers_are_sent_one_at_the_same_time),
         cmocka_unit_test(a_stream_ends_with_the_office),
         cmocka_unit_test(a_vote_that_waits_for_the_disk_survives_the_logs_reset),
