@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+enum { LEASE_STRIKE_SPAN_MS = 200 };
+
 /* One time in `every` there is a chance of one in 1..most each millisecond, else none. */
 static uint64_t core_lease_chance(struct core_schedule *schedule, uint64_t every, uint64_t most, enum fault fault) {
     bool some = core_draw(schedule->core, every) == 0;
@@ -26,6 +28,8 @@ void core_lease_regime(struct core_schedule *schedule) {
     schedule->start = 1 + core_draw(core, 10);
     schedule->transfer = core_lease_chance(schedule, 3, 300, FAULT_TRANSFER);
     schedule->hint = core_lease_chance(schedule, 2, 30, FAULT_RESET);
+    schedule->propose = core_draw(core, 2) == 0 ? 2 : 1 + core_draw(core, 400);
+    schedule->disaster = core_lease_chance(schedule, 2, 100, FAULT_ISOLATE);
     schedule->configure = core->changes ? core_lease_chance(schedule, 2, 60, FAULT_KINDS) : 0;
     schedule->late = core_lease_chance(schedule, 2, 100, FAULT_DELAY);
     schedule->pause = core_lease_chance(schedule, 3, 200, FAULT_PAUSE);
@@ -82,6 +86,41 @@ static void core_lease_pause(struct core_schedule *schedule, const struct core_n
     schedule->paused[leader && core_draw(core, 2) == 0 ? leader->id : some] = true;
 }
 
+/* One that is followed is cut off; those behind take it for dead, or restart at the same moment, or both. */
+static void core_lease_strike(struct core_schedule *schedule, const struct core_node *leader) {
+    struct core *core = schedule->core;
+    uint64_t hinted = core_draw(core, 3);
+    uint64_t crashed = core_draw(core, 3);
+    core_count(schedule, FAULT_ISOLATE);
+    core_isolate(core, leader->id, true);
+    for (lash_id id = 1; id <= core->count; id++) {
+        struct core_node *node = &core->nodes[id];
+        bool other = id != leader->id && node->up;
+        if (other && core_draw(core, 3) < crashed && !schedule->settings->without[FAULT_POWER]) {
+            core_count(schedule, FAULT_POWER);
+            core_crash(core, node, (uint32_t)core_draw(core, node->write_count + 1));
+        } else if (other && core_draw(core, 3) < hinted && node->status.leader == leader->id) {
+            core_count(schedule, FAULT_RESET);
+            core_with_id(core, node, LASH_EVENT_DOWN, leader->id);
+        }
+    }
+}
+
+/* It strikes at once, or a while after the leader has lost one of the others. */
+static void core_lease_disaster(struct core_schedule *schedule, const struct core_node *leader) {
+    struct core *core = schedule->core;
+    bool strikes = schedule->strike_ms != 0 && core->now_ms >= schedule->strike_ms;
+    if (leader && strikes) {
+        schedule->strike_ms = 0;
+        core_lease_strike(schedule, leader);
+    }
+    if (!leader || schedule->strike_ms != 0 || !core_lease_happens(schedule, schedule->disaster))
+        return;
+    lash_id lost = 1 + core_draw(core, core->count);
+    core->cut[leader->id][lost] = core->cut[lost][leader->id] = core_draw(core, 4) != 0;
+    schedule->strike_ms = core->now_ms + 1 + core_draw(core, LEASE_STRIKE_SPAN_MS);
+}
+
 /* Mostly it is the leader that others do not reach. */
 static void core_lease_links(struct core_schedule *schedule, const struct core_node *leader) {
     struct core *core = schedule->core;
@@ -131,8 +170,9 @@ void core_lease_moment(struct core_schedule *schedule) {
     for (lash_id id = 1; id <= core->count; id++)
         core_lease_node(schedule, &core->nodes[id]);
     struct core_node *leader = core_leader(core);
-    if (leader && !schedule->paused[leader->id] && core_draw(core, 2) == 0)
+    if (leader && !schedule->paused[leader->id] && core_draw(core, schedule->propose) == 0)
         core_propose(core, leader, 1);
+    core_lease_disaster(schedule, leader);
     core_lease_links(schedule, leader);
     core_lease_pause(schedule, leader);
     core_lease_faults(schedule, leader);

@@ -37,7 +37,10 @@ struct core_schedule {
     uint64_t transfer;
     uint64_t hint;
     uint64_t configure;
-    uint64_t late; /* of a packet: it comes much later */
+    uint64_t propose;
+    uint64_t disaster;
+    uint64_t strike_ms; /* when the one under way strikes; 0: none is */
+    uint64_t late;      /* of a packet: it comes much later */
     uint64_t pause;
     bool paused[CORE_NODES_MAX + 1]; /* by id: the process stands still */
 };
