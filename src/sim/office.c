@@ -4,6 +4,7 @@
  * disk is not slow, and of these to one with the highest priority. In some runs the leader's
  * disk turns slow for good then: it must notice, and hand over.
  */
+#include "base/assert.h"
 #include "node/replica_state.h"
 #include "sim/world.h"
 
@@ -72,24 +73,34 @@ static void office_wait(struct world *world) {
     }
 }
 
+/* The replica that all follow. */
+static const struct replica *office_holder(struct world *world) {
+    const struct replica *replica = world->nodes[world_leader(world)].replica;
+    LASH_ASSERT(replica);
+    return replica;
+}
+
+/* The leader's disk turns slow: it must notice, and let another lead. */
+static void office_lose_a_disk(struct world *world) {
+    const struct replica *leader = office_holder(world);
+    uint64_t end_us = world->now_us + office_election_us(world) * OFFICE_ELECTIONS_MAX;
+    office_slow_down(world, (size_t)leader->options.id - 1);
+    while (!leader->status.slow) {
+        if (world->now_us > end_us)
+            world_fail(world, "P5", "n%u does not notice that its disk is slow", (unsigned)leader->options.id);
+        office_pass(world, office_election_us(world));
+    }
+    office_wait(world);
+}
+
 void world_office(struct world *world) {
     office_wait(world);
-    size_t leader = world_leader(world);
-    if (world->profile.slow_for_good && world->nodes[leader].replica) {
-        office_slow_down(world, leader);
-        uint64_t begun_us = world->now_us;
-        while (!world->nodes[leader].replica->status.slow) {
-            if (world->now_us > begun_us + office_election_us(world) * OFFICE_ELECTIONS_MAX)
-                world_fail(world, "P5", "n%zu does not notice that its disk is slow", leader + 1);
-            office_pass(world, office_election_us(world));
-        }
-        office_wait(world);
-        leader = world_leader(world);
-    }
-    lash_term term = world->nodes[leader].replica->status.term;
+    if (world->profile.slow_for_good)
+        office_lose_a_disk(world);
+    lash_term term = office_holder(world)->status.term;
     office_pass(world, office_election_us(world) * OFFICE_REST_ELECTIONS);
-    if (world->nodes[world_leader(world)].replica->status.term != term)
-        world_fail(world, "P5", "the office moved on from n%zu, who should have it", leader + 1);
+    if (office_holder(world)->status.term != term)
+        world_fail(world, "P5", "the office moved on from who should have it");
     for (size_t i = 0; i < world->count; i++)
         world->nodes[i].slowness = 1;
 }
