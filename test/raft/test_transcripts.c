@@ -25,7 +25,8 @@
  *   configure N CHANGE...   N asks for the membership that it goes by with changes: +n4 votes, -n4 leaves, ?n4 learns,
  *                  ^n4 learns and is promoted once it has caught up; they are told of in the same way, and old => new
  *                  is a joint configuration
- *   transfer N N|best   full N   room N   ready N N
+ *   transfer N N|best   full N   room N   ready N N   slow N   quick N
+ *   prefer N N PRIORITY   the first is asked to give the second this priority
  *   propose N [COUNT]   read N   unreachable N N   down N N   cut N N   isolate N   mend N
  *   settle [quietly]    write and deliver until all is at rest
  *   run MS         the same with deadlines met, quietly
@@ -113,6 +114,8 @@ static void text_append_reply(const struct lash_message *message, char *buffer, 
                   message->append_reply.rejected, message->append_reply.hint_index, message->append_reply.hint_term);
     if (message->append_reply.full)
         at += text(buffer + at, size - at, ", and has no room");
+    if (message->append_reply.slow)
+        at += text(buffer + at, size - at, ", and is slow");
     if (message->append_reply.round != 0)
         at += text(buffer + at, size - at, ", round %" PRIu64, message->append_reply.round);
     if (message->append_reply.promise_ms != 0)
@@ -520,6 +523,23 @@ static void do_room(const struct words *words) {
     cluster_room(story.cluster, word_node(words, 1), false);
 }
 
+static void do_slow(const struct words *words) {
+    cluster_slow(story.cluster, word_node(words, 1), true);
+}
+
+static void do_quick(const struct words *words) {
+    cluster_slow(story.cluster, word_node(words, 1), false);
+}
+
+static void do_prefer(const struct words *words) {
+    struct lash_configuration to = cluster_node(story.cluster, word_node(words, 1))->configuration;
+    for (uint32_t i = 0; i < to.count; i++)
+        if (to.members[i].id == word_node(words, 2))
+            to.members[i].priority = (uint32_t)strtoul(words->word[3], NULL, 10);
+    if (cluster_configure(story.cluster, word_node(words, 1), &to) != LASH_OK)
+        story_say("n%" PRIu64 " refuses the change", word_node(words, 1));
+}
+
 static void do_ready(const struct words *words) {
     cluster_ready(story.cluster, word_node(words, 1), word_node(words, 2));
 }
@@ -618,6 +638,9 @@ static const struct {
     {"configure", 3, do_configure},
     {"full", 2, do_full},
     {"room", 2, do_room},
+    {"slow", 2, do_slow},
+    {"quick", 2, do_quick},
+    {"prefer", 4, do_prefer},
     {"ready", 3, do_ready},
     {"down", 3, do_down},
     {"compact", 3, do_compact},
