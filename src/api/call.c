@@ -176,6 +176,8 @@ void call_start(struct call *call, const struct call_method *method, const uint8
     enum api_error error = message_decode(method->request, data, size, &call->message);
     if (!error && loop_is_learner(call->loop) && !(method->by_learner && method->by_learner(call)))
         error = API_LEARNER_UNSUPPORTED;
+    if (!error && loop_is_witness(call->loop) && !method->by_witness)
+        error = API_WITNESS_UNSUPPORTED;
     if (error)
         call_fail(call, error);
     else

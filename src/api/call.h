@@ -25,6 +25,7 @@ struct call_method {
     const ProtobufCMessageDescriptor *request;
     void (*start)(struct call *call); /* `message` is decoded; ends in call_fail or call_answer, now or later */
     bool (*by_learner)(const struct call *call); /* whether a learner serves it; NULL: it does not */
+    bool by_witness;                             /* whether a witness does */
 };
 
 struct call {

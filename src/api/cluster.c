@@ -96,7 +96,8 @@ static void cluster_listed(struct call *call, int error) {
 }
 
 void cluster_member_list(struct call *call) {
-    if (((const Etcdserverpb__MemberListRequest *)call->message)->linearizable)
+    /* A witness tells what its log says: it could read nothing else. */
+    if (((const Etcdserverpb__MemberListRequest *)call->message)->linearizable && !loop_is_witness(call->loop))
         call_read(call, cluster_listed);
     else
         cluster_listed(call, 0);
@@ -330,7 +331,9 @@ void cluster_member_add(struct call *call) {
     change->learner = request->islearner != 0;
     change->member.id = change->id;
     change->member.flags = change->learner ? 0 : LASH_MEMBER_VOTER;
-    change->member.note_size = membership_note("", change->url.text, change->note);
+    if (request->witness[0] != '\0' && !change->learner)
+        change->member.flags |= LASH_MEMBER_WITNESS;
+    change->member.note_size = membership_note(request->witness, change->url.text, change->note);
     change->check = cluster_check_add;
     change->ask = cluster_ask_add;
     change->answer = cluster_answer_add;

@@ -45,6 +45,7 @@ static const struct {
                                "etcdserver: can only promote a learner member which is in sync with leader"},
     [API_LEARNERS_TOO_MANY] = {GRPC_FAILED_PRECONDITION, "etcdserver: too many learner members in cluster"},
     [API_LEARNER_UNSUPPORTED] = {GRPC_FAILED_PRECONDITION, "etcdserver: rpc not supported for learner"},
+    [API_WITNESS_UNSUPPORTED] = {GRPC_UNAVAILABLE, "etcdserver: this member is a witness and keeps no data"},
     [API_MEMBERS_TOO_MANY] = {GRPC_FAILED_PRECONDITION, "lash: a cluster has at most 16 members"},
     [API_UNHEALTHY] = {GRPC_UNAVAILABLE, "etcdserver: unhealthy cluster"},
     [API_NOT_CAPABLE] = {GRPC_FAILED_PRECONDITION, "etcdserver: not capable"},
@@ -83,6 +84,7 @@ struct errors_of {
 static const struct errors_of errors_node[] = {
     {LASH_OK, API_OK},
     {LASH_NO_LEADER, API_NO_LEADER},
+    {LASH_WITNESS, API_WITNESS_UNSUPPORTED},
     {LASH_NOT_LEADER, API_NO_LEADER},
     {LASH_DROPPED, API_LEADER_CHANGED},
     {LASH_UNKNOWN, API_TIMEOUT_LEADER_FAIL},

@@ -42,6 +42,7 @@ enum api_error {
     API_LEARNER_NOT_READY,
     API_LEARNERS_TOO_MANY,
     API_LEARNER_UNSUPPORTED, /* a learner does not serve this */
+    API_WITNESS_UNSUPPORTED, /* a witness, that keeps no data, does not serve this */
     API_MEMBERS_TOO_MANY,
     API_UNHEALTHY,
     API_NOT_CAPABLE,

@@ -199,15 +199,26 @@ void loop_observe(struct loop *loop, const struct lash_observation *observation)
     atomic_store_explicit(&loop->configuration_told, observation->configuration, memory_order_relaxed);
 }
 
-bool loop_is_learner(struct loop *loop) {
+/* See which part this member has, if the configuration is another one than when it was looked at last. */
+static void loop_look_at_part(struct loop *loop) {
     struct lash_status status;
     lash_index told = atomic_load_explicit(&loop->configuration_told, memory_order_relaxed);
     if (told == loop->configuration_known || !loop->node || lash_node_status(loop->node, &status))
-        return loop->learner;
+        return;
     /* The status may yet be that of before, and is then looked at again. */
     loop->configuration_known = status.raft.configuration.index;
     loop->learner = membership_is_learner(&status.raft);
+    loop->witness = membership_is_witness(&status.raft);
+}
+
+bool loop_is_learner(struct loop *loop) {
+    loop_look_at_part(loop);
     return loop->learner;
+}
+
+bool loop_is_witness(struct loop *loop) {
+    loop_look_at_part(loop);
+    return loop->witness;
 }
 
 /* ---- Life -------------------------------------------------------------------------------------- */

@@ -69,8 +69,9 @@ struct loop {
     struct tally tally;
     struct links links;                    /* as the node observes them */
     _Atomic lash_index configuration_told; /* the configuration in force, as the node observed last */
-    lash_index configuration_known;        /* the one that `learner` is of */
-    bool learner;                          /* this member is one */
+    lash_index configuration_known;        /* the one that these are of: */
+    bool learner;                          /* this member is one, */
+    bool witness;                          /* or it is one of these */
 
     uint64_t log_since;
     uint32_t log_lines;
@@ -110,6 +111,9 @@ void loop_observe(struct loop *loop, const struct lash_observation *observation)
 
 /* Whether this member is a learner now, as far as its node has told. */
 bool loop_is_learner(struct loop *loop);
+
+/* Likewise whether it is a witness. */
+bool loop_is_witness(struct loop *loop);
 
 /* From any thread: `call` is to be resumed on its loop. */
 void loop_complete(struct loop *loop, struct call *call);

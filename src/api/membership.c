@@ -100,6 +100,7 @@ static bool membership_add(struct call *call, struct membership *membership, con
     etcdserverpb__member__init(member);
     member->id = live->id;
     member->islearner = !(live->flags & LASH_MEMBER_VOTER);
+    member->iswitness = (live->flags & LASH_MEMBER_WITNESS) != 0;
     member->priority = live->priority;
     if (!membership_fill_note(call, member, live))
         return false;
@@ -163,6 +164,13 @@ bool membership_is_learner(const struct lash_raft_status *status) {
     for (uint32_t i = 0; i < status->configuration.count; i++)
         if (status->configuration.members[i].id == status->id)
             return !(status->configuration.members[i].flags & (LASH_MEMBER_VOTER | LASH_MEMBER_VOTER_OLD));
+    return false;
+}
+
+bool membership_is_witness(const struct lash_raft_status *status) {
+    for (uint32_t i = 0; i < status->configuration.count; i++)
+        if (status->configuration.members[i].id == status->id)
+            return (status->configuration.members[i].flags & LASH_MEMBER_WITNESS) != 0;
     return false;
 }
 

@@ -28,6 +28,9 @@ const struct lash_node_member *membership_find_live(const struct membership *mem
 /* Whether the status' node is a member without a vote. */
 bool membership_is_learner(const struct lash_raft_status *status);
 
+/* Whether it is a witness, which keeps no data. */
+bool membership_is_witness(const struct lash_raft_status *status);
+
 /* What a configuration's note says of a member: its name, if it is known yet, and its peer URL as the operator wrote it. Into
  * `note`, of LASH_NODE_NOTE_MAX bytes; returns the size, 0 when that does not suffice. */
 size_t membership_note(const char *name, const char *peer_url, uint8_t *note);

@@ -103,7 +103,7 @@ static bool pages_no_space(const struct lash_raft_status *raft) {
 }
 
 /* Healthy is a member with room, through which a linearizable read comes to an end; or, for one that wants to hear of this
- * member alone, one that takes part. */
+ * member alone, and for a witness, which has nothing to read, one that takes part. */
 static void pages_health(struct call *call, unsigned flags) {
     struct lash_status status;
     bool there = call_status(call, &status);
@@ -113,6 +113,8 @@ static void pages_health(struct call *call, unsigned flags) {
         pages_healthy(call, there ? status.error : LASH_CLOSED);
     else if (there && status.raft.leader == 0)
         call_fail_text(call, GRPC_UNAVAILABLE, "RAFT NO LEADER");
+    else if (loop_is_witness(call->loop))
+        pages_healthy(call, there ? status.error : LASH_CLOSED);
     else
         call_read(call, pages_healthy);
 }

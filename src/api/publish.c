@@ -24,6 +24,11 @@ static void publish_done(struct call *call, int error) {
     enum store_error refusal = call->result.error;
     publisher->call = NULL;
     call_abandon(call);
+    if (error == LASH_WITNESS) { /* it has no part in what is published, and answers for itself */
+        log_info("ready to serve client requests, as a witness, which keeps no data", F_STR("name", options->name),
+                 F_HEX("member", options->member_id), F_HEX("cluster", options->cluster_id));
+        return;
+    }
     if (error || refusal) {
         log_debug("could not publish this member's client URLs yet",
                   F_STR("error", error ? lash_strerror(error) : store_strerror(refusal)));

@@ -22,10 +22,11 @@ ProtobufCMessage *endpoints_call_one(const struct ctl *ctl, const char *endpoint
     return response;
 }
 
-/* A learner refuses what it does not serve before it does anything, so that another endpoint may be asked for a write, too. The text is
- * etcd's; its code is not the same in all versions. */
-static bool endpoints_is_learners(const struct grpc_status *status) {
-    return strcmp(status->message, "etcdserver: rpc not supported for learner") == 0;
+/* A learner, or a witness, refuses what it does not serve before it does anything, so that another endpoint may be asked for a write,
+ * too. The first text is etcd's; its code is not the same in all versions. */
+static bool endpoints_is_refused(const struct grpc_status *status) {
+    return strcmp(status->message, "etcdserver: rpc not supported for learner") == 0 ||
+           strcmp(status->message, "etcdserver: this member is a witness and keeps no data") == 0;
 }
 
 ProtobufCMessage *endpoints_call(const struct ctl *ctl, enum endpoints_kind kind, const char *path,
@@ -38,7 +39,7 @@ ProtobufCMessage *endpoints_call(const struct ctl *ctl, enum endpoints_kind kind
         if (response)
             return response;
         bool elsewhere = status->code == GRPC_UNAVAILABLE && (kind == ENDPOINTS_READ || !status->sent);
-        if ((!elsewhere && !endpoints_is_learners(status)) || clock_ms_left(deadline) == 0)
+        if ((!elsewhere && !endpoints_is_refused(status)) || clock_ms_left(deadline) == 0)
             break;
     }
     return NULL;

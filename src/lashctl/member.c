@@ -40,7 +40,7 @@ static char *join(char *const *urls, size_t count) {
 /* The cells of one member's row; each is mem_free'd by the caller. */
 static void member_row(const Etcdserverpb__Member *member, char **cells) {
     cells[0] = output_string("%" PRIx64, member->id);
-    cells[1] = output_string("%s", *member->name ? "started" : "unstarted");
+    cells[1] = output_string("%s", member->iswitness ? "witness" : *member->name ? "started" : "unstarted");
     cells[2] = output_string("%s", member->name);
     cells[3] = join(member->peerurls, member->n_peerurls);
     cells[4] = join(member->clienturls, member->n_clienturls);
@@ -59,6 +59,8 @@ static void print_fields(const Etcdserverpb__MemberListResponse *response) {
         for (size_t url = 0; url < member->n_clienturls; url++)
             printf("\"ClientURL\" : \"%s\"\n", member->clienturls[url]);
         printf("\"IsLearner\" : %s\n", member->islearner ? "true" : "false");
+        if (member->iswitness)
+            printf("\"IsWitness\" : true\n");
         if (member->priority)
             printf("\"Priority\" : %" PRIu32 "\n", member->priority);
         printf("\n");

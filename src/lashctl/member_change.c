@@ -236,22 +236,35 @@ static int member_check_add(const struct arguments *arguments, const char *text,
     return ctl_fail(CTL_BAD_ARGUMENTS, "too many arguments");
 }
 
+/* protobuf-c wants texts that may be written to; nobody does. */
+static char *member_text(const char *text) {
+    union {
+        const char *constant;
+        char *plain;
+    } copy = {.constant = text};
+    return copy.plain;
+}
+
 int member_add(struct ctl *ctl, const struct verb *verb, int argc, const char **argv) {
     const char *text = "";
     const char *priority_text = "";
     bool learner = false;
+    bool witness = false;
     const struct flag table[] = {
         {"peer-urls", 0, FLAG_STRING, &text, "", "comma separated peer URLs of the new member"},
         {"priority", 0, FLAG_STRING, &priority_text, "", "who had better lead has a higher one; up to 1000"},
         {"learner", 0, FLAG_BOOL, &learner, NULL, "add it without a vote, to be promoted once it has caught up"},
+        {"witness", 0, FLAG_BOOL, &witness, NULL, "it votes and keeps no data"},
         {NULL, 0, FLAG_BOOL, NULL, NULL, NULL},
     };
     struct arguments arguments = flags_parse(ctl, verb, table, argc, argv);
     struct member_urls urls = {0};
     if (arguments.done)
         return arguments.exit_code;
-    Etcdserverpb__MemberAddRequest request = ETCDSERVERPB__MEMBER_ADD_REQUEST__INIT;
-    int rc = member_check_format(ctl);
+    Etcdserverpb__MemberAddRequest request;
+    etcdserverpb__member_add_request__init(&request);
+    int rc = learner && witness ? ctl_fail(CTL_BAD_ARGUMENTS, "a witness votes, and a learner does not")
+                                : member_check_format(ctl);
     if (rc == CTL_OK)
         rc = member_parse_priority(priority_text, &request.priority);
     if (rc == CTL_OK)
@@ -261,6 +274,8 @@ int member_add(struct ctl *ctl, const struct verb *verb, int argc, const char **
     request.peerurls = urls.list;
     request.n_peerurls = urls.count;
     request.islearner = learner;
+    if (witness)
+        request.witness = member_text(arguments.words[0]);
     ProtobufCMessage *message = member_call(ctl, "/etcdserverpb.Cluster/MemberAdd", &request.base,
                                             &etcdserverpb__member_add_response__descriptor, &rc);
     const Etcdserverpb__MemberAddResponse *response = (const Etcdserverpb__MemberAddResponse *)message;
@@ -278,7 +293,10 @@ int member_add(struct ctl *ctl, const struct verb *verb, int argc, const char **
                response->header ? response->header->cluster_id : 0);
         member_print_environment(arguments.words[0], text, response);
     }
-    if (request.priority)
+    if (witness && !response->member->iswitness)
+        rc = ctl_fail(CTL_ERROR,
+                      "the member that answered knows no witnesses, and has added an ordinary one: remove it");
+    else if (request.priority)
         rc = member_check_priority(response->members, response->n_members, response->member->id, request.priority);
     grpc_message_free(message);
     return rc;

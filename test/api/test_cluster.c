@@ -146,7 +146,8 @@ static void urls_that_are_none_or_taken_are_refused(void **state) {
     add_fails(fixture, "http://127.0.0.1:1", false, FAILED_PRECONDITION, "etcdserver: Peer URLs already exists");
     add_fails(fixture, "http://127.0.0.1:2", true, FAILED_PRECONDITION, "etcdserver: Peer URLs already exists");
 
-    Etcdserverpb__MemberAddRequest request = ETCDSERVERPB__MEMBER_ADD_REQUEST__INIT;
+    Etcdserverpb__MemberAddRequest request;
+    etcdserverpb__member_add_request__init(&request);
     peer_rpc_fails(&fixture->peer, CLUSTER "MemberAdd", &request.base, INVALID_ARGUMENT,
                    "etcdserver: given member URLs are invalid");
     char first[] = "http://a:1", second[] = "http://b:1";
