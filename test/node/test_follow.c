@@ -172,6 +172,32 @@ static void close_world(struct world *world) {
     memfs_free(world->fs);
 }
 
+static int give_frame(struct world *world, lash_id from, lash_term term, lash_index prev, lash_term prev_term,
+                      lash_index commit, const struct buf *frame) {
+    struct wire_head head = {.kind = WIRE_MESSAGE, .message = {.type = LASH_MSG_APPEND, .term = term}};
+    head.message.append.prev_index = prev;
+    head.message.append.prev_term = prev_term;
+    head.message.append.commit = commit;
+    uint8_t bytes[WIRE_HEAD_MAX];
+    size_t size = wire_encode(&head, bytes);
+    int error = replica_receive(world->replica, from, bytes, size, frame->data, frame->size);
+    settle(world);
+    return error;
+}
+
+/* What a witness is sent of a command: the leader of term 5, n2, sends it as the first entry. */
+static int give_hollow(struct world *world) {
+    const struct frame_input input = {.origin = 2, .sequence = 1, .data = "command", .size = 7};
+    struct buf *frame;
+    struct buf *hollow;
+    assert_int_equal(frame_encode(0, 1, 5, LASH_ENTRY_COMMAND, &input, 1, &frame), 0);
+    assert_int_equal(frame_hollow(frame, &hollow), 0);
+    int error = give_frame(world, 2, 5, 0, 0, 1, hollow);
+    buf_unref(frame);
+    buf_unref(hollow);
+    return error;
+}
+
 /* One entry from `from`, the leader of `term`: a no-op, or `roster`, which is used up. */
 static int give(struct world *world, lash_id from, lash_term term, lash_index prev, lash_term prev_term,
                 lash_index commit, struct roster *roster) {
@@ -186,15 +212,8 @@ static int give(struct world *world, lash_id from, lash_term term, lash_index pr
     }
     struct buf *frame;
     assert_int_equal(frame_encode(0, prev + 1, term, kind, &input, 1, &frame), 0);
-    struct wire_head head = {.kind = WIRE_MESSAGE, .message = {.type = LASH_MSG_APPEND, .term = term}};
-    head.message.append.prev_index = prev;
-    head.message.append.prev_term = prev_term;
-    head.message.append.commit = commit;
-    uint8_t bytes[WIRE_HEAD_MAX];
-    size_t size = wire_encode(&head, bytes);
-    int error = replica_receive(world->replica, from, bytes, size, frame->data, frame->size);
+    int error = give_frame(world, from, term, prev, prev_term, commit, frame);
     buf_unref(frame);
-    settle(world);
     return error;
 }
 
@@ -313,6 +332,26 @@ static void who_is_yet_to_be_added_does_not(void **state) {
     close_world(&world);
 }
 
+static void who_keeps_data_takes_nothing_that_is_meant_for_a_witness(void **state) {
+    (void)state;
+    struct world world;
+    struct lash_status status;
+    open_world(&world, 3);
+    assert_int_equal(give_hollow(&world), LASH_CORRUPT);
+    replica_status(world.replica, &status);
+    assert_int_equal(status.raft.last_index, 0);
+    close_world(&world);
+    /* Who joins may be one. Should it then be added as another, it has entries without data, and takes no part. */
+    open_world(&world, 0);
+    assert_int_equal(give_hollow(&world), 0);
+    replica_status(world.replica, &status);
+    assert_int_equal(status.raft.applied, 1);
+    assert_int_equal(give(&world, 2, 5, 1, 5, 2, voters(2, 1, 3)), 0);
+    replica_status(world.replica, &status);
+    assert_int_equal(status.error, LASH_MISMATCH);
+    close_world(&world);
+}
+
 static void a_committed_configuration_without_a_node_ends_its_part(void **state) {
     (void)state;
     struct world world;
@@ -334,6 +373,7 @@ int main(void) {
         cmocka_unit_test(a_roster_of_another_entry_is_not_taken),
         cmocka_unit_test(a_member_for_certain_believes_that_it_was_removed),
         cmocka_unit_test(who_is_yet_to_be_added_does_not),
+        cmocka_unit_test(who_keeps_data_takes_nothing_that_is_meant_for_a_witness),
         cmocka_unit_test(a_committed_configuration_without_a_node_ends_its_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
