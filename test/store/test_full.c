@@ -25,6 +25,7 @@ static fsblkcnt_t free_left; /* blocks of 4 KiB on the disk */
 #define IN_PLACE_OF(name) __asm__(name) __attribute__((visibility("default")))
 ssize_t system_pwrite(int file, const void *data, size_t size, off_t offset) IN_PLACE_OF("pwrite");
 ssize_t system_writev(int file, const struct iovec *parts, int count) IN_PLACE_OF("writev");
+int system_sync_file_range(int file, off_t offset, off_t size, unsigned flags) IN_PLACE_OF("sync_file_range");
 int system_fstatvfs(int file, struct statvfs *disk) IN_PLACE_OF("fstatvfs64");
 
 ssize_t system_pwrite(int file, const void *data, size_t size, off_t offset) {
@@ -42,7 +43,7 @@ int system_fstatvfs(int file, struct statvfs *disk) {
     return file >= 0 ? 0 : -1;
 }
 
-int sync_file_range(int file, off_t offset, off_t size, unsigned flags) {
+int system_sync_file_range(int file, off_t offset, off_t size, unsigned flags) {
     bool fails = lost && offset == 0 && size == 0 && flags == SYNC_FILE_RANGE_WAIT_BEFORE;
     lost = false;
     errno = EIO;
