@@ -200,6 +200,8 @@ static bool process_go_on(struct world_node *node, struct log_recovered *recover
         world_snapshot_look(node);
         world_disk_begin(node, recovered, &found);
         error = process_read(node, recovered, &found);
+        if (error == LASH_CORRUPT)
+            world_fail(world, "D3", "n%u takes its log for whole, and cannot read it", (unsigned)node->id);
     }
     if (!error)
         error = process_begin(node, recovered, &found);
