@@ -16,6 +16,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -55,7 +56,10 @@ func main() {
 	if *number > 0 {
 		err = serve(&s, *number, strings.Split(*ports, ","))
 	} else {
-		err = lead(&s)
+		var results []result
+		if results, err = lead(&s); err == nil {
+			err = report(&s, results) // once all is cleared away: whoever reads it may go early
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "hashicorp:", err)
@@ -86,15 +90,27 @@ func choosePorts(count int) ([]string, error) {
 	return ports, nil
 }
 
-func lead(s *settings) error {
+// Clear away what an interrupted run leaves; its replicas end with it.
+func clearWhenInterrupted(place string) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		_ = os.RemoveAll(place)
+		os.Exit(1)
+	}()
+}
+
+func lead(s *settings) ([]result, error) {
 	place, err := os.MkdirTemp(s.Dir, "bench-hashicorp-")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer os.RemoveAll(place)
+	clearWhenInterrupted(place)
 	ports, err := choosePorts(s.Replicas)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var members []*member
 	defer func() {
@@ -106,15 +122,11 @@ func lead(s *settings) error {
 	for i := 1; i <= s.Replicas; i++ {
 		m, err := begin(s, i, filepath.Join(place, fmt.Sprint(i)), strings.Join(ports, ","))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		members = append(members, m)
 	}
-	results, err := phases(s, members)
-	if err != nil {
-		return err
-	}
-	return report(s, results)
+	return phases(s, members)
 }
 
 func begin(s *settings, number int, place, ports string) (*member, error) {
