@@ -27,6 +27,7 @@ enum {
     FILE_BYTES_MAX = 1 << 16,
     SECTORS_MAX = 16,
     APPEND_BYTES = 16,
+    OFFERED_BYTES_MAX = 256,
     READ_BYTES_MAX = 100, /* when reads are short */
 };
 enum { SALT_AT = 76 }; /* in a segment's first payload, as log_record.h has it */
@@ -219,23 +220,37 @@ static int open_copy(const struct memfs *fs) {
     return rc;
 }
 
-/* A log that lacks something is asked what, offered a frame that is another's, and asked for frames. */
-static void check_damaged(struct log *log) {
-    static const uint8_t data[APPEND_BYTES] = "not it";
-    struct frame_input input = {.origin = 2, .sequence = 1, .data = data, .size = sizeof data};
+/* A frame with another's entry, of so many bytes of data, is offered in place of what is missing. */
+static void check_refused(struct log *log, lash_index index, size_t size) {
+    uint8_t *data = mem_calloc(1, size + 1);
+    struct frame_input input = {.origin = 2, .sequence = UINT64_C(0x6e6f74206974), .data = data, .size = size};
     struct log_recovered recovered;
+    struct buf *frame;
+    LASH_ASSERT(data);
+    LASH_ASSERT(frame_encode(0, index, 77, 1, &input, 1, &frame) == LASH_OK);
+    LASH_ASSERT(log_repair(log, frame, &recovered) == LASH_MISMATCH);
+    buf_unref(frame);
+    mem_free(data);
+}
+
+/* A log that lacks something is asked what, offered frames that are another's, of just the right size among them, and asked for
+ * frames. */
+static void check_damaged(struct log *log) {
+    const size_t least = FRAME_HEADER_SIZE + FRAME_ENTRY_SIZE;
     struct log_damage damage;
     struct log_damage any = {.index = 1};
-    struct buf *frame;
     LASH_ASSERT(log_damaged(log, &damage) && damage.index > 0);
     if (damage.index < UINT64_MAX - 1) {
-        LASH_ASSERT(frame_encode(0, damage.index, 77, 1, &input, 1, &frame) == LASH_OK);
-        LASH_ASSERT(log_repair(log, frame, &recovered) == LASH_MISMATCH);
-        buf_unref(frame);
+        for (size_t size = 0; size < OFFERED_BYTES_MAX; size += 8)
+            check_refused(log, damage.index, size);
+        if (damage.size >= least && damage.size - least < FILE_BYTES_MAX)
+            check_refused(log, damage.index, (size_t)damage.size - least);
     }
-    for (; any.index < 64; any.index++)
+    for (; any.index < 64; any.index++) {
+        struct buf *frame;
         if (log_find(log, &any, &frame) == LASH_OK)
             buf_unref(frame);
+    }
 }
 
 /* With the option `repair`: what is whole stays as it is, and what was mended is whole from then on. */

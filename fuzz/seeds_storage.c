@@ -13,7 +13,7 @@
 #include "storage/snapshot.h"
 #include "store/image.h"
 
-enum { SECTOR = 512, ENTRY_BYTES = 40, STRANGER_AT = 2 * SECTOR };
+enum { SECTOR = 512, ENTRY_BYTES = 40, STRANGER_AT = 2 * SECTOR, DAMAGED_AT = 2 * SECTOR, RECORD_HEADER = 64 };
 /* in an input of `log`: the choice, and a byte of the second append's first payload's checksum */
 enum { AS_IT_IS = 1, PAYLOADS_AS_THEY_ARE = 2, SHORT_READS = 4, SPOILED_AT = 2 + 4 + SECTOR + 56 };
 
@@ -106,6 +106,26 @@ static void seed_stranger(void) {
     for (int i = 0; i < 2; i++) {
         log_close(logs[i]);
         memfs_free(disks[i]);
+    }
+}
+
+/* Of an append in the middle the payload is damaged, or the header is lost, long after it was durable. */
+static void seed_damaged(void) {
+    static const size_t places[] = {DAMAGED_AT + RECORD_HEADER + FRAME_HEADER_SIZE, DAMAGED_AT};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        struct memfs *fs = memfs_new();
+        struct log *log = open_log(fs);
+        append(log, 1, 1, 1, 0);
+        append(log, 2, 1, 1, 0);
+        append(log, 3, 1, 1, 0);
+        LASH_ASSERT(log_mark(log) == LASH_OK);
+        uint64_t size;
+        uint8_t *bytes = memfs_bytes(fs, "log/log-0000000000000001", &size);
+        LASH_ASSERT(size > places[i]);
+        bytes[places[i]] ^= 0xff;
+        write_disk(fs, AS_IT_IS);
+        log_close(log);
+        memfs_free(fs);
     }
 }
 
@@ -225,6 +245,7 @@ void seed_storage(void) {
     seed_frames();
     seed_logs();
     seed_stranger();
+    seed_damaged();
     seed_reset();
     seed_snapshots();
     seed_keys();

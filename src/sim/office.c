@@ -19,7 +19,8 @@ static uint64_t office_election_us(const struct world *world) {
     return world->profile.heartbeat_ms * 10000;
 }
 
-/* Whether all running nodes follow one leader, and that is the right one. */
+/* Whether all running nodes follow one leader, that is the right one, and no voter's disk is taken any more for what it was during
+ * the faults: whom a slow disk kept from leading may be the right one a little later. */
 static bool office_is_right(struct world *world) {
     size_t leader = world_known_leader(world);
     if (leader == world->count || world->outstanding)
@@ -29,8 +30,12 @@ static bool office_is_right(struct world *world) {
     bool others = false;
     for (uint32_t i = 0; i < status->configuration.count; i++) {
         const struct lash_member *member = &status->configuration.members[i];
-        const struct replica *replica = world->nodes[member->id - 1].replica;
-        if (!replica || replica->status.slow || (member->flags & LASH_MEMBER_VOTER) == 0)
+        const struct world_node *node = &world->nodes[member->id - 1];
+        if (!node->replica || (member->flags & LASH_MEMBER_VOTER) == 0)
+            continue;
+        if (node->replica->status.slow != (node->slowness > 1))
+            return false;
+        if (node->replica->status.slow)
             continue;
         others = true;
         highest = member->priority > highest ? member->priority : highest;
