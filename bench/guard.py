@@ -86,14 +86,15 @@ def count_all():
 
 
 def compiler():
-    """What built the build directory."""
+    """What built the build directory, by whatever name it was called."""
     try:
         commands = json.loads((BUILD / "compile_commands.json").read_text())
     except OSError as error:
         raise Trouble(f"{error.filename}: {error.strerror}") from None
     words = shlex.split(commands[0]["command"])
     program = words[1] if "ccache" in words[0] else words[0]
-    return subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    line = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    return line.removeprefix(pathlib.Path(program).name).strip()
 
 
 def judge(baseline, counts):
