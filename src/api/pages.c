@@ -109,11 +109,9 @@ static void pages_health(struct call *call, unsigned flags) {
     bool there = call_status(call, &status);
     if (there && !(flags & PAGES_WITHOUT_NOSPACE) && pages_no_space(&status.raft))
         call_fail_text(call, GRPC_UNAVAILABLE, "ALARM NOSPACE");
-    else if (flags & PAGES_SERIALIZABLE)
-        pages_healthy(call, there ? status.error : LASH_CLOSED);
-    else if (there && status.raft.leader == 0)
+    else if (there && !(flags & PAGES_SERIALIZABLE) && status.raft.leader == 0)
         call_fail_text(call, GRPC_UNAVAILABLE, "RAFT NO LEADER");
-    else if (loop_is_witness(call->loop))
+    else if ((flags & PAGES_SERIALIZABLE) || loop_is_witness(call->loop))
         pages_healthy(call, there ? status.error : LASH_CLOSED);
     else
         call_read(call, pages_healthy);
