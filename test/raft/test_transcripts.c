@@ -23,8 +23,8 @@
  *   compact N INDEX [KEPT]   a snapshot up to INDEX is durable, and the log keeps KEPT entries of it (0)
  *   stream N N arrives|breaks   how the oldest snapshot on its way from one to the other ends
  *   configure N CHANGE...   N asks for the membership that it goes by with changes: +n4 votes, -n4 leaves, ?n4 learns,
- *                  ^n4 learns and is promoted once it has caught up; they are told of in the same way, and old => new
- *                  is a joint configuration
+ *                  ^n4 learns and is promoted once it has caught up, *n4 is a witness; they are told of in the same way,
+ *                  and old => new is a joint configuration
  *   transfer N N|best   full N   room N   ready N N   slow N   quick N
  *   prefer N N PRIORITY   the first is asked to give the second this priority
  *   propose N [COUNT]   read N   unreachable N N   down N N   cut N N   isolate N   mend N
@@ -196,6 +196,13 @@ static void say_role(const struct cluster_node *node) {
         story_say("n%" PRIu64 " follows n%" PRIu64 " in term %" PRIu64, node->id, status.leader, status.term);
 }
 
+/* The sign of a member, as `configure` has it; none for who just votes. */
+static const char *text_part(const struct lash_member *member, uint32_t flag) {
+    if (flag != 0)
+        return (member->flags & LASH_MEMBER_WITNESS) != 0 ? "*" : "";
+    return (member->flags & LASH_MEMBER_PROMOTE) != 0 ? "^" : "?";
+}
+
 /* Members that carry `flag`, or learners (0). */
 static int text_members(const struct lash_configuration *configuration, uint32_t flag, char *buffer, size_t size) {
     int at = 0;
@@ -203,11 +210,7 @@ static int text_members(const struct lash_configuration *configuration, uint32_t
         const struct lash_member *member = &configuration->members[i];
         bool learns = (member->flags & LASH_MEMBER_VOTER) == 0 && (member->flags & LASH_MEMBER_LEAVES) == 0;
         if (flag == 0 ? learns : (member->flags & flag) != 0)
-            at += text(buffer + at, size - (size_t)at, " %sn%" PRIu64,
-                       flag != 0                                    ? ""
-                       : (member->flags & LASH_MEMBER_PROMOTE) != 0 ? "^"
-                                                                    : "?",
-                       member->id);
+            at += text(buffer + at, size - (size_t)at, " %sn%" PRIu64, text_part(member, flag), member->id);
     }
     return at;
 }
@@ -485,10 +488,12 @@ static uint32_t change_flags(char sign) {
         return 0;
     case '^':
         return LASH_MEMBER_PROMOTE;
+    case '*':
+        return (uint32_t)LASH_MEMBER_VOTER | LASH_MEMBER_WITNESS;
     case '-':
         return UINT32_MAX;
     default:
-        story_fail("a change is +, -, ? or ^ and a node");
+        story_fail("a change is +, -, ?, ^ or * and a node");
     }
 }
 
