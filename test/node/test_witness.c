@@ -152,7 +152,7 @@ static void a_witness_keeps_next_to_nothing(void **state) {
     assert_int_equal(lash_node_metrics(fixture.nodes[0].node, &full), 0);
     assert_int_equal(lash_node_metrics(fixture.nodes[WITNESS].node, &hollow), 0);
     assert_true(full.log_bytes > 100 * sizeof data);
-    assert_true(hollow.log_bytes < 100 * 400);
+    assert_true(hollow.log_bytes < full.log_bytes / 4); /* an append takes whole sectors, whatever is in it */
     /* Its snapshots say that there were some; it trims its log by them, and starts from them. */
     lash_index index;
     assert_int_equal(fixture_snapshot(fixture.nodes[WITNESS].node, &index), 0);
