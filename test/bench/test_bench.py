@@ -188,7 +188,7 @@ class Servers(BenchTest):
 
     def test_a_killed_leader_is_a_gap_of_an_election(self):
         cluster = self.cluster(size=3)
-        with subprocess.Popen([PROGRAM, "gap", "--endpoints", cluster.endpoints, "--seconds", "6", "--warm-up", "0.2"],
+        with subprocess.Popen([PROGRAM, "gap", "--endpoints", cluster.endpoints, "--seconds", "6", "--warm-up", "0"],
                               stdout=subprocess.PIPE, text=True) as process:
             self.addCleanup(process.kill)
             wait_until(lambda: lashctl(cluster.endpoints, "get", "bench/gap", "--keys-only").stdout.strip(), SECONDS,
