@@ -213,7 +213,7 @@ STEPS = [
     Step("process tests", process_tests, ("build with gcc",)),
     Step("README's commands", readme_commands),
     Step("unit tests under ASan and UBSan", asan_tests, ("build with clang, ASan and UBSan",)),
-    Step("threaded tests under TSan", tsan_tests, ("build with clang and TSan",)),
+    Step("threaded tests under TSan", tsan_tests, ("build with clang and TSan",), aside=True),
 ]
 LINT = ["clang-tidy", "tests of the tools", "house-keeping", "format"]
 
