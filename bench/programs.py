@@ -23,6 +23,7 @@ GO_PEERS = ("etcd", "hashicorp")
 ELECTION_MS = 1000  # the default of lashd and etcd alike, with heartbeats of 100 ms
 READY_SECONDS = 60
 EXTRA_SECONDS = 120  # what a run may take beyond what it measures
+FILLED_A_SECOND = 5000  # keys, at least, where each is put before
 
 SETTINGS = {
     "Lash": "as it comes: `lash-bench commit`, and lashd without flags",
@@ -108,7 +109,8 @@ def load(kind, endpoints, settings, *, clients=1024, value=256, keys=10000, seco
     seconds = settings.seconds if seconds is None else seconds
     warm_up = settings.warm_up if warm_up is None else warm_up
     return run_json([need(BUILD / "lash-bench"), kind, "--endpoints", endpoints, "--clients", clients, "--value", value,
-                     "--keys", keys, "--seconds", seconds, "--warm-up", warm_up], seconds + warm_up + EXTRA_SECONDS)
+                     "--keys", keys, "--seconds", seconds, "--warm-up", warm_up],
+                    seconds + warm_up + EXTRA_SECONDS + keys / FILLED_A_SECOND)
 
 
 def answers(endpoint):

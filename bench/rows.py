@@ -12,6 +12,7 @@ import programs
 from programs import Trouble
 
 RESTART_VALUE = 4096
+ETCD_KEYS_MAX = 1000000
 
 
 @dataclasses.dataclass
@@ -174,6 +175,11 @@ def killed(make):
     return begin
 
 
+def fill(endpoints, settings, value, keys):
+    """Put each key once, with which a get begins."""
+    programs.load("get", endpoints, settings, clients=256, value=value, keys=keys, seconds=0.1, warm_up=0)
+
+
 def restart_seconds(cluster):
     """From a kill -9 of the one member to its first linearizable answer; files stay in the page cache."""
     endpoint = cluster.servers.all[0]
@@ -185,12 +191,9 @@ def restart_seconds(cluster):
 
 @contextlib.contextmanager
 def restart(settings):
-    keys = max(settings.data_bytes // RESTART_VALUE, 1)
     with both(settings, 1) as (lash, etcd):
         for cluster in lash, etcd:
-            # a get begins by putting each key once
-            programs.load("get", cluster.servers.endpoints, settings, clients=64, value=RESTART_VALUE, keys=keys, seconds=0.1,
-                          warm_up=0)
+            fill(cluster.servers.endpoints, settings, RESTART_VALUE, max(settings.data_bytes // RESTART_VALUE, 1))
         yield lambda: (restart_seconds(lash), restart_seconds(etcd))
 
 
@@ -243,6 +246,26 @@ class Sweep:
     measure: typing.Callable  # (name, value, settings) -> figure
 
 
+def over_keys(name, keys, settings):
+    """Puts or gets a second on one server that holds so many keys."""
+    server, kinds = name.split()
+    if server == "etcd" and keys > ETCD_KEYS_MAX:
+        raise Trouble("filling etcd with so many keys takes too long")
+    with (programs.Lash(1) if server == "Lash" else programs.Etcd(1)) as cluster:
+        endpoints = cluster.servers.endpoints
+        if kinds == "puts":
+            fill(endpoints, settings, 16, keys)
+        return programs.load(kinds.removesuffix("s"), endpoints, settings, clients=256, value=16, keys=keys)["ops_per_second"]
+
+
+def over_log(name, mebibytes, settings):
+    """Seconds that a server takes to come back to a log of that length, of which no snapshot was taken."""
+    del name
+    with programs.Lash(1, flags=["--snapshot-log-bytes", str(1 << 40)]) as lash:
+        fill(lash.servers.endpoints, settings, RESTART_VALUE, (mebibytes << 20) // RESTART_VALUE)
+        return restart_seconds(lash)["seconds"]
+
+
 SWEEPS = [
     Sweep("clients", "Commits a second by clients, 256 bytes, three replicas", "clients", "commits a second",
           (1, 8, 64, 512, 4096), ("Lash", "floor", "canonical", "hashicorp"),
@@ -254,4 +277,8 @@ SWEEPS = [
           ("Lash", "floor", "canonical"), lambda name, value, s: programs.commit(name, s, 256, value)["ops_per_second"]),
     Sweep("replicas", "Commits a second by replicas, 1,024 clients, 256 bytes", "replicas", "commits a second", (1, 3, 5, 7),
           ("Lash", "floor"), lambda name, count, s: programs.commit(name, s, 1024, 256, count)["ops_per_second"]),
+    Sweep("keys", "Puts and linearizable gets a second by keys in the store, 16 bytes, 256 clients, one server", "keys", "a second",
+          (10**4, 10**5, 10**6, 10**7), ("Lash puts", "Lash gets", "etcd puts", "etcd gets"), over_keys),
+    Sweep("log", "Time to come back by length of the log, 4 KiB values, one server", "MiB", "seconds", (64, 256, 1024, 2048),
+          ("Lash",), over_log),
 ]
