@@ -294,11 +294,12 @@ def describe(output, status):
     """What the output says of the failure, in a few words."""
     words = []
     for pattern, form in ((r"^\[ +FAILED +\] (\w+)$", "{}"), (r"^(?:FAIL|ERROR): (\w+)", "{}"), (r"^not ok \d+ -? ?(.+)$", "{}"),
-                          (r"(?s).*^replay: \S*/(\S+)$", "input {}"), (r"(src/\w+/\w+\.[ch]:\d+): assertion", "assertion at {}"),
+                          (r"^replay: \S*/(\S+)$", "input {}"), (r"(src/\w+/\w+\.[ch]:\d+): assertion", "assertion at {}"),
                           (r"\b([ELCSRDXP]\d)\b[^\n]*(?:violat|fail|broken)", "{}"), (r"\bseed[ =:\"]+(\d+)", "seed {}")):
-        found = re.search(pattern, output, re.MULTILINE)
-        if found and form.format(found.group(1)) not in words:
-            words.append(form.format(found.group(1)))
+        found = re.findall(pattern, output, re.MULTILINE)
+        word = form.format(found[-1 if form == "input {}" else 0]) if found else None
+        if word and word not in words:
+            words.append(word)
     if not words:
         words.append(f"signal {-status}" if status and status < 0 else f"status {status}")
     return ", ".join(words)

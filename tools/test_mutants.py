@@ -4,6 +4,7 @@
 import pathlib
 import shutil
 import tempfile
+import time
 import unittest
 
 import mutants
@@ -245,6 +246,17 @@ class Scores(Project):
         self.assertEqual(self.score("--asserts", "both"), 0)
         self.assertEqual(self.said.count("1 killed, 0 survived"), 2)
         self.assertTrue((self.root / "build/mutants/0-asserts-off/build/build.ninja").exists())
+
+
+class Words(unittest.TestCase):
+    def test_the_last_input_is_the_one_that_failed(self):
+        self.assertEqual(mutants.describe("replay: /a/first\nx\nreplay: /a/second\n", 1), "input second")
+
+    def test_a_long_output_takes_no_long_time(self):
+        """In which nothing is found: at 200,000 lines a pattern that begins anywhere and reaches anywhere would take days."""
+        before = time.process_time()
+        self.assertEqual(mutants.describe("no word\n" * 200000, 3), "status 3")
+        self.assertLess(time.process_time() - before, 60)
 
 
 class NoScores(Project):
