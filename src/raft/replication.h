@@ -24,6 +24,10 @@ uint32_t replication_peer(const struct lash_raft *raft, lash_id id);
 bool replication_hear(struct lash_raft *raft, const struct lash_message *message, lash_index rejected,
                       struct lash_outputs *outputs);
 
+/* Begin an APPEND_REPLY with what it says of this node's disk, to be sent once `after_write` is durable. */
+struct lash_message *replication_report(struct lash_raft *raft, lash_id to, uint64_t after_write,
+                                        struct lash_outputs *outputs);
+
 /* Begin an answer to the leader's `message`, to be sent once `after_write` is durable. */
 struct lash_message *replication_answer(struct lash_raft *raft, const struct lash_message *message,
                                         uint64_t after_write, struct lash_outputs *outputs);

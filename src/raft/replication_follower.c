@@ -168,17 +168,23 @@ static bool replication_meets(const struct lash_raft *raft, const struct lash_me
     return prev_index <= terms->last_index && terms_at(terms, prev_index) == message->append.prev_term;
 }
 
+struct lash_message *replication_report(struct lash_raft *raft, lash_id to, uint64_t after_write,
+                                        struct lash_outputs *outputs) {
+    struct lash_message *reply = message_send_after(raft, LASH_MSG_APPEND_REPLY, to, after_write, outputs);
+    reply->append_reply.full = raft->full != 0;
+    reply->append_reply.slow = raft->slow != 0;
+    return reply;
+}
+
 struct lash_message *replication_answer(struct lash_raft *raft, const struct lash_message *message,
                                         uint64_t after_write, struct lash_outputs *outputs) {
-    struct lash_message *reply = message_send_after(raft, LASH_MSG_APPEND_REPLY, message->from, after_write, outputs);
+    struct lash_message *reply = replication_report(raft, message->from, after_write, outputs);
     if (message->type == LASH_MSG_APPEND && message->term == raft->term) {
         /* Rounds count from the begin of a leadership (D§6.4). That of an earlier one says nothing of the present leader,
          * who may be the same node and have begun a round of that number since. */
         reply->append_reply.round = message->append.round;
         reply->append_reply.promise_ms = lease_promise(raft, message);
     }
-    reply->append_reply.full = raft->full != 0;
-    reply->append_reply.slow = raft->slow != 0;
     return reply;
 }
 

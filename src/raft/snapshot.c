@@ -160,7 +160,5 @@ void snapshot_installed(struct lash_raft *raft, const struct lash_event *event, 
         role_become_follower(raft, raft->term, 0, outputs);
     if (raft->role != LASH_FOLLOWER || raft->leader == 0)
         return;
-    struct lash_message *reply = message_send(raft, LASH_MSG_APPEND_REPLY, raft->leader, outputs);
-    reply->append_reply.full = raft->full != 0;
-    snapshot_acknowledge(raft, reply);
+    snapshot_acknowledge(raft, replication_report(raft, raft->leader, 0, outputs));
 }

@@ -451,6 +451,26 @@ static void follow(struct solo *solo, lash_term term, const lash_term *log) {
     solo_message(solo, solo_append(solo, 3, term, 0, 0, 0, NULL));
 }
 
+/* Else the leader takes the disk for one that is well again. */
+static void the_answer_says_what_the_disk_is_like(void **state) {
+    (void)state;
+    struct solo solo;
+    follow(&solo, 4, SOLO_LOG(1, 1, 2));
+    struct lash_event event = {.type = LASH_EVENT_SLOW};
+    event.slow.slow = true;
+    assert_int_equal(solo_step(&solo, &event), LASH_OK);
+    assert_int_equal(install(&solo, 9, 3), LASH_OK);
+    assert_true(answer(&solo)->append_reply.slow && !answer(&solo)->append_reply.full);
+    event = (struct lash_event){.type = LASH_EVENT_SLOW};
+    assert_int_equal(solo_step(&solo, &event), LASH_OK);
+    event = (struct lash_event){.type = LASH_EVENT_ROOM};
+    event.room.full = true;
+    assert_int_equal(solo_step(&solo, &event), LASH_OK);
+    assert_int_equal(install(&solo, 10, 3), LASH_OK);
+    assert_true(answer(&solo)->append_reply.full && !answer(&solo)->append_reply.slow);
+    solo_stop(&solo);
+}
+
 static void the_whole_log_gives_way_to_it(void **state) {
     (void)state;
     struct solo solo;
@@ -744,6 +764,7 @@ int main(void) {
         cmocka_unit_test(only_the_terms_leader_is_heard),
         cmocka_unit_test(a_full_disk_wants_none),
         cmocka_unit_test(an_offer_that_cannot_be_right_is_ignored),
+        cmocka_unit_test(the_answer_says_what_the_disk_is_like),
         cmocka_unit_test(the_whole_log_gives_way_to_it),
         cmocka_unit_test(a_suffix_behind_its_last_entry_stays),
         cmocka_unit_test(a_suffix_behind_another_entry_goes),
