@@ -5,12 +5,11 @@
 #include "api/answer.h"
 
 struct convert_header answer_header(struct call *call, int64_t revision) {
-    struct lash_status status;
     return (struct convert_header){
         .cluster_id = call->loop->options->cluster_id,
         .member_id = call->loop->options->member_id,
         .revision = revision,
-        .term = call_status(call, &status) ? status.raft.term : 0,
+        .term = loop_term(call->loop),
     };
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "api/message.h"
+#include "api/reading.h"
 #include "base/assert.h"
 
 /* What a call takes besides its request and answer, with its stream, its arena and what was decoded: about this much. */
@@ -29,7 +30,8 @@ struct call *call_new(struct loop *loop, void (*finished)(struct call *call), vo
     call->owner = owner;
     call->held = CALL_BYTES;
     loop_hold(loop, call->held);
-    list_init(&call->in_completed);
+    list_init(&call->completion.link);
+    list_init(&call->in_reading);
     list_init(&call->in_loop);
     list_push(&loop->calls, &call->in_loop);
     return call;
@@ -191,18 +193,24 @@ static void call_done(void *argument, int error, lash_index index) {
     struct call *call = argument;
     (void)index;
     call->resume_error = error;
-    loop_complete(call->loop, call);
+    loop_complete(call->loop, &call->completion);
 }
 
-void call_completed(struct call *call) {
+void call_resume(struct call *call, int error) {
     LASH_ASSERT(call->references > 0 && call->resume);
     if (!call->over)
-        call->resume(call, call->resume_error);
+        call->resume(call, error);
     call_unref(call);
+}
+
+static void call_deliver(struct completion *completion) {
+    struct call *call = list_entry(completion, struct call, completion);
+    call_resume(call, call->resume_error);
 }
 
 static void call_wait(struct call *call, void (*resume)(struct call *call, int error)) {
     call->resume = resume;
+    call->completion.deliver = call_deliver;
     call->references++;
 }
 
@@ -227,10 +235,7 @@ void call_propose(struct call *call, const void *data, size_t size, void (*resum
 
 void call_read(struct call *call, void (*resume)(struct call *call, int error)) {
     call_wait(call, resume);
-    lash_node *node = call->loop->node;
-    int error = node ? lash_node_read_as(node, call->read_kind, call->read_age_ms_max, call_done, call) : LASH_CLOSED;
-    if (error)
-        call_refused(call, error);
+    reading_join(call);
 }
 
 void call_transfer(struct call *call, uint64_t target, void (*resume)(struct call *call, int error)) {
@@ -257,13 +262,12 @@ static void call_work(uv_work_t *work) {
 
 static void call_worked(uv_work_t *work, int status) {
     (void)status; /* UV_ECANCELED only after uv_cancel, which nobody calls */
-    call_completed(work->data);
+    call_resume(work->data, 0);
 }
 
 void call_offload(struct call *call, void (*execute)(struct call *call), void (*resume)(struct call *call, int error)) {
     call_wait(call, resume);
     call->execute = execute;
-    call->resume_error = 0;
     call->work.data = call;
     int failed = uv_queue_work(&call->loop->uv, &call->work, call_work, call_worked);
     LASH_ASSERT(failed == 0); /* fails only without a function to run */

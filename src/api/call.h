@@ -30,11 +30,12 @@ struct call_method {
 
 struct call {
     struct loop *loop;
-    struct list in_loop;      /* loop->calls while it is not over */
-    struct list in_completed; /* loop->completed */
-    uint32_t references;      /* the owner's, and one for each thing that the call waits for */
-    _Atomic bool over;        /* answered, or nobody waits for the answer; the loop's, workers may look */
-    uint64_t deadline_ms;     /* loop time; UINT64_MAX: none */
+    struct list in_loop;    /* loop->calls while it is not over */
+    struct list in_reading; /* of those that ask the node for a read together, while the call is one */
+    struct completion completion;
+    uint32_t references;  /* the owner's, and one for each thing that the call waits for */
+    _Atomic bool over;    /* answered, or nobody waits for the answer; the loop's, workers may look */
+    uint64_t deadline_ms; /* loop time; UINT64_MAX: none */
     const struct call_method *method;
 
     /* Whose call it is. `finished` is called once, from within the loop's turn, unless call_abandon came first. */
@@ -138,7 +139,7 @@ bool call_metrics(struct call *call, struct lash_metrics *metrics);
 /* Run `execute` on a worker thread, then `resume` here. */
 void call_offload(struct call *call, void (*execute)(struct call *call), void (*resume)(struct call *call, int error));
 
-/* For the loop: the node is done with the call. */
-void call_completed(struct call *call);
+/* What the call waited for is through with it. */
+void call_resume(struct call *call, int error);
 
 #endif

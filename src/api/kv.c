@@ -4,6 +4,7 @@
  */
 #include "api/answer.h"
 #include "api/methods.h"
+#include "api/reading.h"
 #include "base/assert.h"
 #include "rpc.pb-c.h"
 
@@ -14,13 +15,9 @@ static bool kv_is_short(const struct store_op *op) {
     return op->type == STORE_RANGE && op->range.range_end.size == 0;
 }
 
-/* Read and encode. On a worker, or on the loop for a short one; the header's term was noted before. */
-static void kv_execute(struct call *call) {
-    if (loop_is_full(call->loop)) {
-        call_record(call, API_TOO_MANY_REQUESTS);
-        return;
-    }
-    store_read(call->loop->options->store, &call->op, &call->result);
+/* Read and encode; the header's term was noted before. */
+static void kv_read(struct call *call, struct store_reader *reader) {
+    store_reader_read(reader, &call->op, &call->result);
     if (call->result.error) {
         call_record(call, errors_of_store(call->result.error));
         return;
@@ -36,7 +33,30 @@ static void kv_execute(struct call *call) {
         call_encode(call, answer);
     else
         call_record(call, API_NO_MEMORY);
-    store_result_free(&call->result); /* as large as the answer, which may have to wait for its client */
+    store_result_free(&call->result); /* what it points to goes with the view */
+}
+
+/* On a worker, or on the loop for a short one. */
+static void kv_execute(struct call *call) {
+    struct store_reader *reader;
+    if (loop_is_full(call->loop)) {
+        call_record(call, API_TOO_MANY_REQUESTS);
+    } else if (store_reader_begin(call->loop->options->store, &reader)) {
+        call_record(call, errors_of_store(STORE_FAILED));
+    } else {
+        kv_read(call, reader);
+        store_reader_end(reader);
+    }
+}
+
+/* A short read, on the loop: from the view that it shares with others, if there is one. */
+static void kv_execute_here(struct call *call) {
+    struct store_reader *shared = loop_is_full(call->loop) ? NULL : reading_view(call->loop);
+    if (shared)
+        kv_read(call, shared);
+    else
+        kv_execute(call);
+    call_finish(call);
 }
 
 static void kv_executed(struct call *call, int error) {
@@ -50,13 +70,11 @@ static void kv_serve(struct call *call, int error) {
         call_fail(call, errors_of_node(error));
         return;
     }
-    call->term = answer_header(call, 0).term;
-    if (kv_is_short(&call->op)) {
-        kv_execute(call);
-        call_finish(call);
-    } else {
+    call->term = loop_term(call->loop);
+    if (kv_is_short(&call->op))
+        kv_execute_here(call);
+    else
         call_offload(call, kv_execute, kv_executed);
-    }
 }
 
 /* ---- Writes ------------------------------------------------------------------------------------ */

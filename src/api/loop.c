@@ -11,6 +11,7 @@
 #include "api/connection.h"
 #include "api/membership.h"
 #include "api/publish.h"
+#include "api/reading.h"
 #include "api/upgrade.h"
 #include "base/assert.h"
 #include "base/logger.h"
@@ -87,8 +88,12 @@ void loop_arm(struct loop *loop, uint64_t deadline_ms) {
 
 static void loop_flush(uv_prepare_t *prepare) {
     struct loop *loop = prepare->data;
-    for (struct list *at; (at = list_pop(&loop->dirty)) != NULL;)
-        connection_flush(list_entry(at, struct connection, in_dirty));
+    do {
+        reading_ask(loop);
+        for (struct list *at; (at = list_pop(&loop->dirty)) != NULL;)
+            connection_flush(list_entry(at, struct connection, in_dirty));
+    } while (reading_waits(loop));
+    loop->term_known = false;
     if (loop->draining) {
         uv_mutex_lock(&loop->lock);
         loop->connections_left = loop->connection_count;
@@ -173,8 +178,12 @@ static void loop_woken(uv_async_t *wake) {
     bool sever = loop->sever_wanted;
     bool stop = loop->stop_wanted;
     uv_mutex_unlock(&loop->lock);
-    for (struct list *at; (at = list_pop(&completed)) != NULL;)
-        call_completed(list_entry(at, struct call, in_completed));
+    reading_begin(loop);
+    for (struct list *at; (at = list_pop(&completed)) != NULL;) {
+        struct completion *completion = list_entry(at, struct completion, link);
+        completion->deliver(completion);
+    }
+    reading_end(loop);
     if (drain)
         loop_begin_drain(loop);
     if (sever)
@@ -183,13 +192,22 @@ static void loop_woken(uv_async_t *wake) {
         loop_stop(loop);
 }
 
-void loop_complete(struct loop *loop, struct call *call) {
+void loop_complete(struct loop *loop, struct completion *completion) {
     uv_mutex_lock(&loop->lock);
     bool first = list_empty(&loop->completed);
-    list_push(&loop->completed, &call->in_completed);
+    list_push(&loop->completed, &completion->link);
     uv_mutex_unlock(&loop->lock);
     if (first)
         uv_async_send(&loop->wake);
+}
+
+uint64_t loop_term(struct loop *loop) {
+    struct lash_status status;
+    if (!loop->term_known) {
+        loop->term_known = true;
+        loop->term = loop->node && lash_node_status(loop->node, &status) == 0 ? status.raft.term : 0;
+    }
+    return loop->term;
 }
 
 /* ---- What the node observes ---------------------------------------------------------------------- */
@@ -234,6 +252,8 @@ int loop_open(struct loop *loop, const struct server_options *options) {
     loop->options = options;
     loop->deadline_armed = UINT64_MAX;
     list_init(&loop->calls);
+    list_init(&loop->readers[LASH_READ_INDEX]);
+    list_init(&loop->readers[LASH_READ_LEASE]);
     list_init(&loop->connections);
     list_init(&loop->dirty);
     list_init(&loop->completed);
@@ -294,7 +314,7 @@ void loop_close(struct loop *loop) {
         loop_close_handles(loop);
         uv_run(&loop->uv, UV_RUN_DEFAULT);
     }
-    LASH_ASSERT(list_empty(&loop->calls) && list_empty(&loop->connections));
+    LASH_ASSERT(list_empty(&loop->calls) && list_empty(&loop->connections) && !reading_waits(loop));
     int busy = uv_loop_close(&loop->uv);
     LASH_ASSERT(busy == 0);
     links_close(&loop->links);

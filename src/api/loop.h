@@ -19,6 +19,13 @@
 #include "base/list.h"
 
 struct call;
+struct store_reader;
+
+/* Something that another thread is done with, and that goes on on the loop's. */
+struct completion {
+    struct list link; /* loop->completed */
+    void (*deliver)(struct completion *completion);
+};
 
 enum {
     LOOP_LISTENERS_MAX = 16,
@@ -45,6 +52,8 @@ struct upgrader {
 struct loop {
     const struct server_options *options; /* with the defaults put in */
     lash_node *node;                      /* NULL before it starts, and once it is about to close */
+    uint64_t term;                        /* the node's, if it was asked for in this turn */
+    bool term_known;
     uv_loop_t uv;
     uv_thread_t thread;
     uv_async_t wake;      /* something in the guarded fields changed */
@@ -56,9 +65,12 @@ struct loop {
     bool accept_later[LOOP_LISTENERS_MAX]; /* a client waits there for memory */
     size_t listener_count;
 
-    struct list calls;       /* struct call.in_loop: not answered yet */
-    struct list connections; /* struct connection.in_loop */
-    struct list dirty;       /* struct connection.in_dirty: may have something to send */
+    struct list calls;         /* struct call.in_loop: not answered yet */
+    struct list readers[2];    /* struct call.in_reading: to ask the node for, LASH_READ_INDEX and LASH_READ_LEASE */
+    struct store_reader *view; /* of reads while the loop delivers, once there was one */
+    bool delivering;           /* what the node is done with */
+    struct list connections;   /* struct connection.in_loop */
+    struct list dirty;         /* struct connection.in_dirty: may have something to send */
     uint32_t connection_count;
     uint32_t snapshots;      /* being sent to clients */
     _Atomic size_t buffered; /* bytes of requests and answers held; workers add to it */
@@ -82,7 +94,7 @@ struct loop {
 
     uv_mutex_t lock; /* guards the rest */
     uv_cond_t drained;
-    struct list completed; /* struct call.in_completed: the node is done with them */
+    struct list completed; /* struct completion.link: the node is done with them */
     bool drain_wanted;
     bool sever_wanted;
     bool stop_wanted;
@@ -115,8 +127,11 @@ bool loop_is_learner(struct loop *loop);
 /* Likewise whether it is a witness. */
 bool loop_is_witness(struct loop *loop);
 
-/* From any thread: `call` is to be resumed on its loop. */
-void loop_complete(struct loop *loop, struct call *call);
+/* From any thread: `completion` is to be delivered on the loop. */
+void loop_complete(struct loop *loop, struct completion *completion);
+
+/* The node's term, as of this turn; 0 once the node is closing. */
+uint64_t loop_term(struct loop *loop);
 
 /* See to it that the calls' deadlines are looked at by `deadline_ms`. */
 void loop_arm(struct loop *loop, uint64_t deadline_ms);

@@ -450,6 +450,13 @@ static void metrics_derive(struct metrics_sources *sources, const struct tally *
     sources->apply_lag = raft->commit > raft->applied ? raft->commit - raft->applied : 0;
     sources->sent_bytes = metric_get(&tally->sent_bytes);
     sources->received_bytes = metric_get(&tally->received_bytes);
+    /* Clients' reads: the node knows of those only that ask together. */
+    uint64_t ended = metric_get(&tally->reads.ended);
+    sources->node.reads = metric_get(&tally->reads.made);
+    sources->node.reads_pending = sources->node.reads > ended ? sources->node.reads - ended : 0;
+    sources->node.reads_failed = metric_get(&tally->reads.failed);
+    sources->node.reads_by_lease = metric_get(&tally->reads.by_lease);
+    sources->node.reads_stale = metric_get(&tally->reads.stale);
 }
 
 /* On a worker. */

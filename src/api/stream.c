@@ -14,8 +14,9 @@
 
 #define STREAM_TYPE "application/grpc"
 
-/* A header of the answer; name and value are read during the submission only. */
-static nghttp2_nv stream_nv(const char *name, const char *value) {
+/* A header of the answer, whose name is a constant; the value is read during the submission only, unless `flags` says that it is a
+ * constant too. */
+static nghttp2_nv stream_header_of(const char *name, const char *value, uint8_t flags) {
     union {
         const char *constant;
         uint8_t *plain;
@@ -24,7 +25,15 @@ static nghttp2_nv stream_nv(const char *name, const char *value) {
                         .value = v.plain,
                         .namelen = strlen(name),
                         .valuelen = strlen(value),
-                        .flags = NGHTTP2_NV_FLAG_NONE};
+                        .flags = (uint8_t)(NGHTTP2_NV_FLAG_NO_COPY_NAME | flags)};
+}
+
+static nghttp2_nv stream_nv(const char *name, const char *value) {
+    return stream_header_of(name, value, NGHTTP2_NV_FLAG_NONE);
+}
+
+static nghttp2_nv stream_constant(const char *name, const char *value) {
+    return stream_header_of(name, value, NGHTTP2_NV_FLAG_NO_COPY_VALUE);
 }
 
 /* ---- The answer -------------------------------------------------------------------------------- */
@@ -40,8 +49,16 @@ static void stream_outcome(const struct stream *stream, struct stream_outcome *o
     grpc_percent(stream->call->text, outcome->text, sizeof outcome->text);
 }
 
+/* Most answers end well, and without a text. */
+static int stream_submit_good_end(struct stream *stream) {
+    const nghttp2_nv trailers[] = {stream_constant("grpc-status", "0"), stream_constant("grpc-message", "")};
+    return nghttp2_submit_trailer(stream->session, stream->id, trailers, sizeof trailers / sizeof *trailers);
+}
+
 static int stream_submit_trailers(struct stream *stream) {
     struct stream_outcome outcome;
+    if (stream->call->code == GRPC_OK && !stream->call->text[0])
+        return stream_submit_good_end(stream);
     stream_outcome(stream, &outcome);
     nghttp2_nv trailers[] = {stream_nv("grpc-status", outcome.code), stream_nv("grpc-message", outcome.text)};
     return nghttp2_submit_trailer(stream->session, stream->id, trailers, sizeof trailers / sizeof *trailers);
@@ -85,7 +102,7 @@ static ssize_t stream_read(nghttp2_session *session, int32_t id, uint8_t *out, s
 }
 
 static int stream_submit_answer(struct stream *stream) {
-    nghttp2_nv headers[] = {stream_nv(":status", "200"), stream_nv("content-type", STREAM_TYPE)};
+    const nghttp2_nv headers[] = {stream_constant(":status", "200"), stream_constant("content-type", STREAM_TYPE)};
     nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = stream_read};
     return nghttp2_submit_response(stream->session, stream->id, headers, sizeof headers / sizeof *headers, &provider);
 }
@@ -250,17 +267,21 @@ static void stream_header_read(struct stream *stream, const char *value, size_t 
 }
 
 void stream_header(struct stream *stream, const char *name, size_t name_size, const char *value, size_t value_size) {
+#define STREAM_HEADER(name, take)                                                                                      \
+    { name, sizeof(name) - 1, take }
     static const struct {
         const char *name;
+        size_t size;
         void (*take)(struct stream *stream, const char *value, size_t size);
     } headers[] = {
-        {":path", stream_header_path},           {":method", stream_header_method},
-        {"content-type", stream_header_type},    {"grpc-encoding", stream_header_encoding},
-        {"grpc-timeout", stream_header_timeout}, {"hasleader", stream_header_leader},
-        {"lash-read", stream_header_read},
+        STREAM_HEADER(":path", stream_header_path),           STREAM_HEADER(":method", stream_header_method),
+        STREAM_HEADER("content-type", stream_header_type),    STREAM_HEADER("grpc-encoding", stream_header_encoding),
+        STREAM_HEADER("grpc-timeout", stream_header_timeout), STREAM_HEADER("hasleader", stream_header_leader),
+        STREAM_HEADER("lash-read", stream_header_read),
     };
+#undef STREAM_HEADER
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
-        if (stream_is(name, name_size, headers[i].name))
+        if (name_size == headers[i].size && memcmp(name, headers[i].name, name_size) == 0)
             headers[i].take(stream, value, value_size);
 }
 

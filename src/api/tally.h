@@ -16,10 +16,20 @@ struct tally_method {
     _Atomic uint64_t handled[GRPC_CODES];
 };
 
+/* Reads that are not serializable. */
+struct tally_reads {
+    _Atomic uint64_t made;
+    _Atomic uint64_t ended;
+    _Atomic uint64_t failed;   /* of those: with an error */
+    _Atomic uint64_t by_lease; /* of those made: asked for as LASH_READ_LEASE, */
+    _Atomic uint64_t stale;    /* and as LASH_READ_STALE */
+};
+
 struct tally {
     struct tally_method methods[TALLY_METHODS_MAX]; /* by methods_number */
-    _Atomic uint64_t received_bytes;                /* of request messages */
-    _Atomic uint64_t sent_bytes;                    /* of answers */
+    struct tally_reads reads;
+    _Atomic uint64_t received_bytes; /* of request messages */
+    _Atomic uint64_t sent_bytes;     /* of answers */
 };
 
 #endif

@@ -189,7 +189,15 @@ int range_copy(struct store_arena *arena, const struct record *record, bool with
     return rc || !with_value ? rc : arena_copy(arena, record->value, &kv->value);
 }
 
-/* Read and copy the first `count` items. */
+/* Likewise without copying. */
+static int range_lend(const struct record *record, bool with_value, struct store_kv *kv) {
+    *kv = record_kv(record);
+    if (!with_value)
+        kv->value = (struct store_bytes){0};
+    return LASH_OK;
+}
+
+/* Read the first `count` items. */
 static int range_collect(struct view *view, const struct range_items *items, size_t count, bool with_value,
                          struct store_arena *arena, struct store_range_result *result) {
     struct store_kv *kvs = arena_alloc(arena, count, sizeof *kvs);
@@ -199,7 +207,8 @@ static int range_collect(struct view *view, const struct range_items *items, siz
         struct record record;
         int rc = record_get(view, items->at[i].revision, &record);
         if (rc == 0)
-            rc = range_copy(arena, &record, with_value, &kvs[i]);
+            rc = view->lends ? range_lend(&record, with_value, &kvs[i])
+                             : range_copy(arena, &record, with_value, &kvs[i]);
         if (rc)
             return rc;
     }

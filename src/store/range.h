@@ -10,7 +10,7 @@
 /* Whether the view can answer for `revision`: STORE_OK, STORE_FUTURE_REVISION or STORE_COMPACTED. */
 enum store_error range_check_revision(const struct view_state *state, int64_t revision);
 
-/* Carry out `range`, whose revision was checked, as of `now` when it names none. What is found is copied into `arena`.
+/* Carry out `range`, whose revision was checked, as of `now` when it names none. What is found is copied into `arena`, unless the view lends it.
  * Errors: LASH_NOMEM, LASH_CORRUPT, LASH_IO. */
 int range_run(struct view *view, const struct store_range *range, int64_t now, struct store_arena *arena,
               struct store_range_result *result);

@@ -219,30 +219,6 @@ static int store_look(struct store *store, struct store_result *result, struct v
     return LASH_OK;
 }
 
-static int store_read_view(struct store *store, const struct store_op *op, struct store_result *result) {
-    struct view view;
-    int rc = store_look(store, result, &view);
-    if (rc)
-        return rc;
-    rc = execute_run(&view, op, result->arena, &result->error, &result->op);
-    handle_leave(store, &view);
-    return rc;
-}
-
-void store_read(struct store *store, const struct store_op *op, struct store_result *result) {
-    store_result_free(result);
-    if (!store_is_read(op)) {
-        result->error = STORE_INVALID_REQUEST;
-        return;
-    }
-    int rc = store_read_view(store, op, result);
-    if (rc == 0)
-        return;
-    store_result_free(result);
-    result->error = STORE_FAILED;
-    log_error("store: cannot read", F_STR("dir", store->dir), F_ERR(rc));
-}
-
 static int store_members_view(struct store *store, struct store_result *result, const struct store_member **members,
                               size_t *count) {
     struct view view;

@@ -252,6 +252,19 @@ struct lash_state_machine store_machine_with_snapshots(struct store *store);
 /* Serve a RANGE, or a TXN without writes, from the local state. Refusals are in result->error. */
 void store_read(struct store *store, const struct store_op *op, struct store_result *result);
 
+/* One state to be read from several times: that of its beginning. Until its end it keeps the database from using pages again, so it is not
+ * to be kept for long. */
+struct store_reader;
+
+/* Any thread; the reader belongs to one thread at a time. Errors: LASH_NOMEM, LASH_IO, LASH_CORRUPT, LASH_BUSY (too many readers); each with a log line. */
+int store_reader_begin(struct store *store, struct store_reader **reader);
+
+/* As store_read. Nothing is copied: the keys and values of the result are valid until the reader's end. */
+void store_reader_read(struct store_reader *reader, const struct store_op *op, struct store_result *result);
+
+/* NULL is allowed. */
+void store_reader_end(struct store_reader *reader);
+
 /* The members that have said something of themselves, by their ids: an array in result->arena. This replica's own trouble is
  * in result->error. */
 void store_members(struct store *store, struct store_result *result, const struct store_member **members,

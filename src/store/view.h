@@ -24,6 +24,7 @@ struct view {
     const struct db *db;
     MDB_txn *txn;
     bool writes;
+    bool lends; /* what is found is valid until the view's end, and need not be copied */
     struct view_state state;
     struct index index;
     MDB_cursor *revisions; /* these two are opened at first use */

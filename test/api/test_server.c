@@ -3,6 +3,7 @@
  * Each method over a real connection, and what becomes of a call when the node
  * fails it, holds it, or the client does not wait for it.
  */
+#include "api/grpc.h"
 #include "fixture.h"
 
 #include <stdio.h>
@@ -477,6 +478,45 @@ static void a_client_vanishes_while_the_node_goes_on(void **state) {
     assert_key_is_there(fixture, &fixture->peer);
 }
 
+/* Of those that waited together one is taken back, and one has run out of time. */
+static void reads_that_wait_together_see_what_was_put_before_them(void **state) {
+    enum { READS = 5, TAKEN_BACK = 1, LATE = 3 };
+    struct fixture *fixture = *state;
+    struct answer *reads[READS];
+    fixture_await_published(fixture);
+    fixture_put(&fixture->peer, "held", "0");
+    double_hold(fixture->node, true);
+    struct answer *put = ask_held_put(fixture, &fixture->peer, NULL);
+    Etcdserverpb__RangeRequest range = range_request("held");
+    size_t size;
+    uint8_t *frame = peer_frame(&range.base, &size);
+    for (size_t i = 0; i < READS; i++)
+        reads[i] =
+            peer_ask(&fixture->peer,
+                     &(struct ask){.path = RANGE, .body = frame, .size = size, .timeout = i == LATE ? "20m" : NULL});
+    free(frame);
+    int32_t taken_back = reads[TAKEN_BACK]->id;
+    peer_await(&fixture->peer, reads[LATE]);
+    assert_int_equal(reads[LATE]->code, DEADLINE_EXCEEDED);
+    assert_int_equal(nghttp2_submit_rst_stream(fixture->peer.session, NGHTTP2_FLAG_NONE, taken_back, NGHTTP2_CANCEL),
+                     0);
+    nghttp2_submit_ping(fixture->peer.session, NGHTTP2_FLAG_NONE, NULL);
+    peer_until(&fixture->peer, fixture->peer.pongs == 1); /* the server has seen it */
+    double_hold(fixture->node, false);
+    peer_await(&fixture->peer, put);
+    for (size_t i = 0; i < READS; i++) {
+        if (i == TAKEN_BACK || i == LATE)
+            continue;
+        peer_await(&fixture->peer, reads[i]);
+        assert_int_equal(reads[i]->code, 0);
+        Etcdserverpb__RangeResponse *answer = etcdserverpb__range_response__unpack(
+            NULL, reads[i]->size - GRPC_PREFIX_SIZE, reads[i]->body + GRPC_PREFIX_SIZE);
+        assert_non_null(answer);
+        assert_data(answer->kvs[0]->value, "1");
+        protobuf_c_message_free_unpacked(&answer->base, NULL);
+    }
+}
+
 /* ---- The end ----------------------------------------------------------------------------------- */
 
 static void a_drained_server_finishes_what_is_under_way_and_takes_leave(void **state) {
@@ -534,6 +574,7 @@ int main(void) {
         SCENARIO(a_deadline_ends_the_call_while_the_node_goes_on),
         SCENARIO(a_call_is_taken_back_while_the_node_goes_on),
         SCENARIO(a_client_vanishes_while_the_node_goes_on),
+        SCENARIO(reads_that_wait_together_see_what_was_put_before_them),
         SCENARIO(a_drained_server_finishes_what_is_under_way_and_takes_leave),
         SCENARIO(what_the_node_still_holds_at_the_end_is_answered),
     };

@@ -230,6 +230,32 @@ static void a_read_transaction_answers_with_all_its_ranges(void **state) {
     assert_int_equal(harness_read(harness, txn(&compare, 1, NULL, 0, inner, 2)), STORE_OK);
 }
 
+static void a_reader_goes_on_with_one_state_and_copies_nothing_of_it(void **state) {
+    struct harness *harness = *state;
+    struct store_op op = get("a", "");
+    struct store_result first = {0}, second = {0}, after = {0};
+    struct store_reader *reader, *later;
+    assert_int_equal(store_reader_begin(harness->store, &reader), LASH_OK);
+    store_reader_read(reader, &op, &first);
+    assert_int_equal(first.error, STORE_OK);
+    harness_apply(harness, put("a", "4"));
+    store_reader_read(reader, &op, &second);
+    assert_int_equal(second.revision, first.revision);
+    assert_kv(&second.op.range.kvs[0], "a", "3", 2, 2, 1);
+    assert_ptr_equal(second.op.range.kvs[0].value.data, first.op.range.kvs[0].value.data);
+    assert_int_equal(store_reader_begin(harness->store, &later), LASH_OK);
+    store_reader_read(later, &op, &after);
+    assert_kv(&after.op.range.kvs[0], "a", "4", 2, after.revision, 2);
+    struct store_op write = put("a", "5");
+    store_reader_read(reader, &write, &second);
+    assert_int_equal(second.error, STORE_INVALID_REQUEST);
+    store_result_free(&first);
+    store_result_free(&after);
+    store_reader_end(later);
+    store_reader_end(reader);
+    store_reader_end(NULL);
+}
+
 static void stats_tell_revisions_and_sizes(void **state) {
     struct harness *harness = *state;
     struct store_stats before, after;
@@ -268,6 +294,7 @@ int main(void) {
         abc(a_target_without_an_order_sorts_only_what_the_limit_left),
         abc(a_read_that_writes_is_refused),
         abc(a_read_transaction_answers_with_all_its_ranges),
+        abc(a_reader_goes_on_with_one_state_and_copies_nothing_of_it),
         abc(stats_tell_revisions_and_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
