@@ -106,12 +106,13 @@ void world_store_close(struct world_node *node) {
     node->store = NULL;
 }
 
-/* The last sectors of the file are not what they were, and the marker is of another boot. */
+/* The last sectors of the file, if there is one yet, are not what they were, and the marker is of another boot. */
 static void store_damage(const struct world_node *node) {
     char path[128];
     store_path(node, node->store_copy, "/store.mdb", path, sizeof path);
     struct stat info;
-    LASH_ASSERT(stat(path, &info) == 0);
+    if (stat(path, &info) != 0)
+        return;
     LASH_ASSERT(truncate(path, info.st_size / 2) == 0);
     store_path(node, node->store_copy, "/store.state", path, sizeof path);
     int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -120,10 +121,9 @@ static void store_damage(const struct world_node *node) {
     close(file);
 }
 
-void world_store_die(struct world_node *node, bool power) {
+/* What the process had open, as it leaves it behind. */
+static void store_leave(struct world_node *node) {
     char dir[128];
-    if (!node->store)
-        return;
     store_path(node, node->store_copy + 1, "", dir, sizeof dir);
     LASH_ASSERT(mkdir(dir, 0700) == 0 || errno == EEXIST);
     store_copy_file(node, "/store.mdb");
@@ -132,7 +132,12 @@ void world_store_die(struct world_node *node, bool power) {
     store_path(node, node->store_copy, "", dir, sizeof dir);
     store_remove_dir(dir);
     node->store_copy++;
-    if (power)
+}
+
+void world_store_die(struct world_node *node, bool power) {
+    if (node->store)
+        store_leave(node);
+    if (power && node->world->scratch_dir[0]) /* nor does one survive that was not open, as the log was being repaired */
         store_damage(node);
 }
 
