@@ -137,7 +137,8 @@ static void store_leave(struct world_node *node) {
 void world_store_die(struct world_node *node, bool power) {
     if (node->store)
         store_leave(node);
-    if (power && node->world->scratch_dir[0]) /* nor does one survive that was not open, as the log was being repaired */
+    /* Nor does one survive that was not open, as the log was being repaired. */
+    if (power && node->world->scratch_dir[0])
         store_damage(node);
 }
 
