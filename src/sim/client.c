@@ -85,6 +85,8 @@ int machine_apply(void *context, const struct lash_command *commands, size_t cou
     if (last < node->machine.applied)
         world_fail(node->world, "L5", "n%u applies up to %llu, and has %llu", (unsigned)node->id,
                    (unsigned long long)last, (unsigned long long)node->machine.applied);
+    if (node->witness && count)
+        world_fail(node->world, "W1", "n%u, a witness, applies commands", (unsigned)node->id);
     judge_apply(node->world->judge, node->id, from, last, count);
     node->machine.applied = last;
     uint64_t table = node->session ? world_session_hash(node) : 0;
@@ -124,7 +126,7 @@ static void client_read_ended(struct world *world, const struct client_call *cal
 static void client_write_ended(struct world *world, const struct client_call *call, int error, lash_index index) {
     struct world_command *command = &world->commands[call->number - 1];
     bool dropped = error == LASH_DROPPED || error == LASH_NO_LEADER || error == LASH_BUSY || error == LASH_FULL ||
-                   error == LASH_BACKLOG;
+                   error == LASH_BACKLOG || error == LASH_WITNESS;
     LASH_ASSERT(command->fate == WORLD_OPEN);
     command->fate = !error ? WORLD_DONE : dropped ? WORLD_DROPPED : WORLD_UNSURE;
     world->tally.done += !error;
@@ -153,6 +155,8 @@ static void client_ended(void *argument, int error, lash_index index) {
           (unsigned long long)index);
     if (!error && call->node->halted)
         world_fail(world, "D4", "n%u acknowledges after its sync has failed", (unsigned)call->node->id);
+    if (!error && call->node->witness && witness_here(call->node->replica))
+        world_fail(world, "W1", "n%u, a witness, serves a client", (unsigned)call->node->id);
     world->outstanding--;
     if (call->number)
         client_write_ended(world, call, error, index);

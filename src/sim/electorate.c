@@ -129,6 +129,16 @@ bool electorate_quorum(const struct lash_configuration *configuration, const boo
            (!joint || electorate_majority(configuration, LASH_MEMBER_VOTER_OLD, has));
 }
 
+bool electorate_kept(const struct lash_configuration *configuration, const bool has[ELECTORATE_NODES_MAX + 1]) {
+    bool kept = false;
+    for (uint32_t i = 0; i < configuration->count; i++) {
+        const struct lash_member *member = &configuration->members[i];
+        bool votes = (member->flags & (LASH_MEMBER_VOTER | LASH_MEMBER_VOTER_OLD)) != 0;
+        kept |= votes && (member->flags & LASH_MEMBER_WITNESS) == 0 && has[member->id];
+    }
+    return kept;
+}
+
 bool electorate_follow(const struct lash_configuration *before, const struct lash_configuration *next) {
     uint32_t voters = electorate_set(before, LASH_MEMBER_VOTER);
     uint32_t wanted = electorate_set(next, LASH_MEMBER_VOTER);

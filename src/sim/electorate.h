@@ -47,6 +47,9 @@ const struct lash_configuration *electorate_newest(const struct electorate *elec
 /* Whether those who `has`, by id, are majorities of all voters that have to agree; learners never count. */
 bool electorate_quorum(const struct lash_configuration *configuration, const bool has[ELECTORATE_NODES_MAX + 1]);
 
+/* Whether one of those who `has` votes and keeps data. */
+bool electorate_kept(const struct lash_configuration *configuration, const bool has[ELECTORATE_NODES_MAX + 1]);
+
 /* C3: whether `next` may come after `before`. */
 bool electorate_follow(const struct lash_configuration *before, const struct lash_configuration *next);
 

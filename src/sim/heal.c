@@ -6,6 +6,7 @@
  */
 #include "node/replica_state.h"
 #include "sim/operator.h"
+#include "sim/world_hollow.h"
 #include "sim/world_session.h"
 #include "sim/world_store.h"
 
@@ -55,7 +56,7 @@ static const char *heal_lacks(const struct world *world, size_t position, lash_i
         return "a part in it";
     if (node->replica->status.commit != last)
         return "what was committed";
-    return node->machine.applied != last ? "what was to be applied" : NULL;
+    return world_hollow_applied(node) != last ? "what was to be applied" : NULL;
 }
 
 /* Whether every node that is not gone runs, reaches the others, has applied its leader's whole log, and no request is open.
@@ -125,7 +126,7 @@ void world_ask_all(struct world *world) {
             continue;
         (void)world_propose(world, i);
         world_read(world, i);
-        asked++;
+        asked += !world->nodes[i].witness;
     }
     heal_wait(world, heal_converged, HEAL_LOOK_EVERY, "healed nodes did not carry out what they were asked for");
     if (!world->tally.stuck && (world->tally.done != done + asked || world->tally.reads != reads + asked))
@@ -144,9 +145,10 @@ void world_heal(struct world *world) {
     heal_wait(world, heal_converged, HEAL_LOOK_EVERY, "the cluster did not come together");
     for (size_t i = 0; i < world->count; i++)
         if (!world->tally.stuck && world->nodes[i].replica && operator_counts(world, i) &&
-            world->nodes[i].machine.applied < world->acknowledged)
+            world_hollow_applied(&world->nodes[i]) < world->acknowledged)
             world_fail(world, "D1", "n%zu has applied %llu, and %llu was acknowledged", i + 1,
-                       (unsigned long long)world->nodes[i].machine.applied, (unsigned long long)world->acknowledged);
+                       (unsigned long long)world_hollow_applied(&world->nodes[i]),
+                       (unsigned long long)world->acknowledged);
     world_store_compare(world);
 }
 
@@ -181,7 +183,7 @@ void world_ask_apart(struct world *world) {
     uint64_t reads = world->tally.reads;
     size_t asked = 0;
     for (size_t i = 0; i < count; i++) {
-        if (i == a || i == b)
+        if (i == a || i == b || world->nodes[running[i]].witness)
             continue;
         (void)world_propose(world, running[i]);
         world_read(world, running[i]);

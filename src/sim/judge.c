@@ -487,6 +487,10 @@ static void judge_commit(struct judge *judge, lash_id id, lash_term term, lash_i
     }
     JUDGE_CHECK(judge, electorate_quorum(governing, holds), "L6", "n%llu commits %llu, which no quorum holds durably",
                 LLU id, LLU commit);
+    /* A leader that is on its way out still counts for what came before its removal. */
+    bool kept = electorate_kept(governing, holds) || (commit < governing->index && holds[id]);
+    JUDGE_CHECK(judge, kept, "W2", "n%llu commits %llu, which only voters without data hold durably", LLU id,
+                LLU commit);
     uint64_t known = judge->committed.count;
     JUDGE_CHECK(judge, judge_log_chain(log, known) == judge_log_chain(&judge->committed, known), "L4",
                 "n%llu commits %llu behind another log than what was committed up to %llu", LLU id, LLU commit,
@@ -520,6 +524,37 @@ static void judge_indexes(struct judge *judge, lash_id id, const struct lash_raf
                 "L6", "n%llu believes that its disk holds %llu", LLU id, LLU durable);
 }
 
+/* W1: somebody who votes keeps data, in each half of a joint configuration. */
+static void judge_data(struct judge *judge, lash_id id, const struct lash_configuration *configuration) {
+    static const uint32_t flags[] = {LASH_MEMBER_VOTER, LASH_MEMBER_VOTER_OLD};
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        uint32_t voters = 0;
+        uint32_t witnesses = 0;
+        for (uint32_t slot = 0; slot < configuration->count; slot++) {
+            uint32_t has = configuration->members[slot].flags;
+            voters += (has & flags[i]) != 0;
+            witnesses += (has & flags[i]) != 0 && (has & LASH_MEMBER_WITNESS) != 0;
+        }
+        JUDGE_CHECK(judge, voters == 0 || witnesses < voters, "W1",
+                    "n%llu goes by configuration %llu, whose voters are all witnesses", LLU id,
+                    LLU configuration->index);
+    }
+}
+
+/* W1: who is in both configurations is a witness in both or in neither. */
+static void judge_stays(struct judge *judge, lash_id id, const struct lash_configuration *before,
+                        const struct lash_configuration *next) {
+    for (uint32_t i = 0; i < before->count; i++) {
+        for (uint32_t j = 0; j < next->count; j++) {
+            uint32_t changed = before->members[i].flags ^ next->members[j].flags;
+            bool same = before->members[i].id == next->members[j].id;
+            JUDGE_CHECK(judge, !same || (changed & LASH_MEMBER_WITNESS) == 0, "W1",
+                        "n%llu proposes that n%llu become a witness, or cease to be one", LLU id,
+                        LLU next->members[j].id);
+        }
+    }
+}
+
 /* C4: the newest configuration in a node's log is in force. C1: the one before it is committed. C2, C3: what a leader
  * appends may come when it does, and where. */
 static void judge_members(struct judge *judge, lash_id id, const struct lash_raft_status *status) {
@@ -539,6 +574,8 @@ static void judge_members(struct judge *judge, lash_id id, const struct lash_raf
                 "n%llu proposes a configuration without knowing that %llu is committed", LLU id, LLU before->index);
     JUDGE_CHECK(judge, status->commit > 0 && node->memory.entries[status->commit - 1].term == status->term, "C2",
                 "n%llu proposes a configuration before an entry of term %llu is committed", LLU id, LLU status->term);
+    judge_data(judge, id, newest);
+    judge_stays(judge, id, before, newest);
     JUDGE_CHECK(judge, electorate_follow(before, newest), "C3", "configuration %llu does not follow from %llu",
                 LLU newest->index, LLU before->index);
 }

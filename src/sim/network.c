@@ -14,6 +14,7 @@
 #include "node/replica_state.h"
 #include "raft/random.h"
 #include "sim/memory.h"
+#include "sim/world_hollow.h"
 #include "sim/world_peers.h"
 
 enum { NETWORK_PACKETS_MAX = 512 /* that wait in one lane; then the sender is refused */ };
@@ -109,13 +110,16 @@ static void network_overtake(struct world_lane *lane) {
 }
 
 /* What the judge makes of it; whether it is a message of the core's. */
-static bool network_judge(struct world_node *node, lash_id peer, const void *head, size_t size) {
+static bool network_judge(struct world_node *node, lash_id peer, const void *head, size_t size,
+                          struct buf *const *tails, size_t count) {
     struct world *world = node->world;
     struct wire_head decoded;
     if (wire_decode(head, size, &decoded))
         world_fail(world, "contract", "n%u sends what nobody can decode", (unsigned)node->id);
     if (world->profile.operators)
         world_peers_judge(node, peer, &decoded);
+    if (world->profile.witnesses)
+        world_hollow_sent(node, peer, &decoded, tails, count);
     world->hash = random_mix(world->hash ^ crc32c(0, head, size)) + peer;
     if (decoded.kind != WIRE_MESSAGE)
         return false;
@@ -136,7 +140,7 @@ int network_send(void *context, lash_id peer, enum transport_lane lane, const vo
         return node->send_error;
     if (!link->open || link->lanes[number].closed)
         return LASH_NOT_FOUND;
-    bool message = network_judge(node, peer, head, head_size);
+    bool message = network_judge(node, peer, head, head_size, tails, count);
     if (link->lanes[number].count >= NETWORK_PACKETS_MAX || fault_of_packet(world, FAULT_REFUSE))
         return LASH_BUSY;
     node->packets_sent++;

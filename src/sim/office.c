@@ -19,7 +19,7 @@ static uint64_t office_election_us(const struct world *world) {
     return world->profile.heartbeat_ms * 10000;
 }
 
-/* Whether all running nodes follow one leader, that is the right one, and no voter's disk is taken any more for what it was during
+/* Whether all running nodes follow one leader, that is the right one, and the disk of no voter that could lead is taken any more for what it was during
  * the faults: whom a slow disk kept from leading may be the right one a little later. */
 static bool office_is_right(struct world *world) {
     size_t leader = world_known_leader(world);
@@ -31,7 +31,7 @@ static bool office_is_right(struct world *world) {
     for (uint32_t i = 0; i < status->configuration.count; i++) {
         const struct lash_member *member = &status->configuration.members[i];
         const struct world_node *node = &world->nodes[member->id - 1];
-        if (!node->replica || (member->flags & LASH_MEMBER_VOTER) == 0)
+        if (!node->replica || (member->flags & LASH_MEMBER_VOTER) == 0 || node->witness)
             continue;
         if (node->replica->status.slow != (node->slowness > 1))
             return false;
@@ -99,6 +99,8 @@ static void office_lose_a_disk(struct world *world) {
 }
 
 void world_office(struct world *world) {
+    if (world->tally.stuck)
+        return;
     office_wait(world);
     if (world->profile.slow_for_good)
         office_lose_a_disk(world);

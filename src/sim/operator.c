@@ -21,7 +21,8 @@ enum {
     OPERATOR_MEMBERS_MAX = 9,      /* more members than that are not wanted */
 };
 
-#define OPERATOR_FEATURES (WIRE_MEMBERS | WIRE_REPAIR | WIRE_LEASES | WIRE_SNAPSHOTS | WIRE_PARTS | WIRE_SLOW)
+#define OPERATOR_FEATURES                                                                                              \
+    (WIRE_MEMBERS | WIRE_REPAIR | WIRE_LEASES | WIRE_SNAPSHOTS | WIRE_PARTS | WIRE_SLOW | WIRE_WITNESS)
 
 /* A change that was asked for. */
 struct operator_call {
@@ -55,6 +56,8 @@ void operator_judge(struct world_node *node, const struct frame *frame, const st
     struct lash_configuration configuration;
     struct roster *roster;
     int error = roster_decode(entry->data, entry->size, &roster);
+    if (error == LASH_NOMEM) /* the allocation that was to fail, once, in the node's event */
+        error = roster_decode(entry->data, entry->size, &roster);
     if (error || roster->index != entry->index)
         world_fail(node->world, "contract", "n%u appends a configuration that is none", (unsigned)node->id);
     roster_configuration(roster, &configuration);
@@ -96,20 +99,24 @@ bool operator_retires(struct world_node *node) {
 
 /* ---- What may be done ---------------------------------------------------------------------------------- */
 
-/* Whether most of those with this flag are whole, `more` of them being damaged besides. */
+/* Whether most of those with this flag are whole, `more` of them being damaged besides. Once one is not, the others that keep data
+ * must be most by themselves: a majority may have counted on a witness, which also refuses its vote to who lacks what it got. */
 static bool operator_most(const struct world *world, const struct lash_configuration *configuration, uint32_t flag,
                           lash_id more) {
     uint32_t voters = 0;
     uint32_t bad = 0;
+    uint32_t witnesses = 0;
     for (uint32_t i = 0; i < configuration->count; i++) {
         const struct lash_member *member = &configuration->members[i];
         const struct world_node *node = &world->nodes[member->id - 1];
         if ((member->flags & flag) == 0)
             continue;
         voters++;
-        bad += node->damaged || node->gone || member->id == more;
+        bool whole = !node->damaged && !node->gone && member->id != more;
+        bad += !whole;
+        witnesses += whole && node->witness;
     }
-    return voters == 0 || 2 * bad < voters;
+    return voters == 0 || bad == 0 || 2 * (bad + witnesses) < voters;
 }
 
 static bool operator_sound(const struct world *world, const struct lash_configuration *configuration, lash_id more) {
@@ -128,17 +135,20 @@ bool operator_may_damage(const struct world *world, size_t position) {
     return true;
 }
 
-/* Whether most of those with this flag can come back. */
+/* Whether most of those with this flag can come back, and among them one that could lead. */
 static bool operator_enough(const struct world *world, const struct lash_configuration *configuration, uint32_t flag) {
     uint32_t voters = 0;
     uint32_t gone = 0;
+    uint32_t leaders = 0;
     for (uint32_t i = 0; i < configuration->count; i++) {
         const struct world_node *node = &world->nodes[configuration->members[i].id - 1];
         bool has = (configuration->members[i].flags & flag) != 0;
         voters += has;
-        gone += has && (node->gone || node->removed || (node->repair && world_repair_is_hopeless(node)));
+        bool left = node->gone || node->removed || (node->repair && world_repair_is_hopeless(node));
+        gone += has && left;
+        leaders += has && !left && !node->witness;
     }
-    return voters == 0 || 2 * gone < voters;
+    return voters == 0 || (2 * gone < voters && leaders > 0);
 }
 
 static bool operator_lives(const struct world *world, const struct lash_configuration *configuration) {
@@ -286,7 +296,10 @@ static bool operator_ask(struct world *world, const struct change *change, const
     return true;
 }
 
+/* A witness is never anything else. */
 static struct lash_node_member operator_member(const struct world_node *node, uint32_t flags) {
+    if (node->witness)
+        flags = LASH_MEMBER_VOTER | LASH_MEMBER_WITNESS;
     return (struct lash_node_member){.id = node->id, .flags = flags, .host = WORLD_HOST, .port = node->port};
 }
 
@@ -342,6 +355,7 @@ static struct world_node *operator_machine(struct world *world) {
         return NULL;
     struct world_node *node = &world->nodes[world_node_new(world)];
     node->joins = true;
+    node->witness = world->profile.witnesses && random_mix(world->options.seed ^ random_mix(~node->id)) % 2 == 0;
     operator_introduce(node);
     return node;
 }
@@ -356,11 +370,12 @@ static bool operator_was_member(const struct world *world, lash_id id) {
     return false;
 }
 
-/* A machine that waits to be added. */
+/* A machine that waits to be added. A witness with a damaged log is of no use to anybody: nobody can repair it. */
 static struct world_node *operator_waiting(struct world *world) {
     for (size_t i = 0; i < world->count; i++) {
         struct world_node *node = &world->nodes[i];
-        if (node->joins && !node->gone && node->asks < 3 && !operator_was_member(world, node->id))
+        bool useless = node->gone || (node->witness && node->damaged);
+        if (node->joins && !useless && node->asks < 3 && !operator_was_member(world, node->id))
             return node;
     }
     return NULL;
@@ -477,7 +492,7 @@ bool operator_configure(struct world *world, const struct fault_draw *draw) {
         bool votes = random_between(&random, 0, 4) == 0 ? learner : !learner;
         if (random_between(&random, 0, 4) == 0)
             operator_leave_out(&change, member->id);
-        else
+        else if (!node->witness)
             member->flags = votes && !node->gone ? LASH_MEMBER_VOTER : LASH_MEMBER_PROMOTE * (uint32_t)draw->flag;
     }
     struct world_node *node =
@@ -504,7 +519,7 @@ bool operator_replace(struct world *world, const struct fault_draw *draw) {
     world_lose(world, draw->a);
     operator_set(world, &change);
     operator_leave_out(&change, node->id);
-    change.members[change.count++] = operator_member(next, flags);
+    change.members[change.count++] = operator_member(next, node->witness ? (uint32_t)LASH_MEMBER_VOTER : flags);
     world_plan(world, 1 + draw->lasting_us, EVENT_START, next->id - 1, 0);
     if (operator_set_is_sound(world, &change))
         (void)operator_ask(world, &change, draw);

@@ -12,6 +12,7 @@
 #include "sim/memory.h"
 #include "sim/operator.h"
 #include "sim/stray.h"
+#include "sim/world_hollow.h"
 #include "sim/world_peers.h"
 #include "sim/world_session.h"
 #include "sim/world_snapshot.h"
@@ -23,16 +24,17 @@ enum { PROCESS_READ_BYTES = 1 << 16 };
 /* ---- What a start finds ------------------------------------------------------------------------------ */
 
 /* The entries of a frame from the next index on. */
-static void process_add(struct judge_log *found, const uint8_t *data) {
+static void process_add(const struct world_node *node, struct judge_log *found, const uint8_t *data) {
     struct frame frame;
     struct frame_entry entry;
     size_t offset = 0;
     int error = frame_header(data, &frame);
     LASH_ASSERT(!error);
     while (frame_next(data, &frame, &offset, &entry)) {
-        if (entry.index == found->count + 1)
-            judge_log_push(found, judge_log_chain(found, found->count), frame.term, world_kind(&frame, &entry),
-                           world_digest(&entry));
+        if (entry.index != found->count + 1)
+            continue;
+        struct world_entry told = world_hollow_entry(node, &frame, &entry);
+        judge_log_push(found, judge_log_chain(found, found->count), told.term, told.kind, told.digest);
     }
 }
 
@@ -46,7 +48,7 @@ static int process_read(struct world_node *node, const struct log_recovered *rec
             return error;
         uint64_t before = found->count;
         for (size_t i = 0; i < count; i++) {
-            process_add(found, frames[i]->data);
+            process_add(node, found, frames[i]->data);
             buf_unref(frames[i]);
         }
         mem_free(frames);
@@ -270,12 +272,15 @@ void world_repair_turn(struct world_node *node) {
 static bool process_holds(const struct world_node *other, const struct world_node *node,
                           const struct log_damage *damage) {
     struct buf *frame;
+    struct frame header;
     struct record record;
     const struct recovery *recovery = node->log->recovery;
     if (log_find(other->log, damage, &frame))
         return false;
-    bool fits =
-        damage->size != 0 || salvage_fit(recovery, &recovery->gap, RECORD_FRAME, frame->data, frame->size, &record);
+    /* What a witness holds without data, it does not lend. */
+    bool lent = frame_header(frame->data, &header) == LASH_OK && !header.hollow;
+    bool fits = lent && (damage->size != 0 ||
+                         salvage_fit(recovery, &recovery->gap, RECORD_FRAME, frame->data, frame->size, &record));
     buf_unref(frame);
     return fits;
 }

@@ -85,7 +85,8 @@ struct profile {
     bool lanes;     /* of a peer's packets, else all are in one: a build without lanes is among the nodes */
     bool store;     /* the state machine is lashd's store */
     bool sessions;  /* clients have sessions */
-    bool operators; /* the membership changes */
+    bool operators; /* the membership changes, */
+    bool witnesses; /* and some who join are witnesses */
     bool snapshots; /* are taken, sent and restored; */
     uint64_t snapshot_bytes_min, trailing_bytes, snapshot_rate; /* as struct replica_options has them, */
     uint64_t piece_bytes;                                       /* and in pieces of so many bytes */

@@ -66,6 +66,7 @@ static void run_collect(void) {
     result->removals = world->tally.removals;
     result->stuck = world->tally.stuck;
     result->parts = world->tally.parts;
+    result->hollow = world->tally.hollow;
     result->hash = world->hash;
     memcpy(result->faults, world->tally.faults, sizeof result->faults);
 }
@@ -273,12 +274,13 @@ void run_print_json(const struct run_settings *settings, const struct run_result
     }
     printf("}, \"commits\": %" PRIu64 ", \"writes\": %" PRIu64 ", \"reads\": %" PRIu64 ", \"packets\": %" PRIu64
            ", \"starts\": %" PRIu64 ", \"repairs\": %" PRIu64 ", \"snapshots\": %" PRIu64 ", \"installed\": %" PRIu64
-           ", \"restored\": %" PRIu64 ", \"parts\": %" PRIu64 ", \"changes\": %" PRIu64 ", \"removals\": %" PRIu64
-           ", \"stuck\": %" PRIu64 ", \"violations\": %" PRIu64 ", \"invariant\": \"%s\", \"trace_hash\": \"%016" PRIx64
-           "\", \"events_per_second\": %.0f}\n",
+           ", \"restored\": %" PRIu64 ", \"parts\": %" PRIu64 ", \"hollow\": %" PRIu64 ", \"changes\": %" PRIu64
+           ", \"removals\": %" PRIu64 ", \"stuck\": %" PRIu64 ", \"violations\": %" PRIu64
+           ", \"invariant\": \"%s\", \"trace_hash\": \"%016" PRIx64 "\", \"events_per_second\": %.0f}\n",
            result->commits, result->done, result->reads, result->packets, result->starts, result->repairs,
-           result->snapshots, result->installed, result->restored, result->parts, result->changes, result->removals,
-           result->stuck, result->violations, result->invariant, result->hash, (double)result->events / seconds);
+           result->snapshots, result->installed, result->restored, result->parts, result->hollow, result->changes,
+           result->removals, result->stuck, result->violations, result->invariant, result->hash,
+           (double)result->events / seconds);
 }
 
 void run_add(struct run_result *sum, const struct run_result *result) {
@@ -297,6 +299,7 @@ void run_add(struct run_result *sum, const struct run_result *result) {
     sum->removals += result->removals;
     sum->stuck += result->stuck;
     sum->parts += result->parts;
+    sum->hollow += result->hollow;
     sum->violations += result->violations;
     sum->hash ^= result->hash;
     for (unsigned kind = 0; kind < FAULT_KINDS; kind++)

@@ -43,6 +43,7 @@ struct run_result {
     uint64_t removals;  /* nodes that noticed theirs */
     uint64_t stuck;     /* runs that lost too many members to end */
     uint64_t parts;     /* of commands, but for the last ones, in leaders' logs */
+    uint64_t hollow;    /* entries in witnesses' logs that lack their data */
     uint64_t violations;
     uint64_t hash;
     uint64_t cpu_us;

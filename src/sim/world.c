@@ -15,6 +15,7 @@
 #include "sim/operator.h"
 #include "sim/stray.h"
 #include "sim/words.h"
+#include "sim/world_hollow.h"
 #include "sim/world_peers.h"
 #include "sim/world_session.h"
 #include "sim/world_snapshot.h"
@@ -91,7 +92,8 @@ uint32_t world_kind(const struct frame *frame, const struct frame_entry *entry) 
 /* Call `each` for the entries of an item of the journal. */
 static void world_each_entry(struct world_node *node, const struct log_item *item, bool leading,
                              void (*each)(struct world_node *node, const struct frame *frame,
-                                          const struct frame_entry *entry, bool leading)) {
+                                          const struct frame_entry *entry, const struct world_entry *told,
+                                          bool leading)) {
     struct frame frame;
     struct frame_entry entry;
     size_t offset = 0;
@@ -100,21 +102,21 @@ static void world_each_entry(struct world_node *node, const struct log_item *ite
     int error = frame_header(item->frame->data, &frame);
     LASH_ASSERT(!error);
     while (frame_next(item->frame->data, &frame, &offset, &entry)) {
-        struct frame told = frame;
-        told.kind = world_kind(&frame, &entry);
-        if (entry.index >= item->first)
-            each(node, &told, &entry, leading);
+        if (entry.index < item->first)
+            continue;
+        struct world_entry told = world_hollow_entry(node, &frame, &entry);
+        each(node, &frame, &entry, &told, leading);
     }
 }
 
 static void world_judge_entry(struct world_node *node, const struct frame *frame, const struct frame_entry *entry,
-                              bool leading) {
-    node->world->tally.parts += leading && frame->kind == LASH_ENTRY_PART;
+                              const struct world_entry *told, bool leading) {
+    node->world->tally.parts += leading && told->kind == LASH_ENTRY_PART;
+    world_hollow_got(node, frame, entry, told);
     if (leading && frame->kind == LASH_ENTRY_CONFIGURATION && node->world->profile.operators)
         operator_judge(node, frame, entry);
     else
-        judge_append(node->world->judge, node->id, entry->index, frame->term, frame->kind, world_digest(entry),
-                     leading);
+        judge_append(node->world->judge, node->id, entry->index, told->term, told->kind, told->digest, leading);
 }
 
 static void world_judge_journal(struct world_node *node, const struct journal_batch *batch, bool leading) {
@@ -150,7 +152,8 @@ static void world_env_observe(void *context, const struct lash_status *status) {
 /* ---- Executors -------------------------------------------------------------------------------------- */
 
 static void world_pend_entry(struct world_node *node, const struct frame *frame, const struct frame_entry *entry,
-                             bool leading) {
+                             const struct world_entry *told, bool leading) {
+    (void)frame;
     (void)leading;
     lash_index index = entry->index;
     struct world_pending *pending = &node->pending;
@@ -162,7 +165,7 @@ static void world_pend_entry(struct world_node *node, const struct frame *frame,
     judge_log_cut(&pending->suffix, index - 1 - pending->kept);
     uint64_t chain = pending->suffix.count ? judge_log_chain(&pending->suffix, pending->suffix.count)
                                            : judge_log_chain(disk, pending->kept);
-    judge_log_push(&pending->suffix, chain, frame->term, frame->kind, world_digest(entry));
+    judge_log_push(&pending->suffix, chain, told->term, told->kind, told->digest);
 }
 
 /* The journal's batch is going to be written. */
@@ -645,6 +648,7 @@ void world_free(struct world *world) {
     }
     if (world->sessions)
         world_session_free(world);
+    world_hollow_free(world);
     network_free(world);
     roster_unref(world->first);
     for (size_t i = 0; i < world->count; i++) {

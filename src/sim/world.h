@@ -58,6 +58,7 @@ enum world_event {
 struct world;
 struct store;
 struct world_sessions;
+struct world_hollow;
 struct world_session_node;
 
 struct world_packet {
@@ -172,6 +173,7 @@ struct world_node {
     uint16_t port;           /* where it is found */
     uint16_t told_port;      /* where the membership says that it is, for all that its operator knows */
     bool joins;              /* it began with no membership */
+    bool witness;            /* what it is, if it is a member at all: it votes and keeps no data */
     struct roster *contacts; /* what it was told of others when it was made */
     struct world_peer peers[WORLD_NODES_MAX];
     lash_index strangers_told; /* the configuration of which strangers hear */
@@ -262,6 +264,7 @@ struct world_tally {
     uint64_t removals;  /* nodes that noticed that they were removed */
     uint64_t stuck;     /* 1: too many members are gone for anything to be committed */
     uint64_t parts;     /* of commands, but for the last ones, in leaders' logs */
+    uint64_t hollow;    /* entries in witnesses' logs that lack their data */
     uint64_t faults[FAULT_KINDS];
 };
 
@@ -309,6 +312,7 @@ struct world {
     uint64_t store_capacity;
     int64_t store_revision;          /* the highest that any store has had */
     struct world_sessions *sessions; /* in the profile `session` */
+    struct world_hollow *hollow;     /* if there are to be witnesses; NULL: nothing yet */
     struct list free_packets;
     uint8_t *scratch;
     uint64_t scratch_capacity;

@@ -539,6 +539,51 @@ static void a_commit_by_a_learner(struct judge *judge) {
     see_in(judge, state(1, 1, LASH_LEADER, 3, 3), membership(0, N1 | N2, 0, N3));
 }
 
+/* The same one, in which these voters keep no data. */
+static struct lash_configuration with_witnesses(struct lash_configuration configuration, unsigned witnesses) {
+    for (uint32_t i = 0; i < configuration.count; i++)
+        if (witnesses >> configuration.members[i].id & 1)
+            configuration.members[i].flags |= LASH_MEMBER_WITNESS;
+    return configuration;
+}
+
+static void a_witness_that_leads(struct judge *judge) {
+    led_by(judge, with_witnesses(membership(0, N1 | N2, 0, 0), N1), N2);
+}
+
+static void a_membership_of_witnesses_alone(struct judge *judge) {
+    const struct lash_configuration initial = with_witnesses(membership(0, N1 | N2, 0, 0), N2);
+    led_by(judge, initial, N2);
+    see_in(judge, state(1, 1, LASH_LEADER, 2, 2), initial);
+    configured(judge, with_witnesses(membership(3, N2, 0, 0), N2), 2);
+}
+
+static void a_voter_that_becomes_a_witness(struct judge *judge) {
+    led_by(judge, membership(0, N1 | N2, 0, 0), N2);
+    see_in(judge, state(1, 1, LASH_LEADER, 2, 2), membership(0, N1 | N2, 0, 0));
+    configured(judge, with_witnesses(membership(3, N1 | N2, 0, 0), N2), 2);
+}
+
+/* `holder` and n3, of which n3 is one of two witnesses, hold what is committed. */
+static void committed_with_witnesses(struct judge *judge, lash_id holder) {
+    const struct lash_configuration initial = with_witnesses(membership(0, N1 | N2 | N3, 0, 0), N2 | N3);
+    led_by(judge, initial, N2);
+    judge_append(judge, 1, 3, 1, LASH_ENTRY_COMMAND, 300, true);
+    judge_append(judge, 2, 3, 1, LASH_ENTRY_COMMAND, 300, false);
+    judge_append(judge, 3, 3, 1, LASH_ENTRY_COMMAND, 300, false);
+    synced(judge, holder);
+    synced(judge, 3);
+    see_in(judge, state(1, 1, LASH_LEADER, 3, 3), initial);
+}
+
+static void a_commit_with_a_witness(struct judge *judge) {
+    committed_with_witnesses(judge, 1);
+}
+
+static void a_commit_that_only_witnesses_hold(struct judge *judge) {
+    committed_with_witnesses(judge, 2);
+}
+
 static void words_after_a_failed_sync(struct judge *judge) {
     struct lash_message message = {.type = LASH_MSG_READ, .from = 1, .to = 2};
     judge_halt(judge, 1);
@@ -662,6 +707,11 @@ static const struct {
     {"", handing_over_to_one_that_has_all},
     {"T2", handing_over_to_one_that_lacks_entries},
     {"T2", handing_over_a_log_that_ends_elsewhere},
+    {"W1", a_witness_that_leads},
+    {"W1", a_membership_of_witnesses_alone},
+    {"W1", a_voter_that_becomes_a_witness},
+    {"", a_commit_with_a_witness},
+    {"W2", a_commit_that_only_witnesses_hold},
 };
 
 static void every_invariant_that_a_history_breaks_is_named(void **unused) {

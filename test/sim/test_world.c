@@ -374,6 +374,21 @@ static void a_node_spins(struct world *world) {
     }
 }
 
+static void a_witness_gets_data(struct world *world) {
+    world->nodes[1].witness = true;
+    world_ask_all(world);
+}
+
+static void a_witness_is_asked_to_lead(struct world *world) {
+    size_t leader = world_leader(world);
+    world->profile.witnesses = true;
+    for (size_t i = 0; i < 3; i++)
+        world->nodes[i].witness = i != leader;
+    world_transfer(world, leader, (leader + 1) % 3);
+    world_quiet(world);
+    world_heal(world);
+}
+
 static void what_is_broken_behind_its_back_is_found(void **state) {
     (void)state;
     expect("", nothing);
@@ -394,6 +409,8 @@ static void what_is_broken_behind_its_back_is_found(void **state) {
     expect("P2", a_node_takes_no_part);
     expect("contract", a_replica_fails_for_no_reason);
     expect("P3", a_node_spins);
+    expect("W1", a_witness_gets_data);
+    expect("W1", a_witness_is_asked_to_lead);
 }
 
 /* ---- The same each time -------------------------------------------------------------------------------- */
