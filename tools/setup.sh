@@ -29,6 +29,7 @@ build libnghttp2-dev       library:libnghttp2       HTTP/2
 build protobuf-c-compiler  command:protoc-c         compiles proto/
 build libprotobuf-c-dev    library:libprotobuf-c    messages
 build liblmdb-dev          library:lmdb             the store's tables
+build libjemalloc-dev      library:jemalloc         lashd's allocator
 build libpopt-dev          library:popt             command line options
 build libjson-c-dev        library:json-c           JSON
 build libcmocka-dev        library:cmocka           unit tests

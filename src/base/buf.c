@@ -1,12 +1,62 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The reference-counted buffers.
+ * Allocation, which tests can make fail at its n-th call, and the
+ * reference-counted buffers on top of it.
  */
 #include "base/buf.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
+
+/* Allocations left until one fails; 0: none will. */
+static _Atomic uint64_t mem_countdown;
+
+void mem_fail_after(uint64_t n) {
+    atomic_store_explicit(&mem_countdown, n, memory_order_relaxed);
+}
+
+/* Several threads may count down at once; exactly one of them sees the last step. */
+static bool mem_fails(void) {
+    uint64_t left = atomic_load_explicit(&mem_countdown, memory_order_relaxed);
+    while (__builtin_expect(left != 0, 0)) {
+        if (atomic_compare_exchange_weak_explicit(&mem_countdown, &left, left - 1, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return left == 1;
+    }
+    return false;
+}
+
+/* Size 0 gives a block too, so that NULL always means that memory ran out. */
+void *mem_alloc(size_t size) {
+    return mem_fails() ? NULL : malloc(size ? size : 1);
+}
+
+void *mem_calloc(size_t count, size_t size) {
+    if (mem_fails())
+        return NULL;
+    return count && size ? calloc(count, size) : calloc(1, 1);
+}
+
+void *mem_realloc(void *old, size_t size) {
+    return mem_fails() ? NULL : realloc(old, size ? size : 1);
+}
+
+void mem_free(void *memory) {
+    free(memory);
+}
+
+char *mem_strdup(const char *string) {
+    LASH_ASSERT(string);
+    size_t size = strlen(string) + 1;
+    char *copy = mem_alloc(size);
+    if (copy)
+        memcpy(copy, string, size);
+    return copy;
+}
 
 struct buf *buf_new(size_t capacity) {
     if (capacity > SIZE_MAX - sizeof(struct buf))

@@ -7,7 +7,6 @@
 #ifndef LASH_BASE_BUF_H
 #define LASH_BASE_BUF_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,8 +33,5 @@ void *mem_calloc(size_t count, size_t size); /* zeroed */
 void *mem_realloc(void *old, size_t size);   /* old stays valid on failure */
 void mem_free(void *memory);
 char *mem_strdup(const char *string);
-
-/* Whether small blocks that were freed are kept for later: not under sanitizers. */
-bool mem_caches(void);
 
 #endif

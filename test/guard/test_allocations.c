@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What is allocated on the way of an entry through three replicas: of all calls of
- * mem_alloc and its like, which the linker leads here first. The
+ * malloc and its like in our own code, which the linker leads here first. The
  * batches have their buffers; an entry has none of its own but the copy of a
  * command that its proposer may not keep.
  */
@@ -20,26 +20,26 @@ enum { ENTRY_BYTES = 256, WARM_UP_COMMITS = 50 };
 
 static uint64_t allocations;
 
-void *__real_mem_alloc(size_t size);
-void *__real_mem_calloc(size_t count, size_t size);
-void *__real_mem_realloc(void *old, size_t size);
-void *__wrap_mem_alloc(size_t size);
-void *__wrap_mem_calloc(size_t count, size_t size);
-void *__wrap_mem_realloc(void *old, size_t size);
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
 
-void *__wrap_mem_alloc(size_t size) {
+void *__wrap_malloc(size_t size) {
     allocations++;
-    return __real_mem_alloc(size);
+    return __real_malloc(size);
 }
 
-void *__wrap_mem_calloc(size_t count, size_t size) {
+void *__wrap_calloc(size_t count, size_t size) {
     allocations++;
-    return __real_mem_calloc(count, size);
+    return __real_calloc(count, size);
 }
 
-void *__wrap_mem_realloc(void *old, size_t size) {
+void *__wrap_realloc(void *old, size_t size) {
     allocations++;
-    return __real_mem_realloc(old, size);
+    return __real_realloc(old, size);
 }
 
 /* Allocations of one commit of `count` entries, once buffers that grow have grown. */
