@@ -25,7 +25,8 @@
 #include "transport/packet.h"
 
 enum {
-    NODE_RECENT_BYTES_MAX = 32 << 20, /* of frames kept in memory for followers */
+    NODE_RECENT_BYTES_MAX = 32 << 20, /* of frames kept in memory for followers, */
+    NODE_RECENT_BYTES_KEPT = 1 << 20, /* and for nobody in particular: around a change of leader they save a read */
     NODE_PIECE_BYTES = 256 << 10,     /* of a snapshot that go to a peer at a time */
     NODE_PROBE_MS = 1000,             /* between measurements of the round trip to a peer */
 };
@@ -524,6 +525,7 @@ static int node_make_replica(struct lash_node *node, const struct log_recovered 
                                       .applied = node->options.applied,
                                       .request_timeout_ms = node->options.request_timeout_ms,
                                       .recent_bytes_max = NODE_RECENT_BYTES_MAX,
+                                      .recent_bytes_kept = NODE_RECENT_BYTES_KEPT,
                                       .uncommitted_bytes_max = node->options.uncommitted_bytes_max,
                                       .inflight_bytes_max = node->options.inflight_bytes_max,
                                       .part_bytes = PARTS_BYTES,

@@ -12,8 +12,9 @@ static struct recent_frame *recent_slot(const struct recent *recent, size_t posi
     return &recent->slots[(recent->head + position) & (recent->capacity - 1)];
 }
 
-int recent_init(struct recent *recent, uint64_t bytes_max) {
-    *recent = (struct recent){.bytes_max = bytes_max};
+int recent_init(struct recent *recent, uint64_t bytes_max, uint64_t bytes_kept) {
+    LASH_ASSERT(bytes_kept <= bytes_max);
+    *recent = (struct recent){.bytes_max = bytes_max, .bytes_kept = bytes_kept};
     return recent_reserve(recent, RECENT_SLOTS_MIN);
 }
 
@@ -74,11 +75,26 @@ void recent_reset(struct recent *recent) {
         recent_drop_last(recent);
 }
 
+/* Let go of the oldest frames: of those that are written the oldest beyond the one bound, and of those of them that are settled,
+ * beyond the other. */
+static void recent_shrink(struct recent *recent) {
+    while (recent->count && recent->bytes > recent->bytes_kept) {
+        const struct recent_frame *oldest = recent_slot(recent, 0);
+        if (oldest->write > recent->written || (recent->bytes <= recent->bytes_max && oldest->last > recent->settled))
+            return;
+        recent_drop_first(recent);
+    }
+}
+
 void recent_written(struct recent *recent, uint64_t write) {
     LASH_ASSERT(write >= recent->written);
     recent->written = write;
-    while (recent->bytes > recent->bytes_max && recent->count && recent_slot(recent, 0)->write <= write)
-        recent_drop_first(recent);
+    recent_shrink(recent);
+}
+
+void recent_settled(struct recent *recent, lash_index index) {
+    recent->settled = index;
+    recent_shrink(recent);
 }
 
 size_t recent_find(const struct recent *recent, lash_index index) {

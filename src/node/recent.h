@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The frames at the end of the log that are still in memory: those that wait to
- * be written, and as many older ones as a bound in bytes allows. Peers and the
- * state machine are served from here; what is older is read from the log.
+ * be written, those that a peer or the state machine does not have yet, as far as a
+ * bound in bytes allows, and a few more. Peers and the state machine are served from
+ * here; what is older is read from the log.
  */
 #ifndef LASH_NODE_RECENT_H
 #define LASH_NODE_RECENT_H
@@ -27,13 +28,15 @@ struct recent {
     size_t capacity;            /* a power of two */
     size_t head;
     size_t count;
-    uint64_t bytes;     /* of all frames held */
-    uint64_t bytes_max; /* beyond it, written frames are let go */
-    uint64_t written;   /* writes up to this number are in the log */
+    uint64_t bytes;      /* of all frames held */
+    uint64_t bytes_max;  /* beyond it, written frames are let go */
+    uint64_t bytes_kept; /* at most bytes_max: beyond it, those that are settled */
+    lash_index settled;  /* nobody is known to need entries up to here */
+    uint64_t written;    /* writes up to this number are in the log */
 };
 
 /* Errors: LASH_NOMEM. */
-int recent_init(struct recent *recent, uint64_t bytes_max);
+int recent_init(struct recent *recent, uint64_t bytes_max, uint64_t bytes_kept);
 void recent_free(struct recent *recent);
 
 /* Make room for `count` frames more. Errors: LASH_NOMEM. */
@@ -47,6 +50,9 @@ void recent_reset(struct recent *recent);
 
 /* Writes up to `write` are in the log: frames may be let go. */
 void recent_written(struct recent *recent, uint64_t write);
+
+/* Nobody is known to need entries up to `index`: frames may be let go. */
+void recent_settled(struct recent *recent, lash_index index);
 
 /* The position of the frame that holds `index`; recent->count when none does. */
 size_t recent_find(const struct recent *recent, lash_index index);

@@ -264,7 +264,7 @@ int replica_new(const struct replica_options *options, const struct replica_env 
     streams_init(new);
     int error = proposer_init(new);
     if (!error)
-        error = recent_init(&new->recent, options->recent_bytes_max);
+        error = recent_init(&new->recent, options->recent_bytes_max, options->recent_bytes_kept);
     if (!error)
         error = replica_init_raft(new, recovered);
     if (error) {
@@ -512,6 +512,19 @@ static uint64_t replica_deadline(const struct replica *replica) {
     return deadline;
 }
 
+/* Let go of what is in memory of entries that the state machine has and, on a leader, each follower that is there. One that is not
+ * is served from the log when it comes back. */
+static void replica_settle(struct replica *replica) {
+    const struct lash_raft_status *status = &replica->status;
+    lash_index settled = replica->applier.reached;
+    for (uint32_t i = 0; status->role == LASH_LEADER && i < status->progress_count; i++) {
+        const struct lash_progress *progress = &status->progress[i];
+        if (progress->active && progress->match < settled)
+            settled = progress->match;
+    }
+    recent_settled(&replica->recent, settled);
+}
+
 void replica_turn(struct replica *replica) {
     replica->now_ms = replica->env->now_ms(replica->env->context);
     if (replica_active(replica)) {
@@ -528,6 +541,7 @@ void replica_turn(struct replica *replica) {
         taker_turn(replica);
         applier_turn(replica);
         streams_turn(replica);
+        replica_settle(replica);
         replica_expire(replica);
     }
     if (!replica_active(replica)) {

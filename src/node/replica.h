@@ -90,7 +90,8 @@ struct replica_options {
     uint64_t sequence;    /* the first of the numbers for requests: likely never used by this node before */
     lash_index applied;
     uint64_t request_timeout_ms;
-    uint64_t recent_bytes_max; /* frames kept in memory after they are written */
+    uint64_t recent_bytes_max;  /* frames kept in memory after they are written, */
+    uint64_t recent_bytes_kept; /* and, of those that nobody is known to need */
     uint64_t uncommitted_bytes_max;
     uint64_t inflight_bytes_max;
     uint64_t part_bytes;  /* of a command in one entry; a larger one is cut (parts.h) */

@@ -146,6 +146,7 @@ static struct replica_options process_options(struct world_node *node) {
                                       .applied = node->machine.applied,
                                       .request_timeout_ms = profile->heartbeat_ms * 200,
                                       .recent_bytes_max = profile->recent_bytes_max,
+                                      .recent_bytes_kept = profile->recent_bytes_max / 4,
                                       .uncommitted_bytes_max = profile->uncommitted_bytes_max,
                                       .inflight_bytes_max = profile->inflight_bytes_max,
                                       .part_bytes = profile->part_bytes,

@@ -53,7 +53,6 @@ static int step_open(struct script *script) {
         return rc;
     }
     LASH_ASSERT(script->log);
-    script->log->index.cached_bytes_max = 2000; /* so that reads come from the disk as well */
     script->begun = true;
     script->lost = found < script->done;
     script->synced = script->done = script->tried = found;

@@ -57,7 +57,7 @@ static struct log *make(const struct log_options *options) {
     log->salt = options->salt;
     log->repair = options->repair;
     log->identity_size = (uint32_t)options->identity_size;
-    log_index_init(&log->index, LOG_CACHE_BYTES);
+    log_index_init(&log->index);
     pthread_mutex_init(&log->mutex, NULL);
     log->dir = mem_strdup(options->dir);
     log->identity = mem_alloc(options->identity_size + 1);
@@ -264,7 +264,7 @@ static void adopt(struct log *log, const struct log_item *items, size_t count, c
         struct frame frame;
         int rc = frame_header(items[i].frame->data, &frame);
         LASH_ASSERT(rc == LASH_OK);
-        struct log_span span = log_span_of(&puts->record, &frame, segment, items[i].frame);
+        struct log_span span = log_span_of(&puts->record, &frame, segment);
         log_index_push(&log->index, &span);
         puts++;
     }

@@ -161,7 +161,7 @@ int log_install(struct log *log, lash_index index, lash_term term, struct log_re
 /* Read frames from the one that holds `first` on, each whole, until `last` is reached or the next would go past
  * `bytes_max` (at least one frame is read). The caller gets an array of new references in *frames with *count of them
  * (mem_free the array after buf_unref each). A frame may begin before `first`, and at its begin may hold entries that the log
- * holds from an earlier frame; equal by the Log Matching Property. Recently appended frames come from memory.
+ * holds from an earlier frame; equal by the Log Matching Property.
  * Errors: LASH_NOT_FOUND (outside the log), LASH_NOMEM, LASH_IO, LASH_CORRUPT (bytes on disk changed). */
 int log_read(struct log *log, lash_index first, lash_index last, uint64_t bytes_max, struct buf ***frames,
              size_t *count);

@@ -112,8 +112,7 @@ int log_batch_write(struct log *log, struct log_put *puts, size_t count, uint64_
     return LASH_OK;
 }
 
-struct log_span log_span_of(const struct record *record, const struct frame *frame, struct log_segment *segment,
-                            struct buf *buf) {
+struct log_span log_span_of(const struct record *record, const struct frame *frame, struct log_segment *segment) {
     return (struct log_span){
         .first = record->a,
         .term = frame->term,
@@ -125,6 +124,5 @@ struct log_span log_span_of(const struct record *record, const struct frame *fra
         .offset = record->position + RECORD_HEADER_SIZE - segment->first_position,
         .size = (uint32_t)record->size,
         .crc = record->payload_crc,
-        .frame = buf,
     };
 }

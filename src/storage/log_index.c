@@ -8,13 +8,11 @@
 
 #include "base/assert.h"
 
-void log_index_init(struct log_index *index, uint64_t cached_bytes_max) {
-    *index = (struct log_index){.cached_bytes_max = cached_bytes_max, .first_index = 1};
+void log_index_init(struct log_index *index) {
+    *index = (struct log_index){.first_index = 1};
 }
 
 void log_index_free(struct log_index *index) {
-    for (size_t i = index->cached_from; i < index->count; i++)
-        buf_unref(index->spans[i].frame);
     mem_free(index->spans);
     index->spans = NULL;
     index->count = 0;
@@ -75,30 +73,15 @@ bool log_index_term(const struct log_index *index, lash_index at, lash_term *ter
     return true;
 }
 
-static void uncache(struct log_index *index, struct log_span *span) {
-    if (!span->frame)
-        return;
-    LASH_ASSERT(index->cached_bytes >= span->size);
-    index->cached_bytes -= span->size;
-    buf_unref(span->frame);
-    span->frame = NULL;
-}
-
-static void drop_last(struct log_index *index) {
-    uncache(index, &index->spans[--index->count]);
-    if (index->cached_from > index->count)
-        index->cached_from = index->count;
-}
-
 /* Drop the last spans so that nothing from `first` on is left. A span of which only trimmed entries would be left holds
  * nothing that counts. */
 static void drop_suffix(struct log_index *index, lash_index first) {
     while (index->count && index->spans[index->count - 1].first >= first)
-        drop_last(index);
+        index->count--;
     if (!index->count || log_index_last(index) < first)
         return;
     if (first <= index->first_index) {
-        drop_last(index);
+        index->count--;
         return;
     }
     struct log_span *last = &index->spans[index->count - 1];
@@ -109,27 +92,19 @@ void log_index_push(struct log_index *index, const struct log_span *span) {
     LASH_ASSERT(index->count < index->capacity);
     LASH_ASSERT(span->count >= 1 && span->first <= log_index_last(index) + 1);
     drop_suffix(index, span->first);
-    LASH_ASSERT(span->frame || index->cached_from == index->count);
     index->spans[index->count++] = *span;
-    if (span->frame)
-        index->cached_bytes += buf_ref(span->frame)->size;
-    else
-        index->cached_from = index->count;
-    while (index->cached_bytes > index->cached_bytes_max && index->cached_from < index->count)
-        uncache(index, &index->spans[index->cached_from++]);
 }
 
 void log_index_trim(struct log_index *index, lash_index first_index, lash_term prev_term) {
     LASH_ASSERT(first_index >= index->first_index);
     size_t gone = 0;
     while (gone < index->count && span_last(&index->spans[gone]) < first_index)
-        uncache(index, &index->spans[gone++]);
+        gone++;
     if (gone && gone == index->count) {
         index->base_last = first_index - 1;
         index->base_last_term = prev_term;
     }
     index->count -= gone;
-    index->cached_from = index->cached_from > gone ? index->cached_from - gone : 0;
     if (gone)
         memmove(index->spans, index->spans + gone, index->count * sizeof *index->spans);
     index->first_index = first_index;
@@ -138,8 +113,7 @@ void log_index_trim(struct log_index *index, lash_index first_index, lash_term p
 
 void log_index_reset(struct log_index *index, lash_index first_index, lash_term prev_term) {
     LASH_ASSERT(first_index > index->first_index);
-    while (index->count)
-        drop_last(index);
+    index->count = 0;
     index->first_index = first_index;
     index->prev_term = prev_term;
     index->base_last = first_index - 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Where the log's entries lie: one span for each frame record that still counts,
- * ordered by index, and the latest frames themselves. The owner locks.
+ * ordered by index. The owner locks.
  */
 #ifndef LASH_STORAGE_LOG_INDEX_H
 #define LASH_STORAGE_LOG_INDEX_H
@@ -24,20 +24,16 @@ struct log_span {
     uint32_t total; /* entries of the frame; skip + count < total when a later frame replaced its end */
     uint32_t kind;
     struct log_segment *segment;
-    uint64_t offset;   /* of the frame in the segment's file */
-    uint32_t size;     /* of the frame in bytes */
-    uint32_t crc;      /* CRC32C over the frame */
-    bool damaged;      /* what lies there is not the frame: it is to be repaired before anything else happens */
-    struct buf *frame; /* the frame, while it is in the cache */
+    uint64_t offset; /* of the frame in the segment's file */
+    uint32_t size;   /* of the frame in bytes */
+    uint32_t crc;    /* CRC32C over the frame */
+    bool damaged;    /* what lies there is not the frame: it is to be repaired before anything else happens */
 };
 
 struct log_index {
     struct log_span *spans; /* without gaps or overlaps */
     size_t count;
     size_t capacity;
-    size_t cached_from; /* spans from here on have their frame in memory */
-    uint64_t cached_bytes;
-    uint64_t cached_bytes_max;
     lash_index first_index; /* the log holds first_index .. log_index_last */
     lash_term prev_term;    /* of first_index - 1 */
     lash_index base_last;   /* the last index and its term when there are no spans */
@@ -45,7 +41,7 @@ struct log_index {
 };
 
 /* An empty log that begins at index 1. */
-void log_index_init(struct log_index *index, uint64_t cached_bytes_max);
+void log_index_init(struct log_index *index);
 void log_index_free(struct log_index *index);
 
 /* Make room for `count` spans more. Errors: LASH_NOMEM. */
@@ -60,8 +56,7 @@ bool log_index_term(const struct log_index *index, lash_index at, lash_term *ter
 /* The span that holds the entry at `at`; index->count when none does. */
 size_t log_index_find(const struct log_index *index, lash_index at);
 
-/* Append a span, for which there is room, replacing everything from span->first on (§5.3). span->frame may be NULL;
- * otherwise a reference is taken. */
+/* Append a span, for which there is room, replacing everything from span->first on (§5.3). */
 void log_index_push(struct log_index *index, const struct log_span *span);
 
 /* Forget what is before `first_index`. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading entries back, from any thread: from memory while they are young, else
- * from the segment's file, checked.
+ * Reading entries back, from any thread: from the segment's file, checked. Who needs the
+ * latest often keeps them: see node/recent.h.
  */
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "base/logger.h"
 #include "storage/log_state.h"
 
-/* What one call reads: copies of the spans, each with a reference to its frame, or else a user of its segment. */
+/* What one call reads: copies of the spans, each a user of its segment. */
 struct reading {
     struct log_span *spans;
     size_t count;
@@ -35,24 +35,17 @@ static int take_spans(struct log *log, lash_index first, lash_index last, uint64
         return LASH_NOMEM;
     memcpy(reading->spans, index->spans + begin, (end - begin) * sizeof *reading->spans);
     for (reading->count = 0; reading->count < end - begin; reading->count++) {
-        const struct log_span *span = &reading->spans[reading->count];
-        int rc = span->frame ? LASH_OK : log_segment_use(log, span->segment);
+        int rc = log_segment_use(log, reading->spans[reading->count].segment);
         if (rc)
             return rc;
-        if (span->frame)
-            buf_ref(span->frame);
     }
     return LASH_OK;
 }
 
 static void give_back(struct log *log, struct reading *reading) {
     pthread_mutex_lock(&log->mutex);
-    for (size_t i = 0; i < reading->count; i++) {
-        if (reading->spans[i].frame)
-            buf_unref(reading->spans[i].frame);
-        else
-            log_segment_leave(log, reading->spans[i].segment);
-    }
+    for (size_t i = 0; i < reading->count; i++)
+        log_segment_leave(log, reading->spans[i].segment);
     pthread_mutex_unlock(&log->mutex);
     mem_free(reading->spans);
 }
@@ -122,11 +115,7 @@ static int cut_frame(const struct log *log, const struct log_span *span, struct 
 
 static int read_span(const struct log *log, const struct log_span *span, struct buf **frame) {
     *frame = NULL;
-    int rc = LASH_OK;
-    if (span->frame)
-        *frame = buf_ref(span->frame);
-    else
-        rc = log_read_frame(log, span, frame);
+    int rc = log_read_frame(log, span, frame);
     if (!rc && span->skip + span->count < span->total)
         rc = cut_frame(log, span, frame);
     if (rc) {

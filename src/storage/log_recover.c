@@ -302,7 +302,7 @@ static const char *apply_frame(struct log *log, const struct staged *staged, str
     lash_term before;
     if (log_index_term(&log->index, first - 1, &before) && before > frame->term)
         return "an entry's term below the one before";
-    struct log_span span = log_span_of(&staged->record, frame, segment, NULL);
+    struct log_span span = log_span_of(&staged->record, frame, segment);
     span.damaged = staged->damaged;
     log_index_push(&log->index, &span);
     return NULL;

@@ -156,7 +156,7 @@ static bool find_staged(const struct log *log, lash_index index, struct log_span
         const struct frame *frame = &staged->frame;
         if (staged->record.type != RECORD_FRAME || index < frame->first || index - frame->first >= frame->count)
             continue;
-        *span = log_span_of(&staged->record, frame, recovery->gap.segment, NULL);
+        *span = log_span_of(&staged->record, frame, recovery->gap.segment);
         return !staged->damaged;
     }
     return false;

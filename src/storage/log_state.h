@@ -22,9 +22,6 @@ enum { LOG_POOL_MAX = 2 };
 /* Room for the longest file name that the log gives, with its end. */
 enum { LOG_NAME_SIZE = 32 };
 
-/* Frames younger than this many bytes are read from memory. */
-#define LOG_CACHE_BYTES ((uint64_t)64 << 20)
-
 #define LOG_SEGMENT_BYTES_DEFAULT ((uint64_t)64 << 20)
 #define LOG_SEGMENT_BYTES_MIN ((uint64_t)4 << 10)
 
@@ -147,9 +144,8 @@ struct log_put {
  * trim or a mark finds room. Errors: LASH_NOMEM, LASH_IO, LASH_FULL. */
 int log_batch_write(struct log *log, struct log_put *puts, size_t count, uint64_t leave);
 
-/* The span that a frame record in `segment` gives; `buf` is the frame in memory, or NULL. */
-struct log_span log_span_of(const struct record *record, const struct frame *frame, struct log_segment *segment,
-                            struct buf *buf);
+/* The span that a frame record in `segment` gives. */
+struct log_span log_span_of(const struct record *record, const struct frame *frame, struct log_segment *segment);
 
 /* ---- log_read.c --------------------------------------------------------------------------------- */
 

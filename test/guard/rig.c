@@ -199,6 +199,7 @@ static void node_open(struct rig *rig, size_t position) {
                                       .sequence = (node->id << 32) + 1,
                                       .request_timeout_ms = 60000,
                                       .recent_bytes_max = 16 << 20,
+                                      .recent_bytes_kept = 1 << 20,
                                       .uncommitted_bytes_max = 64 << 20,
                                       .inflight_bytes_max = 8 << 20,
                                       .first = rig->first,

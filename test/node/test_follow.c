@@ -104,6 +104,7 @@ static void start(struct world *world) {
                                       .seed = 1,
                                       .request_timeout_ms = 1000,
                                       .recent_bytes_max = 4096,
+                                      .recent_bytes_kept = 1024,
                                       .uncommitted_bytes_max = 1 << 20,
                                       .inflight_bytes_max = 1 << 20,
                                       .first = world->first,

@@ -27,7 +27,7 @@ static void push(struct recent *recent, lash_index first, uint32_t count, lash_t
 static void every_index_is_found_in_its_frame(void **state) {
     (void)state;
     struct recent recent;
-    assert_int_equal(recent_init(&recent, UINT64_MAX), 0);
+    assert_int_equal(recent_init(&recent, UINT64_MAX, UINT64_MAX), 0);
     assert_true(recent_first(&recent) == UINT64_MAX);
     assert_int_equal(recent_find(&recent, 1), 0);
     for (lash_index first = 10; first < 10 + 3 * 200; first += 3)
@@ -46,7 +46,7 @@ static void every_index_is_found_in_its_frame(void **state) {
 static void a_later_frame_replaces_the_suffix(void **state) {
     (void)state;
     struct recent recent;
-    assert_int_equal(recent_init(&recent, UINT64_MAX), 0);
+    assert_int_equal(recent_init(&recent, UINT64_MAX, UINT64_MAX), 0);
     push(&recent, 1, 5, 1, 1);
     push(&recent, 6, 5, 1, 2);
     push(&recent, 11, 5, 1, 3);
@@ -63,7 +63,7 @@ static void a_later_frame_replaces_the_suffix(void **state) {
 static void only_written_frames_are_let_go_and_the_oldest_first(void **state) {
     (void)state;
     struct recent recent;
-    assert_int_equal(recent_init(&recent, 2 * FRAME_BYTES), 0);
+    assert_int_equal(recent_init(&recent, 2 * FRAME_BYTES, 2 * FRAME_BYTES), 0);
     for (lash_index i = 1; i <= 10; i++)
         push(&recent, i, 1, 1, i);
     assert_int_equal(recent.count, 10);
@@ -75,10 +75,37 @@ static void only_written_frames_are_let_go_and_the_oldest_first(void **state) {
     recent_free(&recent);
 }
 
+static void what_is_settled_is_let_go_but_for_a_few(void **state) {
+    (void)state;
+    struct recent recent;
+    assert_int_equal(recent_init(&recent, 8 * FRAME_BYTES, 2 * FRAME_BYTES), 0);
+    for (lash_index first = 1; first <= 16; first += 2)
+        push(&recent, first, 2, 1, first);
+    recent_settled(&recent, 16);
+    assert_int_equal(recent_first(&recent), 1); /* nothing is written */
+    recent_settled(&recent, 4);
+    recent_written(&recent, 7); /* with the frame of 7 and 8 */
+    assert_int_equal(recent_first(&recent), 5);
+    recent_settled(&recent, 7); /* 8 is still needed */
+    assert_int_equal(recent_first(&recent), 7);
+    recent_settled(&recent, 16);
+    assert_int_equal(recent_first(&recent), 9);
+    recent_written(&recent, 15);
+    assert_int_equal(recent_first(&recent), 13);
+    assert_int_equal(recent.bytes, 2 * FRAME_BYTES);
+    recent_settled(&recent, 13); /* a follower came back that has no more */
+    for (lash_index first = 17; first <= 40; first += 2)
+        push(&recent, first, 2, 1, first);
+    recent_written(&recent, 39);
+    assert_int_equal(recent_first(&recent), 25);
+    assert_int_equal(recent.bytes, 8 * FRAME_BYTES);
+    recent_free(&recent);
+}
+
 static void the_ring_goes_round(void **state) {
     (void)state;
     struct recent recent;
-    assert_int_equal(recent_init(&recent, 50 * FRAME_BYTES), 0);
+    assert_int_equal(recent_init(&recent, 50 * FRAME_BYTES, 50 * FRAME_BYTES), 0);
     for (lash_index i = 1; i <= 1000; i++) {
         push(&recent, i, 1, 1, i);
         recent_written(&recent, i);
@@ -92,7 +119,7 @@ static void the_ring_goes_round(void **state) {
 static void room_without_memory_is_refused_and_nothing_lost(void **state) {
     (void)state;
     struct recent recent;
-    assert_int_equal(recent_init(&recent, UINT64_MAX), 0);
+    assert_int_equal(recent_init(&recent, UINT64_MAX, UINT64_MAX), 0);
     push(&recent, 1, 1, 1, 1);
     mem_fail_after(1);
     assert_int_equal(recent_reserve(&recent, 1000), LASH_NOMEM);
@@ -106,6 +133,7 @@ int main(void) {
         cmocka_unit_test(every_index_is_found_in_its_frame),
         cmocka_unit_test(a_later_frame_replaces_the_suffix),
         cmocka_unit_test(only_written_frames_are_let_go_and_the_oldest_first),
+        cmocka_unit_test(what_is_settled_is_let_go_but_for_a_few),
         cmocka_unit_test(the_ring_goes_round),
         cmocka_unit_test(room_without_memory_is_refused_and_nothing_lost),
     };

@@ -448,7 +448,6 @@ static void readers_and_the_writer_do_not_disturb_each_other(void **state) {
     struct log_recovered recovered;
     assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
     log_recovered_free(&recovered);
-    log->index.cached_bytes_max = 3000;
     struct concurrent shared = {.log = log};
     pthread_t threads[2];
     for (int i = 0; i < 2; i++)
