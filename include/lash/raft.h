@@ -275,6 +275,9 @@ struct lash_send {
     /* Goes the way of entries and keeps their order: those with entries, and what asks whether they have arrived. Whatever
      * is not ordered had better overtake it, so that no large entry delays a heartbeat. Safety rests on neither. */
     bool ordered;
+    /* Says nothing but how far the log is committed. The driver may leave it out when it soon sends the same member something that
+     * says as much; else it sends it before long. */
+    bool notice;
     struct lash_message message;
 };
 

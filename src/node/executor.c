@@ -21,7 +21,10 @@ static void executor_run(void *argument) {
             job->work(job);
             uv_mutex_lock(&executor->mutex);
             list_push(&executor->finished, &job->link);
-            executor->notify(executor->context);
+            atomic_store(&executor->some_finished, true);
+            uv_mutex_unlock(&executor->mutex);
+            executor->notify(executor->context); /* once the lock is free, as above */
+            uv_mutex_lock(&executor->mutex);
         } else if (executor->closing) {
             break;
         } else {
@@ -35,6 +38,7 @@ int executor_open(struct executor *executor, const char *name, void (*notify)(vo
     list_init(&executor->queued);
     list_init(&executor->finished);
     executor->closing = false;
+    atomic_init(&executor->some_finished, false);
     executor->name = name;
     executor->notify = notify;
     executor->context = context;
@@ -60,10 +64,13 @@ void executor_submit(struct executor *executor, struct job *job) {
 }
 
 void executor_finish(struct executor *executor) {
+    if (!atomic_load(&executor->some_finished))
+        return; /* who has just finished one wakes the loop thread after it */
     struct list finished;
     list_init(&finished);
     uv_mutex_lock(&executor->mutex);
     list_splice(&finished, &executor->finished);
+    atomic_store(&executor->some_finished, false);
     uv_mutex_unlock(&executor->mutex);
     struct list *at;
     while ((at = list_pop(&finished))) {

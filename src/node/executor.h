@@ -5,6 +5,7 @@
 #ifndef LASH_NODE_EXECUTOR_H
 #define LASH_NODE_EXECUTOR_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <uv.h>
 
@@ -15,10 +16,11 @@ struct executor {
     uv_mutex_t mutex; /* guards the lists and `closing` */
     uv_cond_t cond;
     struct list queued;
-    struct list finished; /* worked, `done` not yet called */
+    struct list finished;       /* worked, `done` not yet called */
+    _Atomic bool some_finished; /* whether there are such; changed with the lock, read without */
     bool closing;
     const char *name;
-    void (*notify)(void *context); /* called on the executor's thread when a job was finished */
+    void (*notify)(void *context); /* called on the executor's thread after a job was finished, until executor_close */
     void *context;
 };
 

@@ -326,28 +326,49 @@ static bool node_repair_turn(struct lash_node *node, bool closing) {
     return true;
 }
 
+/* Take over the requests that came since, and say whether this thread will look again before it sleeps. Returns whether the node is
+ * being closed. */
+static bool node_take(struct lash_node *node, struct list *incoming, bool looks_again) {
+    list_init(incoming);
+    uv_mutex_lock(&node->mutex);
+    list_splice(incoming, &node->incoming);
+    node->looks_again = looks_again;
+    bool closing = node->closing;
+    uv_mutex_unlock(&node->mutex);
+    return closing;
+}
+
+/* A turn of the replica, and the callbacks; whether there were any. */
+static bool node_replica_turn(struct lash_node *node, struct list *incoming, bool closing) {
+    if (closing)
+        replica_stop(node->replica);
+    replica_submit(node->replica, incoming);
+    replica_turn(node->replica);
+    node_note_removal(node);
+    node_publish(node); /* before the callbacks, which may ask for it */
+    return replica_deliver(node->replica);
+}
+
 /* Everything that came since the last turn. */
 static void node_turn(struct lash_node *node) {
     if (node->tearing_down)
         return;
     struct list incoming;
-    list_init(&incoming);
-    uv_mutex_lock(&node->mutex);
-    list_splice(&incoming, &node->incoming);
-    bool closing = node->closing;
-    uv_mutex_unlock(&node->mutex);
-
+    bool closing = node_take(node, &incoming, true);
     for (uint32_t i = 0; i < node->executor_count; i++)
         executor_finish(&node->executors[i]);
-    if (node_repair_turn(node, closing))
-        return; /* no request comes before there is a replica */
-    if (closing)
-        replica_stop(node->replica);
-    replica_submit(node->replica, &incoming);
-    replica_turn(node->replica);
-    node_note_removal(node);
-    node_publish(node); /* before the callbacks, which may ask for it */
-    replica_deliver(node->replica);
+    if (node_repair_turn(node, closing)) {
+        (void)node_take(node, &incoming, false);
+        LASH_ASSERT(list_empty(&incoming)); /* no request comes before there is a replica */
+        return;
+    }
+    /* What the callbacks ask for has its turn at once, without a wake-up. */
+    bool told = node_replica_turn(node, &incoming, closing);
+    closing = node_take(node, &incoming, false);
+    if (closing || !list_empty(&incoming))
+        (void)node_replica_turn(node, &incoming, closing);
+    else if (told)
+        replica_notify(node->replica);
     if (replica_stopped(node->replica))
         node_tear_down(node);
 }
@@ -659,14 +680,14 @@ static int node_start(struct lash_node *node) {
 
 /* Free what was opened; no loop thread runs. */
 static void node_free(struct lash_node *node) {
+    for (uint32_t i = 0; i < node->executor_count; i++)
+        executor_close(&node->executors[i]); /* none may wake a loop that is gone */
     if (node->loop_open) {
         node_tear_down(node);
         uv_run(&node->loop, UV_RUN_DEFAULT);
         int busy = uv_loop_close(&node->loop);
         LASH_ASSERT(busy == 0);
     }
-    for (uint32_t i = 0; i < node->executor_count; i++)
-        executor_close(&node->executors[i]);
     if (node->replica)
         replica_free(node->replica);
     if (node->repair)

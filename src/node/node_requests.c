@@ -17,10 +17,10 @@ int node_enqueue(lash_node *node, struct request *request) {
     int error = node->closing || node->status.error != 0 ? LASH_CLOSED : 0;
     if (!error && request->kind == REQUEST_COMMAND && node_lags(node))
         error = LASH_BACKLOG;
-    bool first = list_empty(&node->incoming);
+    bool wake = !error && !node->looks_again && list_empty(&node->incoming);
     if (!error)
         list_push(&node->incoming, &request->link);
-    if (!error && first)
+    if (wake)
         uv_async_send(&node->wake);
     uv_mutex_unlock(&node->mutex);
     if (error)

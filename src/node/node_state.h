@@ -41,6 +41,7 @@ struct lash_node {
 
     uv_mutex_t mutex; /* guards what follows */
     struct list incoming;
+    bool looks_again; /* the loop thread will take from `incoming` before it sleeps, without being woken for it */
     bool closing;
     bool begun; /* there is a replica, and will be as long as there is the node */
     struct lash_status status;

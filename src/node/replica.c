@@ -496,6 +496,7 @@ static uint64_t replica_deadline(const struct replica *replica) {
         return deadline;
     deadline = replica_sooner(deadline, replica->core_deadline_ms);
     deadline = replica_sooner(deadline, slowness_deadline(replica));
+    deadline = replica_sooner(deadline, sender_deadline(replica));
     deadline = replica_sooner(deadline, proposer_deadline(replica));
     deadline = replica_sooner(deadline, reads_deadline(replica));
     deadline = replica_sooner(deadline, changes_deadline(replica));
@@ -544,6 +545,7 @@ void replica_turn(struct replica *replica) {
         replica_settle(replica);
         replica_expire(replica);
     }
+    replica_notify(replica);
     if (!replica_active(replica)) {
         applier_stop(replica);
         taker_stop(replica);
@@ -554,8 +556,15 @@ void replica_turn(struct replica *replica) {
     replica->env->arm(replica->env->context, replica_deadline(replica));
 }
 
-void replica_deliver(struct replica *replica) {
+bool replica_deliver(struct replica *replica) {
+    bool some = !list_empty(&replica->ended);
     request_deliver(&replica->ended);
+    return some;
+}
+
+void replica_notify(struct replica *replica) {
+    if (replica_active(replica))
+        sender_notify(replica);
 }
 
 /* ---- Observation --------------------------------------------------------------------------------- */

@@ -149,8 +149,12 @@ void replica_down(struct replica *replica, lash_id peer);
 /* Do all that is due: what gathered since the last turn becomes batches and jobs. */
 void replica_turn(struct replica *replica);
 
-/* Tell the ends of the requests that have ended by now. */
-void replica_deliver(struct replica *replica);
+/* Tell the ends of the requests that have ended by now; whether there were any. Then another turn is due with what the callbacks asked
+ * for, or, when that is nothing, replica_notify. */
+bool replica_deliver(struct replica *replica);
+
+/* Tell the others what is committed, if nothing else did. */
+void replica_notify(struct replica *replica);
 
 /* Take no further part: requests end with LASH_CLOSED, what waits for the log is still written. */
 void replica_stop(struct replica *replica);

@@ -103,8 +103,11 @@ struct fetcher {
 };
 
 struct sender {
-    struct sender_list due;  /* to be sent now */
-    struct sender_list held; /* each waits for its write to be durable */
+    struct sender_list due;                          /* to be sent now */
+    struct sender_list held;                         /* each waits for its write to be durable */
+    struct lash_send notices[LASH_RAFT_MEMBERS_MAX]; /* of commits, one for a member at most */
+    uint32_t notice_count;
+    uint64_t notices_due_ms; /* they go then at the latest */
     bool draining;
 };
 
@@ -308,6 +311,11 @@ void sender_add(struct replica *replica, const struct lash_send *send);
 
 /* Send what is due, and what that brings about. */
 void sender_drain(struct replica *replica);
+
+/* At the end of a turn: send the notices of commits that nothing else has made superfluous, unless the callbacks of what was
+ * committed are yet to come, as what they propose says it as well. */
+void sender_notify(struct replica *replica);
+uint64_t sender_deadline(const struct replica *replica);
 
 /* Writes up to `write` are durable: what waited for them is due. */
 void sender_release(struct replica *replica, uint64_t write);

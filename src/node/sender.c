@@ -10,6 +10,9 @@
  * these its answers are as good as lost, and are asked for again. */
 enum { SENDER_HELD_MAX = 4096 };
 
+/* For which a notice of a commit waits for something that says the same. */
+enum { SENDER_NOTICE_MS = 1 };
+
 static int sender_list_reserve(struct sender_list *list) {
     if (list->head == list->count) {
         list->head = 0;
@@ -41,7 +44,42 @@ int sender_reserve(struct replica *replica) {
     return error ? error : sender_list_reserve(&replica->sender.held);
 }
 
+/* What a member knows to be committed by such a message. */
+static lash_index sender_told(const struct lash_message *message, lash_index last) {
+    return message->append.commit < last ? message->append.commit : last;
+}
+
+/* Keep a notice in the place of the one before. */
+static void sender_keep_notice(struct replica *replica, const struct lash_send *send) {
+    struct sender *sender = &replica->sender;
+    uint32_t i = 0;
+    while (i < sender->notice_count && sender->notices[i].message.to != send->message.to)
+        i++;
+    if (sender->notice_count == 0)
+        sender->notices_due_ms = replica->now_ms + SENDER_NOTICE_MS;
+    if (i == sender->notice_count)
+        sender->notice_count++;
+    LASH_ASSERT(sender->notice_count <= LASH_RAFT_MEMBERS_MAX);
+    sender->notices[i] = *send;
+}
+
+/* A message has left that names entries up to `last`: it may have said what a notice would. */
+static void sender_drop_notice(struct sender *sender, const struct lash_message *message, lash_index last) {
+    for (uint32_t i = 0; i < sender->notice_count; i++) {
+        const struct lash_message *notice = &sender->notices[i].message;
+        if (notice->to != message->to || notice->term > message->term ||
+            sender_told(notice, notice->append.prev_index) > sender_told(message, last))
+            continue;
+        sender->notices[i] = sender->notices[--sender->notice_count];
+        return;
+    }
+}
+
 void sender_add(struct replica *replica, const struct lash_send *send) {
+    if (send->notice && replica->proposer.waiting.count > 0) {
+        sender_keep_notice(replica, send);
+        return;
+    }
     bool held = send->after_write > replica->journal.durable;
     /* A leader's entries go out in parallel with its own write (D§10.2.1); nothing in them vouches for its disk. */
     LASH_ASSERT(!held || send->message.type != LASH_MSG_APPEND ||
@@ -112,6 +150,7 @@ static void sender_append(struct replica *replica, const struct lash_send *send)
     if (ready && sender_transmit(replica, send, &found) == 0) {
         event.sent.last = found.last;
         event.sent.bytes = found.bytes;
+        sender_drop_notice(&replica->sender, message, found.last);
     }
     for (size_t i = 0; i < found.count; i++)
         buf_unref(found.frames[i]);
@@ -131,6 +170,21 @@ void sender_drain(struct replica *replica) {
             (void)sender_transmit(replica, &send, NULL); /* what is lost is asked for again */
     }
     sender->draining = false;
+}
+
+void sender_notify(struct replica *replica) {
+    struct sender *sender = &replica->sender;
+    bool more = replica->applier.reached < replica->status.commit || !list_empty(&replica->ended);
+    if (sender->notice_count == 0 || (more && replica->now_ms < sender->notices_due_ms))
+        return;
+    for (uint32_t i = 0; i < sender->notice_count; i++)
+        if (sender->notices[i].message.term == replica->status.term && replica->status.role == LASH_LEADER)
+            (void)sender_transmit(replica, &sender->notices[i], NULL);
+    sender->notice_count = 0;
+}
+
+uint64_t sender_deadline(const struct replica *replica) {
+    return replica->sender.notice_count ? replica->sender.notices_due_ms : UINT64_MAX;
 }
 
 void sender_release(struct replica *replica, uint64_t write) {

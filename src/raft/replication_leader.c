@@ -140,6 +140,7 @@ static void replication_update(struct lash_raft *raft, uint32_t slot, struct las
         replication_mark(raft, slot, outputs);
     else
         replication_heartbeat(raft, slot, outputs);
+    outputs->sends[outputs->send_count - 1].notice = true;
 }
 
 void replication_settle(struct lash_raft *raft, struct lash_outputs *outputs) {

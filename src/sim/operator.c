@@ -224,7 +224,8 @@ static void operator_ended(void *argument, int error, lash_index index) {
         operator_carried_out(call, index);
     if (!error && call->change.kind == CHANGE_UPDATE)
         about->told_port = call->change.members[0].port;
-    if (call->change.kind == CHANGE_ADD && about->asks == 1 && error && error != LASH_EXISTS && !operator_unsure(error))
+    if (call->change.kind == CHANGE_ADD && about->asks == 1 && !about->named && error && error != LASH_EXISTS &&
+        !operator_unsure(error))
         about->denied = true;
     world->tally.changes += !error;
     world->outstanding--;
@@ -290,6 +291,8 @@ static bool operator_ask(struct world *world, const struct change *change, const
         world->nodes[change->members[0].id - 1].asks++;
         world->nodes[change->members[0].id - 1].denied = false;
     }
+    for (uint32_t i = 0; change->kind == CHANGE_SET && i < change->count; i++)
+        world->nodes[change->members[i].id - 1].named = true;
     TRACE(world, "n%u is asked for a change of kind %d about n%u", (unsigned)node->id, (int)change->kind,
           (unsigned)operator_target(change));
     client_hand(node, request);

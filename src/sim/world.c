@@ -325,8 +325,8 @@ void world_turn(struct world *world, size_t position) {
     replica_turn(node->replica);
     world_observe(node);
     /* Where a process stops at once it tells nobody anything. */
-    if (!node->halted || world->options.manual)
-        replica_deliver(node->replica);
+    if ((!node->halted || world->options.manual) && replica_deliver(node->replica))
+        replica_notify(node->replica);
 }
 
 void world_turn_soon(struct world_node *node) {

@@ -181,6 +181,7 @@ struct world_node {
     bool removed;              /* it has said that it was removed */
     bool denied;               /* it was certainly not added, its operator was told */
     uint64_t asks;             /* that it be added */
+    bool named;                /* in a whole membership that was asked for, which may yet come about */
     struct list changes;       /* asked for here, that have not ended */
     struct world_machine machine;
     struct world_machine view;   /* of it, pinned for a snapshot; applied 0: none */

@@ -109,7 +109,8 @@ static bool rig_work(struct rig_node *node) {
 static void rig_turns(struct rig *rig) {
     for (size_t i = 0; i < RIG_NODES; i++) {
         replica_turn(rig->nodes[i].replica);
-        replica_deliver(rig->nodes[i].replica);
+        if (replica_deliver(rig->nodes[i].replica))
+            replica_notify(rig->nodes[i].replica);
     }
 }
 

@@ -188,6 +188,88 @@ static void a_leader_that_takes_nothing_is_not_sent_everything_again_and_again(v
     free_world(world);
 }
 
+/* ---- Notices of commits ------------------------------------------------------------------------------ */
+
+/* A world whose leader has just committed an entry that it proposed itself, and has not told anybody. */
+static struct world *world_with_commit(uint64_t seed, size_t *leader) {
+    struct world *world = new_world(3, seed);
+    *leader = world_leader(world);
+    world_propose(world, *leader);
+    world_quiet(world);
+    lash_index before = status_of(world, *leader).raft.commit;
+    world_propose(world, *leader);
+    STEPS_UNTIL(world, status_of(world, *leader).raft.commit > before);
+    assert_int_equal(world->nodes[*leader].replica->sender.notice_count, 2);
+    return world;
+}
+
+static void the_next_entries_say_what_is_committed(void **state) {
+    (void)state;
+    size_t leader;
+    struct world *world = world_with_commit(31, &leader);
+    const struct replica *replica = world->nodes[leader].replica;
+    size_t follower = (leader + 1) % 3;
+    lash_index commit = status_of(world, leader).raft.commit;
+    uint64_t since_ms = replica->now_ms;
+    world_propose(world, leader);
+    STEPS_UNTIL(world, status_of(world, leader).raft.last_index > commit);
+    assert_int_equal(replica->now_ms, since_ms); /* else the notices have left */
+    assert_int_equal(replica->sender.notice_count, 0);
+    STEPS_UNTIL(world, status_of(world, follower).raft.last_index > commit);
+    assert_int_equal(status_of(world, follower).raft.commit, commit);
+    free_world(world);
+}
+
+static void a_commit_is_told_soon_when_nothing_else_is(void **state) {
+    (void)state;
+    for (uint64_t seed = 41; seed < 61; seed++) {
+        size_t leader;
+        struct world *world = world_with_commit(seed, &leader);
+        const struct replica *replica = world->nodes[leader].replica;
+        lash_index commit = status_of(world, leader).raft.commit;
+        uint64_t since_us = world->now_us;
+        STEPS_UNTIL(world, replica->sender.notice_count == 0);
+        assert_in_range(world->now_us - since_us, 0, 2500); /* and a turn's delay */
+        for (size_t i = 0; i < 3; i++)
+            STEPS_UNTIL(world, status_of(world, i).raft.commit == commit);
+        assert_in_range(world->now_us - since_us, 0, 10000); /* long before the next heartbeat */
+        free_world(world);
+    }
+}
+
+static void a_commit_that_nobody_here_waits_for_is_told_at_once(void **state) {
+    (void)state;
+    struct world *world = new_world(3, 62);
+    size_t leader = world_leader(world);
+    world_quiet(world);
+    lash_index before = status_of(world, leader).raft.commit;
+    world_propose(world, (leader + 1) % 3);
+    STEPS_UNTIL(world, status_of(world, leader).raft.commit > before);
+    assert_int_equal(world->nodes[leader].replica->sender.notice_count, 0);
+    free_world(world);
+}
+
+static void a_notice_is_not_sent_after_the_office_is_lost(void **state) {
+    (void)state;
+    size_t leader;
+    struct world *world = world_with_commit(63, &leader);
+    struct replica *replica = world->nodes[leader].replica;
+    replica->status.role = LASH_FOLLOWER;
+    replica->sender.notices_due_ms = 0;
+    size_t sent = 0;
+    for (size_t i = 0; i < 3; i++)
+        for (size_t lane = 0; lane < TRANSPORT_LANES; lane++)
+            sent -= network_link(world, leader, i)->lanes[lane].count;
+    sender_notify(replica);
+    for (size_t i = 0; i < 3; i++)
+        for (size_t lane = 0; lane < TRANSPORT_LANES; lane++)
+            sent += network_link(world, leader, i)->lanes[lane].count;
+    replica->status.role = LASH_LEADER;
+    assert_int_equal(sent, 0);
+    assert_int_equal(replica->sender.notice_count, 0);
+    free_world(world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_committed_counts_no_more),
@@ -195,6 +277,10 @@ int main(void) {
         cmocka_unit_test(entries_that_get_stuck_cost_neither_the_office_nor_reads),
         cmocka_unit_test(proposals_are_refused_while_too_much_is_not_committed),
         cmocka_unit_test(a_leader_that_takes_nothing_is_not_sent_everything_again_and_again),
+        cmocka_unit_test(the_next_entries_say_what_is_committed),
+        cmocka_unit_test(a_commit_is_told_soon_when_nothing_else_is),
+        cmocka_unit_test(a_commit_that_nobody_here_waits_for_is_told_at_once),
+        cmocka_unit_test(a_notice_is_not_sent_after_the_office_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
