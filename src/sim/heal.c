@@ -173,6 +173,8 @@ void world_ask_apart(struct world *world) {
     /* With only a majority left, one that misses another may be needed by it. */
     if (count < 3 || count < operator_members(world) || world->tally.stuck)
         return;
+    /* Who is still behind, as its disk was slow until now, gets a snapshot, with which it is not known what became of a command. */
+    heal_wait(world, heal_converged, HEAL_LOOK_EVERY, "a node that was slow did not catch up");
     uint64_t election_us = world->profile.heartbeat_ms * 10000;
     size_t a = (size_t)world_draw(world, DOMAIN_NETWORK, count);
     size_t b = (a + 1) % count;
