@@ -50,6 +50,7 @@ WORKS = [
     Work("single", "entry committed alone by three replicas", 20, 120),
     Work("batch", "entry committed in batches of 64 by three replicas", 10, 60, 64),
     Work("put", "put through the API, its client and the log left out", 200, 600, 1, (1,)),
+    Work("get", "linearizable get through the API, 64 at a time, their clients left out", 640, 6400, 1, (1,)),
 ]
 
 

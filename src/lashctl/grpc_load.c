@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The load generator's loop: epoll tells which connection has answers; nghttp2 takes
+ * The load generator's loop: epoll tells which connection has answers; a channel takes
  * them apart; each answered client asks again at once, and what the clients of a
  * connection ask leaves in one send.
  */
 #include "lashctl/grpc_load.h"
 
 #include <errno.h>
-#include <nghttp2/nghttp2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,13 +16,12 @@
 #include "base/assert.h"
 #include "base/buf.h"
 #include "lashctl/clock.h"
+#include "lashctl/grpc_channel.h"
 #include "lashctl/grpc_client.h"
 #include "lashctl/grpc_header.h"
-#include "lashctl/grpc_session.h"
 #include "lashctl/grpc_socket.h"
 
 #define LOAD_READ_BYTES (256 << 10)
-#define LOAD_SEND_BYTES (256 << 10) /* gathered before they are sent */
 
 enum {
     LOAD_CONNECT_MS = 5000,
@@ -36,10 +34,9 @@ enum {
 /* A client, and its call. */
 struct load_client {
     struct load_connection *connection;
+    struct grpc_channel_call call;
     uint64_t began;
     uint8_t *request; /* of the work's request_max bytes */
-    size_t request_size;
-    size_t request_at; /* handed to nghttp2 */
     size_t response_size;
     int status; /* grpc-status; -1: none yet */
 };
@@ -50,12 +47,9 @@ struct load_connection {
     bool broken;
     bool watched_for_room; /* epoll tells when it can be written to */
     const char *trouble;   /* why it is broken */
-    nghttp2_session *session;
+    struct grpc_channel *channel;
     struct grpc_address address;
     nghttp2_nv headers[LOAD_HEADERS];
-    uint8_t *out; /* LOAD_SEND_BYTES to be sent */
-    size_t out_size;
-    size_t out_at; /* sent */
 };
 
 struct grpc_load {
@@ -82,38 +76,19 @@ static void connection_break(struct load_connection *connection, const char *why
     connection->broken = true;
 }
 
-static ssize_t on_body(nghttp2_session *session, int32_t stream, uint8_t *to, size_t room, uint32_t *flags,
-                       nghttp2_data_source *source, void *context) {
-    (void)session, (void)stream, (void)context;
-    struct load_client *client = source->ptr;
-    size_t size = client->request_size - client->request_at;
-    size = size < room ? size : room;
-    memcpy(to, client->request + client->request_at, size);
-    client->request_at += size;
-    if (client->request_at == client->request_size)
-        *flags |= NGHTTP2_DATA_FLAG_EOF;
-    return (ssize_t)size;
-}
-
 /* The client's next call, unless there are no more. */
 static void client_begin(struct load_client *client) {
     struct load_connection *connection = client->connection;
     struct grpc_load *load = connection->load;
-    client->request_size = load->stopping ? 0 : load->work->next(load->work->context, client->request);
-    if (client->request_size == 0)
+    size_t size = load->stopping ? 0 : load->work->next(load->work->context, client->request);
+    if (size == 0)
         return;
-    LASH_ASSERT(client->request_size <= load->work->request_max);
-    client->request_at = 0;
+    LASH_ASSERT(size <= load->work->request_max);
     client->response_size = 0;
     client->status = -1;
     client->began = clock_ns();
-    nghttp2_data_provider provider = {.source = {.ptr = client}, .read_callback = on_body};
-    int32_t stream =
-        nghttp2_submit_request(connection->session, NULL, connection->headers, LOAD_HEADERS, &provider, client);
-    if (stream < 0)
-        connection_break(connection, nghttp2_strerror(stream));
-    else
-        load->active++;
+    grpc_channel_begin(connection->channel, &client->call, client->request, size);
+    load->active++;
 }
 
 static void client_failed(struct grpc_load_result *result, const char *why) {
@@ -121,12 +96,14 @@ static void client_failed(struct grpc_load_result *result, const char *why) {
         (void)snprintf(result->failure, sizeof result->failure, "%s", why);
 }
 
-static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t error, void *context) {
+static struct load_client *client_of(struct grpc_channel_call *call) {
+    return list_entry(call, struct load_client, call);
+}
+
+static void on_end(void *context, struct grpc_channel_call *call, uint32_t error) {
     struct load_connection *connection = context;
     struct grpc_load *load = connection->load;
-    struct load_client *client = nghttp2_session_get_stream_user_data(session, stream);
-    if (!client)
-        return 0;
+    struct load_client *client = client_of(call);
     load->active--;
     if (error != 0 || client->status < 0)
         client_failed(load->result, "a call ended without a status");
@@ -139,37 +116,20 @@ static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t er
         histogram_add(&load->result->latency, clock_ns() - client->began);
     }
     client_begin(client);
-    return 0;
 }
 
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_size,
-                     const uint8_t *value, size_t value_size, uint8_t flags, void *context) {
-    (void)flags;
+static void on_header(void *context, struct grpc_channel_call *call, const nghttp2_nv *header) {
     const struct load_connection *connection = context;
-    struct load_client *client = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
     char *failure = connection->load->result->failure;
-    if (client && grpc_header_is(name, name_size, "grpc-status"))
-        client->status = grpc_header_number(value, value_size);
-    else if (client && value_size > 0 && !failure[0] && grpc_header_is(name, name_size, "grpc-message"))
-        grpc_header_text(value, value_size, failure, sizeof connection->load->result->failure);
-    return 0;
+    if (grpc_header_is(header->name, header->namelen, "grpc-status"))
+        client_of(call)->status = grpc_header_number(header->value, header->valuelen);
+    else if (header->valuelen > 0 && !failure[0] && grpc_header_is(header->name, header->namelen, "grpc-message"))
+        grpc_header_text(header->value, header->valuelen, failure, sizeof connection->load->result->failure);
 }
 
-static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, const uint8_t *data, size_t size,
-                   void *context) {
-    (void)flags, (void)data, (void)context;
-    struct load_client *client = nghttp2_session_get_stream_user_data(session, stream);
-    if (client)
-        client->response_size += size;
-    return 0;
-}
-
-static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *context) {
-    (void)session;
-    struct load_connection *connection = context;
-    if (frame->hd.type == NGHTTP2_GOAWAY)
-        connection_break(connection, "the server is going away");
-    return 0;
+static void on_data(void *context, struct grpc_channel_call *call, size_t size) {
+    (void)context;
+    client_of(call)->response_size += size;
 }
 
 /* ---- Moving bytes ------------------------------------------------------------------------------------ */
@@ -184,47 +144,25 @@ static void connection_watch(struct load_connection *connection, bool room) {
         connection_break(connection, strerror(errno));
 }
 
-/* Send what is gathered. Returns false when not all could be. */
-static bool connection_send(struct load_connection *connection) {
-    while (connection->out_at < connection->out_size) {
-        ssize_t sent = send(connection->fd, connection->out + connection->out_at,
-                            connection->out_size - connection->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
+/* Send all that the channel has to say, and there is room for. */
+static void connection_flush(struct load_connection *connection) {
+    const uint8_t *data;
+    size_t size;
+    while (!connection->broken && (size = grpc_channel_output(connection->channel, &data)) > 0) {
+        ssize_t sent = send(connection->fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent >= 0) {
-            connection->out_at += (size_t)sent;
+            grpc_channel_sent(connection->channel, (size_t)sent);
         } else if (errno == EAGAIN) {
             connection_watch(connection, true);
-            return false;
+            return;
         } else if (errno != EINTR) {
             connection_break(connection, strerror(errno));
-            return false;
         }
     }
-    connection->out_at = 0;
-    connection->out_size = 0;
-    return true;
-}
-
-/* Send all that nghttp2 has to say, in as few sends as there is room for. */
-static void connection_flush(struct load_connection *connection) {
-    if (connection->broken || !connection_send(connection))
-        return;
-    connection_watch(connection, false);
-    for (;;) {
-        const uint8_t *data = NULL;
-        ssize_t size = nghttp2_session_mem_send(connection->session, &data);
-        if (size < 0) {
-            connection_break(connection, nghttp2_strerror((int)size));
-            return;
-        }
-        if (size == 0)
-            break;
-        LASH_ASSERT((size_t)size <= LOAD_SEND_BYTES / 2); /* a frame is at most 16 KiB, as we allow no larger ones */
-        memcpy(connection->out + connection->out_size, data, (size_t)size);
-        connection->out_size += (size_t)size;
-        if (connection->out_size > LOAD_SEND_BYTES / 2 && !connection_send(connection))
-            return;
-    }
-    (void)connection_send(connection);
+    if (grpc_channel_trouble(connection->channel))
+        connection_break(connection, grpc_channel_trouble(connection->channel));
+    else if (!connection->broken)
+        connection_watch(connection, false);
 }
 
 static void connection_receive(struct load_connection *connection) {
@@ -232,10 +170,13 @@ static void connection_receive(struct load_connection *connection) {
     ssize_t size = recv(connection->fd, data, LOAD_READ_BYTES, MSG_DONTWAIT);
     if (size < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (size <= 0)
-        connection_break(connection, size == 0 ? "the server closed the connection" : strerror(errno));
-    else if (nghttp2_session_mem_recv(connection->session, data, (size_t)size) < 0)
-        connection_break(connection, "the HTTP/2 session ended");
+    const char *trouble = "the server closed the connection";
+    if (size > 0)
+        trouble = grpc_channel_receive(connection->channel, data, (size_t)size);
+    else if (size < 0)
+        trouble = strerror(errno);
+    if (trouble)
+        connection_break(connection, trouble);
 }
 
 /* Wait for answers and deal with them. */
@@ -327,10 +268,13 @@ bool grpc_load_run(struct grpc_load *load, const struct grpc_work *work, const s
     load->stopping = false;
     for (size_t i = 0; i < load->client_count; i++)
         load->clients[i].request = load->requests + i * work->request_max;
-    for (size_t i = 0; i < load->connection_count; i++)
-        load->connections[i].headers[0] = grpc_header(":path", work->path);
+    for (size_t i = 0; i < load->connection_count; i++) {
+        struct load_connection *connection = &load->connections[i];
+        connection->headers[0] = grpc_header(":path", work->path);
+        grpc_channel_headers(connection->channel, connection->headers, LOAD_HEADERS);
+    }
     bool well = load_phases(load, plan, problem, problem_size);
-    if (well) { /* otherwise nghttp2 may still hold them */
+    if (well) { /* otherwise the channels may still hold them */
         mem_free(load->requests);
         load->requests = NULL;
     }
@@ -339,8 +283,7 @@ bool grpc_load_run(struct grpc_load *load, const struct grpc_work *work, const s
 
 /* ---- Connecting -------------------------------------------------------------------------------------- */
 
-static const struct grpc_session_events connection_events = {
-    .header = on_header, .data = on_data, .close = on_stream_close, .frame = on_frame};
+static const struct grpc_channel_events connection_events = {.header = on_header, .data = on_data, .end = on_end};
 
 /* Returns NULL, or what is wrong. */
 static const char *connection_open(struct grpc_load *load, struct load_connection *connection, const char *endpoint) {
@@ -361,9 +304,8 @@ static const char *connection_open(struct grpc_load *load, struct load_connectio
                                                 {"te", "trailers"}};
     for (size_t i = 0; i < LOAD_HEADERS; i++)
         connection->headers[i] = grpc_header(pairs[i][0], pairs[i][1]);
-    connection->out = mem_alloc(LOAD_SEND_BYTES);
-    connection->session = grpc_session_new(&connection_events, connection);
-    if (!connection->out || !connection->session)
+    connection->channel = grpc_channel_new(&connection_events, connection);
+    if (!connection->channel)
         return "out of memory";
     struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = connection}};
     return epoll_ctl(load->epoll, EPOLL_CTL_ADD, connection->fd, &event) == 0 ? NULL : strerror(errno);
@@ -414,10 +356,9 @@ void grpc_load_close(struct grpc_load *load) {
     LASH_ASSERT(load->connections || load->connection_count == 0);
     for (size_t i = 0; i < load->connection_count; i++) {
         struct load_connection *connection = &load->connections[i];
-        nghttp2_session_del(connection->session);
+        grpc_channel_free(connection->channel);
         if (connection->fd >= 0)
             (void)close(connection->fd);
-        mem_free(connection->out);
     }
     if (load->epoll >= 0)
         (void)close(load->epoll);

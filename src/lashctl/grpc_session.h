@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A client's HTTP/2 session; shared by the client and the load generator.
+ * A client's HTTP/2 session.
  */
 #ifndef LASH_LASHCTL_GRPC_SESSION_H
 #define LASH_LASHCTL_GRPC_SESSION_H

@@ -6,7 +6,6 @@
  */
 #include "lashctl/kv_load.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +16,7 @@
 
 #define KV_LOAD_SEED 0x9e3779b97f4a7c15u
 
-enum { KV_LOAD_KEY_BYTES = 16 /* "bench/0000000042" */ };
+enum { KV_LOAD_KEY_BYTES = 16 /* "bench/0000000042" */, KV_LOAD_DIGITS = 10 };
 
 /* All parts of all kinds of requests; the kind's own is `message`. */
 struct kv_requests {
@@ -52,7 +51,7 @@ void kv_load_fill(uint8_t *data, size_t size) {
 }
 
 static void requests_init(struct kv_requests *requests, size_t keys, uint8_t *value, size_t value_bytes) {
-    *requests = (struct kv_requests){.keys = keys, .random = KV_LOAD_SEED};
+    *requests = (struct kv_requests){.keys = keys, .random = KV_LOAD_SEED, .key = "bench/"};
     ProtobufCBinaryData key = {.len = KV_LOAD_KEY_BYTES, .data = (uint8_t *)requests->key};
     etcdserverpb__put_request__init(&requests->put);
     requests->put.key = key;
@@ -88,7 +87,8 @@ static size_t requests_next(void *context, uint8_t *to) {
     if (requests->filling && requests->next_key == requests->keys)
         return 0;
     uint64_t number = requests->filling ? requests->next_key++ : random_next(&requests->random) % requests->keys;
-    (void)snprintf(requests->key, sizeof requests->key, "bench/%010" PRIu64, number);
+    for (size_t at = KV_LOAD_KEY_BYTES; at > KV_LOAD_KEY_BYTES - KV_LOAD_DIGITS; number /= 10)
+        requests->key[--at] = (char)('0' + number % 10);
     size_t size = protobuf_c_message_pack(requests->message, to + GRPC_PREFIX_BYTES);
     grpc_prefix_put(to, size);
     return GRPC_PREFIX_BYTES + size;

@@ -89,8 +89,8 @@ static const struct {
     const char *name;
     void (*run)(size_t times);
 } workloads[] = {
-    {"append", workload_append}, {"batch", workload_batch}, {"core", workload_core},
-    {"decode", workload_decode}, {"put", workload_put},     {"single", workload_single},
+    {"append", workload_append}, {"batch", workload_batch}, {"core", workload_core},     {"decode", workload_decode},
+    {"get", workload_get},       {"put", workload_put},     {"single", workload_single},
 };
 
 int main(int argc, char **argv) {

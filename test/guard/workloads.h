@@ -16,4 +16,7 @@ void workload_core(size_t times);
 /* A put through the API, one after another, from the socket to the store and back. */
 void workload_put(size_t times);
 
+/* Linearizable gets of one key through the API, 64 at a time. */
+void workload_get(size_t times);
+
 #endif
