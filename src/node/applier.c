@@ -118,6 +118,23 @@ static void applier_count(struct replica *replica) {
     applier->bytes = 0;
 }
 
+/* The requests of the job's entries have ended. */
+static void applier_end_claimed(struct replica *replica) {
+    struct applier *applier = &replica->applier;
+    if (!applier->error && !applier->passing) { /* each is what it is to be: no error, and its index */
+        list_splice(&replica->ended, &applier->claimed);
+        return;
+    }
+    struct list *at;
+    while ((at = list_pop(&applier->claimed))) {
+        struct request *request = list_entry(at, struct request, link);
+        /* Proposed here before this node knew that it is a witness: carried out, but not here. */
+        bool elsewhere = applier->passing && request->kind == REQUEST_COMMAND;
+        int error = applier->error ? LASH_CLOSED : elsewhere ? LASH_UNKNOWN : 0;
+        request_end(request, error, error ? 0 : request->index, &replica->ended);
+    }
+}
+
 static void applier_apply_done(struct job *job) {
     struct applier *applier = list_entry(job, struct applier, job);
     struct replica *replica = applier->replica;
@@ -139,14 +156,7 @@ static void applier_apply_done(struct job *job) {
         event.applied.index = applier->reached;
         replica_step_surely(replica, &event);
     }
-    struct list *at;
-    while ((at = list_pop(&applier->claimed))) {
-        struct request *request = list_entry(at, struct request, link);
-        /* Proposed here before this node knew that it is a witness: carried out, but not here. */
-        bool elsewhere = applier->passing && request->kind == REQUEST_COMMAND;
-        int error = applier->error ? LASH_CLOSED : elsewhere ? LASH_UNKNOWN : 0;
-        request_end(request, error, error ? 0 : request->index, &replica->ended);
-    }
+    applier_end_claimed(replica);
     if (!applier->error && applier->last_term > applier->applied_term) {
         applier->applied_term = applier->last_term;
         proposer_drop_before(replica, applier->applied_term);
@@ -204,9 +214,7 @@ static int applier_entry(struct replica *replica, const struct frame_entry *entr
     } else if (frame->kind == LASH_ENTRY_CONFIGURATION) {
         changes_applied(replica, entry, &applier->claimed);
     } else {
-        void *user = applier_claim(replica, entry);
-        if (frame->kind == LASH_ENTRY_COMMAND)
-            applier_command(applier, entry, frame->term, entry->data, entry->size, user);
+        (void)applier_claim(replica, entry);
     }
     if (error)
         return error;
@@ -219,12 +227,36 @@ static int applier_entry(struct replica *replica, const struct frame_entry *entr
     return 0;
 }
 
+/* The same for commands that are whole, of which a frame holds many. */
+static void applier_commands(struct replica *replica, const uint8_t *data, const struct frame *frame) {
+    struct applier *applier = &replica->applier;
+    lash_index looked = applier->looked;
+    size_t offset = 0;
+    struct frame_entry entry;
+    while (frame_next(data, frame, &offset, &entry) && entry.index <= applier->target) {
+        if (entry.index <= looked)
+            continue;
+        LASH_ASSERT(entry.index == looked + 1);
+        looked = entry.index;
+        applier_command(applier, &entry, frame->term, entry.data, entry.size, applier_claim(replica, &entry));
+    }
+    if (looked == applier->looked)
+        return;
+    assembly_drop(&applier->parts); /* what was begun has ended with the first of them */
+    applier->last = applier->looked = looked;
+    applier->last_term = applier->looked_term = frame->term;
+}
+
 /* The entries of one frame that are beyond those looked at and within the target. Errors: LASH_NOMEM. */
 static int applier_collect(struct replica *replica, const uint8_t *data, const struct frame *frame) {
     struct applier *applier = &replica->applier;
     size_t offset = 0;
     struct frame_entry entry;
     int error = 0;
+    if (frame->kind == LASH_ENTRY_COMMAND) {
+        applier_commands(replica, data, frame);
+        return 0;
+    }
     while (!error && frame_next(data, frame, &offset, &entry) && entry.index <= applier->target)
         if (entry.index > applier->looked)
             error = applier_entry(replica, &entry, frame);
@@ -241,6 +273,14 @@ static int applier_check(const struct applier *applier, const uint8_t *data, str
     size_t offset = 0;
     struct frame_entry entry;
     struct part part;
+    if (!error && frame->kind == LASH_ENTRY_COMMAND) { /* each of which does to the cursor what the last does */
+        lash_index last = frame->first + frame->count - 1;
+        last = last < applier->target ? last : applier->target;
+        if (last > *seen)
+            *cursor = (struct parts_cursor){.total = 0};
+        *seen = last > *seen ? last : *seen;
+        return 0;
+    }
     while (!error && frame_next(data, frame, &offset, &entry) && entry.index <= applier->target) {
         if (entry.index <= *seen)
             continue;

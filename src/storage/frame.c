@@ -156,6 +156,11 @@ int frame_check(const uint8_t *data, size_t size, struct frame *frame, size_t *u
     return LASH_OK;
 }
 
+uint32_t frame_crc(const uint8_t *data, size_t size) {
+    LASH_ASSERT(size >= FRAME_HEADER_SIZE);
+    return crc32c_join(crc32c(0, data, FRAME_HEADER_SIZE), le32_get(data + HEADER_BODY_CRC), size - FRAME_HEADER_SIZE);
+}
+
 int frame_hollow(struct buf *frame, struct buf **hollow) {
     struct frame header;
     struct frame_entry entry;

@@ -71,6 +71,10 @@ int frame_header(const uint8_t *data, struct frame *frame);
  * success *used is its length. Trusts nothing. Errors: LASH_CORRUPT, LASH_VERSION. */
 int frame_check(const uint8_t *data, size_t size, struct frame *frame, size_t *used);
 
+/* The checksum of all bytes of a frame that was checked, from those that it carries: bits that have turned in memory since do not fit
+ * it. */
+uint32_t frame_crc(const uint8_t *data, size_t size);
+
 /* What a witness is sent of a whole frame: a new one without the entries' data, marked as such, or another reference if there is
  * none to leave out, or it is a membership, which every member needs. The caller's. Errors: LASH_NOMEM. */
 int frame_hollow(struct buf *frame, struct buf **hollow);

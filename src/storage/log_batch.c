@@ -57,7 +57,8 @@ static uint32_t encode(const struct log *log, struct log_put *puts, size_t count
         record->prev_crc = chain;
         record->position = position;
         record->durable = log->durable;
-        record->payload_crc = crc32c(0, puts[i].payload, (size_t)record->size);
+        record->payload_crc = record->type == RECORD_FRAME ? frame_crc(puts[i].payload, (size_t)record->size)
+                                                           : crc32c(0, puts[i].payload, (size_t)record->size);
         record_encode(gather->headers + i * RECORD_HEADER_SIZE, log->salt, record);
         gather_part(gather, gather->headers + i * RECORD_HEADER_SIZE, RECORD_HEADER_SIZE);
         gather_part(gather, puts[i].payload, record->size);

@@ -92,6 +92,24 @@ static void a_crc_continues_across_any_cut(void **state) {
     }
 }
 
+static void two_pieces_join_to_the_whole(void **state) {
+    (void)state;
+    for (size_t size = 0; size <= DATA_SIZE; size += size < 700 ? 1 : 997)
+        for (size_t cut = 0; cut <= size; cut += 1 + size / 37)
+            assert_int_equal(crc32c_join(crc32c(0, data, cut), crc32c(0, data + cut, size - cut), size - cut),
+                             crc32c(0, data, size));
+    /* 64 MiB and more of zeros, by halves */
+    uint32_t zeros = crc32c(0, (const uint8_t[64]){0}, 64);
+    uint32_t doubled = zeros;
+    for (size_t size = 64; size < (size_t)1 << 28; size *= 2)
+        doubled = crc32c_join(doubled, doubled, size);
+    static const uint8_t block[1 << 16];
+    uint32_t expected = 0;
+    for (size_t i = 0; i < 1 << 12; i++)
+        expected = crc32c(expected, block, sizeof block);
+    assert_int_equal(doubled, expected);
+}
+
 static void every_flipped_bit_shows(void **state) {
     (void)state;
     uint32_t whole = crc32c(0, data, 1000);
@@ -108,6 +126,7 @@ int main(void) {
         cmocka_unit_test(every_size_agrees_with_the_definition),
         cmocka_unit_test(every_alignment_agrees_with_the_definition),
         cmocka_unit_test(a_crc_continues_across_any_cut),
+        cmocka_unit_test(two_pieces_join_to_the_whole),
         cmocka_unit_test(every_flipped_bit_shows),
     };
     return cmocka_run_group_tests(tests, fill_data, NULL);

@@ -95,6 +95,16 @@ static void every_flipped_bit_is_noticed(void **state) {
     buf_unref(buf);
 }
 
+static void the_checksum_of_all_bytes_is_known_without_reading_them(void **state) {
+    (void)state;
+    struct buf *buf = three_entries();
+    uint32_t crc = crc32c(0, buf->data, buf->size);
+    assert_int_equal(frame_crc(buf->data, buf->size), crc);
+    buf->data[buf->size - 9] ^= 1; /* in memory, after it was checked */
+    assert_int_equal(frame_crc(buf->data, buf->size), crc);
+    buf_unref(buf);
+}
+
 static void every_truncation_is_noticed(void **state) {
     (void)state;
     struct buf *buf = three_entries();
@@ -238,6 +248,7 @@ int main(void) {
         cmocka_unit_test(entries_come_back),
         cmocka_unit_test(the_bytes_are_those_of_version_1),
         cmocka_unit_test(every_flipped_bit_is_noticed),
+        cmocka_unit_test(the_checksum_of_all_bytes_is_known_without_reading_them),
         cmocka_unit_test(every_truncation_is_noticed),
         cmocka_unit_test(lies_with_right_checksums_are_not_believed),
         cmocka_unit_test(a_newer_version_is_told_from_damage),
