@@ -93,11 +93,20 @@ _Noreturn static void heal_failed(struct world *world, const char *what) {
     world_fail(world, "P2", "%s within %d election timeouts: n%zu lacks %s", what, HEAL_ELECTIONS_MAX, whom + 1, lacks);
 }
 
+/* So long the newest snapshot may take to reach a node, again and again as newer ones take its place. */
+static uint64_t heal_sending_us(const struct world *world) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < world->count && world->profile.snapshot_rate; i++)
+        if (world->nodes[i].newest.bytes > bytes)
+            bytes = world->nodes[i].newest.bytes;
+    return bytes ? 3 * bytes * 1000000 / world->profile.snapshot_rate : 0;
+}
+
 /* Steps until `reached`, looked for after every so many events, or P2 is broken. */
 static void heal_wait(struct world *world, bool (*reached)(struct world *world), uint64_t every, const char *what) {
     uint64_t end_us = world->now_us + world->profile.heartbeat_ms * 10000 * HEAL_ELECTIONS_MAX;
     for (uint64_t i = 0; i % every != 0 || !reached(world); i++) {
-        bool goes_on = world->now_us <= end_us && world_step(world);
+        bool goes_on = world->now_us <= end_us + heal_sending_us(world) && world_step(world);
         if (!goes_on && world->profile.operators && operator_is_stuck(world)) {
             TRACE(world, "STUCK: most voters are gone");
             world->tally.stuck = 1;

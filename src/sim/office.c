@@ -98,11 +98,23 @@ static void office_lose_a_disk(struct world *world) {
     office_wait(world);
 }
 
+/* Whether the others are a majority: else each election needs a vote from the slow disk, for which nobody waits that long. */
+static bool office_can_spare(struct world *world, const struct replica *leader) {
+    uint32_t voters = 0, others = 0;
+    for (uint32_t i = 0; i < leader->status.configuration.count; i++) {
+        const struct lash_member *member = &leader->status.configuration.members[i];
+        bool votes = (member->flags & LASH_MEMBER_VOTER) != 0;
+        voters += votes;
+        others += votes && member->id != leader->options.id && world->nodes[member->id - 1].replica;
+    }
+    return 2 * others > voters;
+}
+
 void world_office(struct world *world) {
     if (world->tally.stuck)
         return;
     office_wait(world);
-    if (world->profile.slow_for_good)
+    if (world->profile.slow_for_good && office_can_spare(world, office_holder(world)))
         office_lose_a_disk(world);
     lash_term term = office_holder(world)->status.term;
     office_pass(world, office_election_us(world) * OFFICE_REST_ELECTIONS);
