@@ -133,9 +133,11 @@ void world_ask_all(struct world *world) {
     for (size_t i = 0; i < world->count; i++) {
         if (!world->nodes[i].replica || !operator_counts(world, i))
             continue;
-        (void)world_propose(world, i);
+        bool witness = world->nodes[i].witness;
+        if (!witness || !world->sessions) /* a session's commands go elsewhere then */
+            (void)world_propose(world, i);
         world_read(world, i);
-        asked += !world->nodes[i].witness;
+        asked += !witness;
     }
     heal_wait(world, heal_converged, HEAL_LOOK_EVERY, "healed nodes did not carry out what they were asked for");
     if (!world->tally.stuck && (world->tally.done != done + asked || world->tally.reads != reads + asked))

@@ -717,6 +717,10 @@ const struct lash_configuration *judge_governing(const struct judge *judge) {
     return judge->governing ? judge_configured_at(judge, judge->governing) : electorate_initial(judge->electorate);
 }
 
+bool judge_proposed(const struct judge *judge, lash_id id) {
+    return !judge->nodes[id].lost && electorate_newest(judge->electorate, id, 0)->index > judge->governing;
+}
+
 uint64_t judge_committed_chain(const struct judge *judge, lash_index index) {
     return index <= judge->committed.count ? judge_log_chain(&judge->committed, index) : 0;
 }

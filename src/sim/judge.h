@@ -136,6 +136,9 @@ lash_index judge_effective(const struct judge *judge, lash_index index);
 /* The newest committed configuration; what the cluster began with when there is none. */
 const struct lash_configuration *judge_governing(const struct judge *judge);
 
+/* Whether the node's log holds a configuration that may yet be committed: one behind the newest that is. */
+bool judge_proposed(const struct judge *judge, lash_id id);
+
 /* The configuration committed at `index`; NULL when that holds none. */
 const struct lash_configuration *judge_configured_at(const struct judge *judge, lash_index index);
 

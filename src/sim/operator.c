@@ -171,6 +171,7 @@ bool operator_is_stuck(const struct world *world) {
 
 /* What may still come is over, or not known to be. */
 static void operator_doubt(struct world *world, bool doubt) {
+    world->doubtful = doubt;
     world->changing_us =
         doubt ? world->now_us + world->profile.heartbeat_ms * 10000 * OPERATOR_DOUBT_ELECTIONS : world->now_us;
 }
@@ -346,8 +347,17 @@ static bool operator_set_is_sound(const struct world *world, const struct change
     return voters > 0 && operator_sound(world, &wanted, 0);
 }
 
+/* Without a majority what ended unsure may wait in logs for as long as it takes. */
+static bool operator_waits(const struct world *world) {
+    bool proposed = false;
+    for (size_t i = 0; world->doubtful && i < world->count; i++)
+        proposed |= !world->nodes[i].gone && operator_votes(world, i) && judge_proposed(world->judge, i + 1);
+    return proposed;
+}
+
 static bool operator_free(const struct world *world) {
-    return world->changing_us <= world->now_us && !operator_find(judge_governing(world->judge), 0);
+    return world->changing_us <= world->now_us && !operator_waits(world) &&
+           !operator_find(judge_governing(world->judge), 0);
 }
 
 /* ---- Adding -------------------------------------------------------------------------------------------- */
@@ -495,6 +505,8 @@ bool operator_configure(struct world *world, const struct fault_draw *draw) {
         bool votes = random_between(&random, 0, 4) == 0 ? learner : !learner;
         if (random_between(&random, 0, 4) == 0)
             operator_leave_out(&change, member->id);
+        else if (world->profile.witnesses && random_mix(draw->number ^ random_mix(member->id)) % 32 == 0)
+            member->flags ^= LASH_MEMBER_WITNESS; /* which is to be refused */
         else if (!node->witness)
             member->flags = votes && !node->gone ? LASH_MEMBER_VOTER : LASH_MEMBER_PROMOTE * (uint32_t)draw->flag;
     }

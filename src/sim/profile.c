@@ -165,8 +165,8 @@ bool profile_draw(const char *name, uint64_t seed, struct profile *profile) {
     profile->store = store || (operators && kind == 1);
     profile->sessions = sessions || (operators && kind >= 13);
     /* None of the seeds that tests and mutants were tied to before there were witnesses has any. */
-    bool plain = operators && !profile->store && !profile->sessions;
-    profile->witnesses = plain && random_mix(seed ^ 0x7769746e657373cd) % 3 == 0;
+    uint64_t witness = random_mix(seed ^ 0x7769746e657373cd);
+    profile->witnesses = operators && (profile->store || profile->sessions ? witness / 3 % 4 : witness % 3) == 0;
     uint64_t flow = random_mix(seed ^ 0x6c616e6573);
     profile->lanes = flow % 4 != 0;
     profile->uncommitted_bytes_max = profile_scale(&flow, 4096, 10);

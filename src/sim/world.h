@@ -305,6 +305,7 @@ struct world {
     int transfer_error; /* of the last transfer */
     uint64_t
         changing_us; /* until then a change that was asked for may still be carried out; UINT64_MAX: it has not ended */
+    bool doubtful;   /* the last one ended unsure: until no log that may count holds it any more, too */
     bool healed;     /* no faults, no clients any more */
     uint64_t fault_at;        /* faults planned so far, by which each has its number */
     uint64_t hash;            /* of all that happened */

@@ -401,7 +401,7 @@ static void session_attempt_done(void *argument, int error, lash_index index) {
 }
 
 static bool session_takes(const struct world_node *node) {
-    bool member = !node->world->healed || operator_counts(node->world, node->id - 1);
+    bool member = !node->witness && (!node->world->healed || operator_counts(node->world, node->id - 1));
     return member && node->replica && !replica_error(node->replica) && node->paused_us <= node->world->now_us;
 }
 

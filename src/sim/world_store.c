@@ -363,7 +363,7 @@ void world_store_compare(struct world *world) {
     for (size_t i = 0; i < world->count; i++) {
         const struct world_node *node = &world->nodes[i];
         uint64_t hash;
-        if (!node->store || (first && node->machine.applied != first->machine.applied))
+        if (!node->store || node->witness || (first && node->machine.applied != first->machine.applied))
             continue;
         int error = store_hash(node->store, &hash);
         if (error)
