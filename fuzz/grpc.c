@@ -84,14 +84,14 @@ static void check_message(unsigned method, const uint8_t *data, size_t size) {
     enum { TYPES = sizeof types / sizeof *types, REQUESTS = TYPES - 1 };
     ProtobufCMessage *message, *again;
     method %= TYPES;
-    enum api_error error = message_decode(types[method], data, size, &message);
+    enum api_error error = message_decode(types[method], data, size, NULL, &message);
     LASH_ASSERT(error == API_OK || error == API_BAD_MESSAGE || error == API_TOO_MANY_OPS);
     if (error != API_OK)
         return;
     struct buf *encoded = message_encode(message);
     LASH_ASSERT(encoded && encoded->size >= GRPC_PREFIX_SIZE);
     size_t encoded_size = encoded->size - GRPC_PREFIX_SIZE;
-    LASH_ASSERT(message_decode(types[method], encoded->data + GRPC_PREFIX_SIZE, encoded_size, &again) == API_OK);
+    LASH_ASSERT(message_decode(types[method], encoded->data + GRPC_PREFIX_SIZE, encoded_size, NULL, &again) == API_OK);
     struct buf *twice = message_encode(again);
     LASH_ASSERT(twice && twice->size == encoded->size && memcmp(twice->data, encoded->data, encoded->size) == 0);
     if (method < REQUESTS)

@@ -46,7 +46,6 @@ void call_unref(struct call *call) {
         call->dispose(call);
     loop_release(call->loop, call->held);
     store_result_free(&call->result);
-    message_free(call->message);
     store_arena_free(call->arena);
     buf_unref(call->encoded);
     buf_unref(call->answer);
@@ -175,7 +174,7 @@ void call_start(struct call *call, const struct call_method *method, const uint8
         call_fail(call, API_NO_LEADER);
         return;
     }
-    enum api_error error = message_decode(method->request, data, size, &call->message);
+    enum api_error error = message_decode(method->request, data, size, call->arena, &call->message);
     if (!error && loop_is_learner(call->loop) && !(method->by_learner && method->by_learner(call)))
         error = API_LEARNER_UNSUPPORTED;
     if (!error && loop_is_witness(call->loop) && !method->by_witness)

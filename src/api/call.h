@@ -44,7 +44,7 @@ struct call {
     void *owner;
 
     /* The request. */
-    ProtobufCMessage *message;
+    ProtobufCMessage *message;     /* in the arena */
     bool require_leader;           /* the client wants no answer from a member without a leader */
     enum lash_read_kind read_kind; /* how it wants to read, where it reads linearizably */
     uint64_t read_age_ms_max;

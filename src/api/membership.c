@@ -58,7 +58,7 @@ static bool membership_fill_note(struct call *call, Etcdserverpb__Member *member
     char address[URL_TEXT_MAX] = "";
     ProtobufCMessage *decoded = NULL;
     if (live->note_size)
-        (void)message_decode(&etcdserverpb__member__descriptor, live->note, live->note_size, &decoded);
+        (void)message_decode(&etcdserverpb__member__descriptor, live->note, live->note_size, NULL, &decoded);
     const Etcdserverpb__Member *note = (const Etcdserverpb__Member *)decoded;
     if (live->port)
         membership_url(live->host, live->port, address, sizeof address);

@@ -54,35 +54,44 @@ static enum api_error message_check(const ProtobufCMessageDescriptor *type, cons
     return API_OK;
 }
 
-/* protobuf-c's allocator; remembers in `data` that memory ran out, which the decoder does not tell from bad bytes. */
+/* What protobuf-c's allocator is told. */
+struct message_memory {
+    struct store_arena *arena; /* NULL: none */
+    bool exhausted;            /* memory ran out, which the decoder does not tell from bad bytes */
+};
+
 static void *message_alloc(void *data, size_t size) {
-    void *memory = mem_alloc(size ? size : 1);
-    if (!memory)
-        *(bool *)data = true;
-    return memory;
+    struct message_memory *memory = data;
+    size_t some = size ? size : 1;
+    void *block = memory->arena ? arena_alloc(memory->arena, some, 1) : mem_alloc(some);
+    if (!block)
+        memory->exhausted = true;
+    return block;
 }
 
-static void message_release(void *data, void *memory) {
-    (void)data;
-    mem_free(memory);
+static void message_release(void *data, void *block) {
+    const struct message_memory *memory = data;
+    if (!memory->arena)
+        mem_free(block);
 }
 
 enum api_error message_decode(const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t size,
-                              ProtobufCMessage **message) {
+                              struct store_arena *arena, ProtobufCMessage **message) {
     static const uint8_t nothing[1];
     enum api_error error = message_check(type, data, size, MESSAGE_DEPTH_MAX);
     if (error)
         return error;
-    bool exhausted = false;
-    ProtobufCAllocator allocator = {.alloc = message_alloc, .free = message_release, .allocator_data = &exhausted};
+    struct message_memory memory = {.arena = arena};
+    ProtobufCAllocator allocator = {.alloc = message_alloc, .free = message_release, .allocator_data = &memory};
     *message = protobuf_c_message_unpack(type, &allocator, size, size ? data : nothing);
     if (*message)
         return API_OK;
-    return exhausted ? API_NO_MEMORY : API_BAD_MESSAGE;
+    return memory.exhausted ? API_NO_MEMORY : API_BAD_MESSAGE;
 }
 
 void message_free(ProtobufCMessage *message) {
-    ProtobufCAllocator allocator = {.alloc = message_alloc, .free = message_release, .allocator_data = NULL};
+    struct message_memory memory = {.arena = NULL};
+    ProtobufCAllocator allocator = {.alloc = message_alloc, .free = message_release, .allocator_data = &memory};
     if (message)
         protobuf_c_message_free_unpacked(message, &allocator);
 }

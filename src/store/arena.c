@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Arenas: a chain of blocks, the newest first. Each block is larger than the one
- * before, up to a bound, so that many small pieces need few allocations.
+ * before, up to a bound, so that many small pieces need few allocations; the first is
+ * part of the arena itself, so that few pieces need one.
  */
 #include "store/arena.h"
 
@@ -19,15 +20,22 @@ struct arena_block {
 };
 
 struct store_arena {
-    struct arena_block *blocks; /* the first is the one that is being filled */
-    size_t used;                /* of the first block's data */
-    size_t next_size;           /* of the next block */
+    _Alignas(ARENA_ALIGN) struct arena_block *blocks; /* the first is the one that is being filled */
+    size_t used;                                      /* of that block's data */
+    size_t next_size;                                 /* of the next block */
 };
 
+/* The block that is part of the arena, the last of them. */
+static struct arena_block *arena_own(struct store_arena *arena) {
+    return (struct arena_block *)(arena + 1);
+}
+
 struct store_arena *arena_new(void) {
-    struct store_arena *arena = mem_calloc(1, sizeof *arena);
-    if (arena)
-        arena->next_size = ARENA_FIRST;
+    struct store_arena *arena = mem_alloc(sizeof *arena + sizeof(struct arena_block) + ARENA_FIRST);
+    if (!arena)
+        return NULL;
+    *arena = (struct store_arena){.blocks = arena_own(arena), .next_size = (size_t)2 * ARENA_FIRST};
+    *arena_own(arena) = (struct arena_block){.size = ARENA_FIRST};
     return arena;
 }
 
@@ -51,7 +59,7 @@ void *arena_alloc(struct store_arena *arena, size_t count, size_t size) {
     if (count > (SIZE_MAX / 2 - ARENA_ALIGN) / size)
         return NULL;
     size_t bytes = (count * size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
-    if ((!arena->blocks || arena->blocks->size - arena->used < bytes) && !arena_extend(arena, bytes))
+    if (arena->blocks->size - arena->used < bytes && !arena_extend(arena, bytes))
         return NULL;
     void *at = arena->blocks->data + arena->used;
     arena->used += bytes;
@@ -79,7 +87,7 @@ int arena_copy(struct store_arena *arena, struct store_bytes from, struct store_
 void store_arena_free(struct store_arena *arena) {
     if (!arena)
         return;
-    for (struct arena_block *block = arena->blocks, *next; block; block = next) {
+    for (struct arena_block *block = arena->blocks, *next; block != arena_own(arena); block = next) {
         next = block->next;
         mem_free(block);
     }

@@ -167,7 +167,7 @@ static void messages_are_decoded_or_refused(void **state) {
     ProtobufCMessage *message;
     (void)state;
     const ProtobufCMessageDescriptor *type = &etcdserverpb__range_request__descriptor;
-    assert_int_equal(message_decode(type, bytes, sizeof bytes, &message), API_OK);
+    assert_int_equal(message_decode(type, bytes, sizeof bytes, NULL, &message), API_OK);
     const Etcdserverpb__RangeRequest *range = (const Etcdserverpb__RangeRequest *)message;
     assert_memory_equal(range->key.data, "abc", 3);
     assert_int_equal(range->limit, 150);
@@ -176,7 +176,7 @@ static void messages_are_decoded_or_refused(void **state) {
     static const size_t ends[] = {0, 5, 8, 10};
     for (size_t cut = 0, end = 0; cut <= sizeof bytes; cut++) {
         bool whole = cut == ends[end];
-        assert_int_equal(message_decode(type, bytes, cut, &message), whole ? API_OK : API_BAD_MESSAGE);
+        assert_int_equal(message_decode(type, bytes, cut, NULL, &message), whole ? API_OK : API_BAD_MESSAGE);
         if (whole) {
             message_free(message);
             end++;
@@ -184,7 +184,7 @@ static void messages_are_decoded_or_refused(void **state) {
     }
     for (uint64_t n = 1; n <= 2; n++) {
         mem_fail_after(n);
-        assert_int_equal(message_decode(type, bytes, sizeof bytes, &message), API_NO_MEMORY);
+        assert_int_equal(message_decode(type, bytes, sizeof bytes, NULL, &message), API_NO_MEMORY);
     }
     mem_fail_after(0);
 }
@@ -203,7 +203,7 @@ static void bytes_that_are_no_message_are_refused(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_int_equal(
-            message_decode(&etcdserverpb__range_request__descriptor, cases[i].bytes, cases[i].size, &message),
+            message_decode(&etcdserverpb__range_request__descriptor, cases[i].bytes, cases[i].size, NULL, &message),
             API_BAD_MESSAGE);
 }
 
