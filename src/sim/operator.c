@@ -100,7 +100,8 @@ bool operator_retires(struct world_node *node) {
 /* ---- What may be done ---------------------------------------------------------------------------------- */
 
 /* Whether most of those with this flag are whole, `more` of them being damaged besides. Once one is not, the others that keep data
- * must be most by themselves: a majority may have counted on a witness, which also refuses its vote to who lacks what it got. */
+ * must be most by themselves: a majority may have counted on a witness, or on one that gets its vote at any moment, which also
+ * refuses it to who lacks what it got. */
 static bool operator_most(const struct world *world, const struct lash_configuration *configuration, uint32_t flag,
                           lash_id more) {
     uint32_t voters = 0;
@@ -109,11 +110,10 @@ static bool operator_most(const struct world *world, const struct lash_configura
     for (uint32_t i = 0; i < configuration->count; i++) {
         const struct lash_member *member = &configuration->members[i];
         const struct world_node *node = &world->nodes[member->id - 1];
-        if ((member->flags & flag) == 0)
-            continue;
-        voters++;
         bool whole = !node->damaged && !node->gone && member->id != more;
-        bad += !whole;
+        bool has = (member->flags & flag) != 0;
+        voters += has;
+        bad += has && !whole;
         witnesses += whole && node->witness;
     }
     return voters == 0 || bad == 0 || 2 * (bad + witnesses) < voters;
@@ -360,6 +360,15 @@ static bool operator_free(const struct world *world) {
            !operator_find(judge_governing(world->judge), 0);
 }
 
+/* Whether a vote may go to this node: to a witness only as long as nobody's data is damaged, see operator_most. */
+static bool operator_may_vote(const struct world *world, const struct world_node *node) {
+    const struct lash_configuration *now = judge_governing(world->judge);
+    bool whole = true;
+    for (uint32_t i = 0; i < now->count; i++)
+        whole = whole && !world->nodes[now->members[i].id - 1].damaged && !world->nodes[now->members[i].id - 1].gone;
+    return whole || !node->witness;
+}
+
 /* ---- Adding -------------------------------------------------------------------------------------------- */
 
 /* A machine that is to join. NULL: there have been enough. */
@@ -411,7 +420,7 @@ bool operator_join(struct world *world, const struct fault_draw *draw) {
         return false;
     TRACE(world, "FAULT join: n%u is to be added%s", (unsigned)node->id, known ? ", again" : "");
     change.members[0] = operator_member(node, operator_flags(draw->number));
-    bool asked = operator_ask(world, &change, draw);
+    bool asked = operator_may_vote(world, node) && operator_ask(world, &change, draw);
     if (!world_alive(node))
         world_plan(world, 1 + (draw->number / 4 % 2 ? draw->lasting_us : 0), EVENT_START, node->id - 1, 0);
     return asked || !known;
@@ -448,7 +457,7 @@ bool operator_promote(struct world *world, const struct fault_draw *draw) {
     for (uint32_t i = 0; operator_free(world) && i < now->count; i++) {
         const struct lash_member *member = &now->members[(draw->a + i) % now->count];
         const struct world_node *node = &world->nodes[member->id - 1];
-        if ((member->flags & LASH_MEMBER_VOTER) != 0 || node->damaged || node->gone)
+        if ((member->flags & LASH_MEMBER_VOTER) != 0 || node->damaged || node->gone || !operator_may_vote(world, node))
             continue;
         TRACE(world, "FAULT promote: n%u", (unsigned)node->id);
         return operator_ask(world, &(struct change){.kind = CHANGE_PROMOTE, .id = node->id}, draw);
