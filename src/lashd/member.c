@@ -20,6 +20,7 @@
 #include "base/assert.h"
 #include "base/logger.h"
 #include "lash/node.h"
+#include "lashd/memory.h"
 
 enum {
     MEMBER_DRAIN_MS = 2000,                /* that requests under way get at the end */
@@ -280,6 +281,8 @@ static bool member_wait(struct member *member) {
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += MEMBER_LOOK_S;
         sem_timedwait(&member_wake, &until);
+        store_rest(member->store);
+        memory_rest();
         if (lash_node_status(member->node, &status) || !status.error || status.error == LASH_DAMAGED)
             continue;
         return status.error == LASH_REMOVED

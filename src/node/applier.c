@@ -13,9 +13,9 @@
 #include "node/replica_state.h"
 
 enum {
-    APPLIER_BYTES_MAX = 1 << 20, /* of frames in one job; at least one frame */
-    APPLIER_FRAMES_MAX = 1024,   /* in one job */
-    APPLIER_ROOM_MS = 1000,      /* after which a state machine without room is tried again */
+    APPLIER_BYTES_MAX = 256 << 10, /* of frames in one job; at least one frame */
+    APPLIER_FRAMES_MAX = 1024,     /* in one job */
+    APPLIER_ROOM_MS = 1000,        /* after which a state machine without room is tried again */
 };
 
 void applier_init(struct replica *replica) {

@@ -15,9 +15,11 @@
 #include "base/logger.h"
 
 enum {
-    DB_READERS_MAX = 512,    /* reads at the same time */
-    DB_KEY_BYTES = 511,      /* what the tables rely on */
-    DB_ROOM_BYTES = 1 << 20, /* less than this free: the disk is full. LMDB hardly gives the system more at once */
+    DB_READERS_MAX = 512,       /* reads at the same time */
+    DB_KEY_BYTES = 511,         /* what the tables rely on */
+    DB_ROOM_BYTES = 1 << 20,    /* less than this free: the disk is full. LMDB hardly gives the system more at once */
+    DB_MAPPED_KEPT = 4 << 20,   /* bytes of the file that may stay mapped in when nobody needs them */
+    DB_MAPPED_RATE = 256 << 20, /* bytes let go of a second: to map them in again takes 32 ms of a processor */
 };
 
 int db_error(int error) {
@@ -136,13 +138,15 @@ static int db_open_env(struct db *db, const char *path, uint64_t map_bytes) {
     LASH_ASSERT(mdb_env_get_maxkeysize(db->env) >= DB_KEY_BYTES);
     /* A killed process leaves its readers behind, which would keep old pages from being used again. */
     int dead;
-    if ((rc = mdb_reader_check(db->env, &dead)))
+    mdb_filehandle_t file;
+    if ((rc = mdb_reader_check(db->env, &dead)) || (rc = mdb_env_get_fd(db->env, &file)))
         return db_error(rc);
+    footprint_open(&db->footprint, file, DB_MAPPED_KEPT, DB_MAPPED_RATE);
     return db_open_tables(db);
 }
 
 int db_open(struct db *db, const char *path, uint64_t map_bytes) {
-    *db = (struct db){0};
+    *db = (struct db){.footprint.statm = -1};
     int rc = db_open_env(db, path, map_bytes);
     if (rc == 0)
         return LASH_OK;
@@ -166,6 +170,7 @@ int db_check(const struct db *db) {
 }
 
 void db_close(struct db *db) {
+    footprint_close(&db->footprint);
     if (db->env)
         mdb_env_close(db->env);
     *db = (struct db){0};

@@ -17,12 +17,14 @@
 #include <stdint.h>
 
 #include "lash/error.h"
+#include "store/footprint.h"
 
 /* Of the schema, and of what log and data may hold besides: the cluster's version. A program refuses what is newer. */
 enum { DB_FORMAT_FIRST = 1, DB_FORMAT_NEWEST = 2 };
 
 struct db {
     MDB_env *env;
+    struct footprint footprint;
     MDB_dbi meta;
     MDB_dbi keys;
     MDB_dbi revisions;

@@ -204,6 +204,12 @@ struct lash_state_machine store_machine(struct store *store) {
     return (struct lash_state_machine){.context = store, .apply = store_apply, .room = store_room};
 }
 
+void store_rest(struct store *store) {
+    struct handle_file *file = handle_hold(store);
+    footprint_look(&file->db.footprint);
+    handle_release(store, file);
+}
+
 /* ---- Reading ------------------------------------------------------------------------------------ */
 
 /* Begin to read into `result`, which is empty. */

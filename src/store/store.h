@@ -284,6 +284,10 @@ struct store_stats {
 };
 void store_stats(struct store *store, struct store_stats *stats);
 
+/* Give back memory that is not needed just now. To be called about once a second, by one thread at a time, beside any that
+ * use the store. */
+void store_rest(struct store *store);
+
 /* How long batches took to become visible: the commits of LMDB. The first bound is 1 ms. Any thread. */
 void store_commits(const struct store *store, struct lash_histogram *commits);
 
