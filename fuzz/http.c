@@ -135,11 +135,9 @@ static void on_connection(uv_stream_t *listener, int status) {
     loop_accept(loop, 0);
 }
 
-/* What a loop does before it waits. */
 static void on_prepare(uv_prepare_t *prepare) {
     (void)prepare;
-    for (struct list *at; (at = list_pop(&loop->dirty)) != NULL;)
-        connection_flush(list_entry(at, struct connection, in_dirty));
+    loop_end_turn(loop);
 }
 
 static void open_server(void) {

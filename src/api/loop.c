@@ -86,14 +86,18 @@ void loop_arm(struct loop *loop, uint64_t deadline_ms) {
 
 /* ---- Turns ------------------------------------------------------------------------------------- */
 
-static void loop_flush(uv_prepare_t *prepare) {
-    struct loop *loop = prepare->data;
+void loop_end_turn(struct loop *loop) {
     do {
         reading_ask(loop);
         for (struct list *at; (at = list_pop(&loop->dirty)) != NULL;)
             connection_flush(list_entry(at, struct connection, in_dirty));
     } while (reading_waits(loop));
     loop->term_known = false;
+}
+
+static void loop_flush(uv_prepare_t *prepare) {
+    struct loop *loop = prepare->data;
+    loop_end_turn(loop);
     if (loop->draining) {
         uv_mutex_lock(&loop->lock);
         loop->connections_left = loop->connection_count;

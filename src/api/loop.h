@@ -127,6 +127,9 @@ bool loop_is_learner(struct loop *loop);
 /* Likewise whether it is a witness. */
 bool loop_is_witness(struct loop *loop);
 
+/* What a loop does before it waits: ask the node for the turn's reads, and send what the turn has produced. */
+void loop_end_turn(struct loop *loop);
+
 /* From any thread: `completion` is to be delivered on the loop. */
 void loop_complete(struct loop *loop, struct completion *completion);
 
