@@ -89,7 +89,7 @@ static bool commit_open_node(struct commit *commit, size_t number) {
         .peer_count = (size_t)commit->options->replicas,
         .pending_bytes_max = pending > (uint64_t)256 << 20 ? pending : 0,
     };
-    struct lash_state_machine machine = {.context = commit, .apply = commit_apply};
+    struct lash_state_machine machine = {.context = commit, .apply = commit_apply, .quick = true};
     lash_set_log(NULL, NULL, LASH_LOG_ERROR);
     int error = lash_node_open(&options, &machine, &commit->node);
     if (error)

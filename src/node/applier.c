@@ -16,6 +16,7 @@ enum {
     APPLIER_BYTES_MAX = 256 << 10, /* of frames in one job; at least one frame */
     APPLIER_FRAMES_MAX = 1024,     /* in one job */
     APPLIER_ROOM_MS = 1000,        /* after which a state machine without room is tried again */
+    APPLIER_QUICK_MAX = 1024,      /* commands that a quick state machine may apply on the loop thread */
 };
 
 void applier_init(struct replica *replica) {
@@ -48,14 +49,7 @@ void applier_free(struct replica *replica) {
     mem_free(replica->applier.wholes);
 }
 
-static void applier_submit(struct applier *applier, void (*work)(struct job *job), void (*done)(struct job *job)) {
-    applier->busy = true;
-    applier->job.work = work;
-    applier->job.done = done;
-    applier->replica->env->submit(applier->replica->env->context, REPLICA_APPLY, &applier->job);
-}
-
-/* On the apply thread. */
+/* On the apply thread, or, for a quick state machine, on the loop thread. */
 static void applier_apply_work(struct job *job) {
     struct applier *applier = list_entry(job, struct applier, job);
     const struct lash_state_machine *machine = &applier->replica->options.machine;
@@ -63,6 +57,15 @@ static void applier_apply_work(struct job *job) {
     if (applier->last > applier->applied) /* else all of it is parts of a command that goes on */
         applier->error = machine->apply(machine->context, applier->commands, applier->command_count, applier->last);
     applier->room_error = applier->error || !machine->room ? LASH_OK : machine->room(machine->context);
+}
+
+static void applier_submit(struct applier *applier, void (*work)(struct job *job), void (*done)(struct job *job)) {
+    applier->busy = true;
+    applier->job.work = work;
+    applier->job.done = done;
+    applier->job.quick = applier->replica->options.machine.quick && work == applier_apply_work &&
+                         applier->command_count <= APPLIER_QUICK_MAX;
+    applier->replica->env->submit(applier->replica->env->context, REPLICA_APPLY, &applier->job);
 }
 
 /* On the apply thread, where all that came before has its turn: there is nothing to apply. */

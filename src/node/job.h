@@ -7,12 +7,15 @@
 #ifndef LASH_NODE_JOB_H
 #define LASH_NODE_JOB_H
 
+#include <stdbool.h>
+
 #include "base/list.h"
 
 struct job {
     struct list link; /* the executor's, from submission to `done` */
     void (*work)(struct job *job);
     void (*done)(struct job *job);
+    bool quick; /* it may be done on the loop thread as well */
 };
 
 #endif

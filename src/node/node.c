@@ -103,7 +103,26 @@ static void node_configured(void *context, lash_index committed, bool welcome) {
 
 static void node_submit(void *context, enum replica_executor executor, struct job *job) {
     struct lash_node *node = context;
+    if (executor == REPLICA_APPLY && job->quick && !node->quick_done) {
+        LASH_ASSERT(list_empty(&node->quick)); /* a replica has one job at a time for its state machine */
+        list_push(&node->quick, &job->link);
+        return;
+    }
     executor_submit(&node->executors[executor], job);
+}
+
+/* Do the job that is to be done on this thread, if there is one, and what that brings about. */
+static void node_do_quick(struct lash_node *node) {
+    struct list *at = list_pop(&node->quick);
+    if (!at)
+        return;
+    struct job *job = list_entry(at, struct job, link);
+    node->quick_done = true;
+    job->work(job);
+    job->done(job);
+    replica_turn(node->replica);
+    LASH_ASSERT(list_empty(&node->quick));
+    node->quick_done = false;
 }
 
 static void node_observe(void *context, const struct lash_status *status) {
@@ -344,6 +363,7 @@ static bool node_replica_turn(struct lash_node *node, struct list *incoming, boo
         replica_stop(node->replica);
     replica_submit(node->replica, incoming);
     replica_turn(node->replica);
+    node_do_quick(node);
     node_note_removal(node);
     node_publish(node); /* before the callbacks, which may ask for it */
     return replica_deliver(node->replica);
@@ -718,6 +738,7 @@ int lash_node_open(const struct lash_node_options *options, const struct lash_st
     new->machine = *machine;
     error = settings_keep(&new->options);
     list_init(&new->incoming);
+    list_init(&new->quick);
     if (error || uv_mutex_init(&new->mutex) != 0) {
         settings_release(&new->options);
         mem_free(new);

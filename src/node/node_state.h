@@ -35,6 +35,8 @@ struct lash_node {
     uv_async_t wake;
     uv_timer_t timer;
     uv_check_t check;
+    struct list quick;       /* jobs of the apply thread that are to be done on this one: one at most */
+    bool quick_done;         /* in this turn: what else is to be applied goes to the apply thread */
     uint32_t executor_count; /* running */
     bool loop_open;
     bool tearing_down; /* handles are being closed */

@@ -8,6 +8,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "fixture.h"
 
@@ -112,10 +115,154 @@ static void a_leader_is_closed_under_load_and_nothing_acknowledged_is_lost(void 
     fixture_tear_down(&fixture);
 }
 
+/* A state machine without a lock, for the node says that only one of its functions runs at a time. */
+struct quick {
+    atomic_bool inside;
+    atomic_bool held;  /* snapshot_begin waits while this is set */
+    atomic_bool begun; /* it was called */
+    uint64_t count;
+    uint64_t on_loop; /* times that it was called there */
+    uint64_t elsewhere;
+};
+
+static void quick_enter(struct quick *quick) {
+    char name[16];
+    assert_false(atomic_exchange_explicit(&quick->inside, true, memory_order_relaxed));
+    assert_int_equal(pthread_getname_np(pthread_self(), name, sizeof name), 0);
+    if (strcmp(name, "lash-loop") == 0)
+        quick->on_loop++;
+    else
+        quick->elsewhere++;
+}
+
+static void quick_leave(struct quick *quick) {
+    atomic_store_explicit(&quick->inside, false, memory_order_relaxed);
+}
+
+static int quick_apply(void *context, const struct lash_command *commands, size_t count, lash_index last) {
+    (void)commands, (void)last;
+    struct quick *quick = context;
+    quick_enter(quick);
+    quick->count += count;
+    quick_leave(quick);
+    return 0;
+}
+
+static int quick_begin(void *context, lash_index index, void **view) {
+    (void)index;
+    struct quick *quick = context;
+    uint64_t *count = malloc(sizeof *count);
+    assert_non_null(count);
+    quick_enter(quick);
+    atomic_store(&quick->begun, true);
+    while (atomic_load(&quick->held))
+        sched_yield();
+    *count = quick->count;
+    quick_leave(quick);
+    *view = count;
+    return 0;
+}
+
+static int quick_write(void *context, void *view, struct lash_snapshot_sink *sink) {
+    (void)context;
+    return lash_snapshot_write(sink, view, sizeof(uint64_t));
+}
+
+static void quick_end(void *context, void *view) {
+    (void)context;
+    free(view);
+}
+
+static int quick_restore(void *context, struct lash_snapshot_source *source, lash_index index) {
+    (void)context, (void)source, (void)index;
+    return LASH_INVALID; /* nobody is away */
+}
+
+static struct lash_state_machine quick_machine(struct quick *quick) {
+    return (struct lash_state_machine){.context = quick,
+                                       .apply = quick_apply,
+                                       .snapshot_begin = quick_begin,
+                                       .snapshot_write = quick_write,
+                                       .snapshot_end = quick_end,
+                                       .restore = quick_restore,
+                                       .quick = true};
+}
+
+static void a_quick_state_machine_is_called_by_one_thread_at_a_time(void **state) {
+    (void)state;
+    struct fixture fixture;
+    struct quick quick = {.count = 0};
+    struct lash_state_machine machine = quick_machine(&quick);
+    char dir[96];
+    fixture_set_up(&fixture, 1);
+    fixture_calm(&fixture);
+    struct lash_node_options options = fixture_options(&fixture, 0, dir);
+    lash_node *node;
+    assert_int_equal(lash_node_open(&options, &machine, &node), 0);
+    fixture_propose_surely(node, "first", 5);
+    struct fixture_wait wait;
+    fixture_wait_init(&wait);
+    uint64_t proposed = 1;
+    for (size_t burst = 1; burst <= 4096; burst *= 2) { /* small ones for the loop thread, large ones for the other */
+        for (size_t i = 0; i < burst; i++, proposed++) {
+            fixture_wait_add(&wait);
+            assert_int_equal(lash_node_propose(node, &i, sizeof i, NULL, fixture_done, &wait), 0);
+        }
+        fixture_wait_add(&wait);
+        assert_int_equal(lash_node_snapshot(node, fixture_done, &wait), 0);
+        fixture_wait_for(&wait, burst / 2);
+    }
+    fixture_wait_for(&wait, 0);
+    for (size_t i = 0; i < 20; i++, proposed++)
+        assert_int_equal(fixture_propose(node, &i, sizeof i), 0);
+    lash_node_close(node);
+    assert_int_equal(quick.count, proposed);
+    assert_true(quick.on_loop > 0);
+    assert_true(quick.elsewhere > 0); /* the snapshots at least */
+    fixture_tear_down(&fixture);
+}
+
+static void what_the_apply_thread_is_at_is_waited_for_by_a_quick_state_machine(void **state) {
+    (void)state;
+    struct fixture fixture;
+    struct quick quick = {.count = 0};
+    struct lash_state_machine machine = quick_machine(&quick);
+    char dir[96];
+    fixture_set_up(&fixture, 1);
+    fixture_calm(&fixture);
+    struct lash_node_options options = fixture_options(&fixture, 0, dir);
+    lash_node *node;
+    assert_int_equal(lash_node_open(&options, &machine, &node), 0);
+    fixture_propose_surely(node, "first", 5);
+    struct fixture_wait wait;
+    fixture_wait_init(&wait);
+    atomic_store(&quick.held, true);
+    fixture_wait_add(&wait);
+    assert_int_equal(lash_node_snapshot(node, fixture_done, &wait), 0);
+    while (!atomic_load(&quick.begun))
+        sched_yield();
+    fixture_wait_add(&wait);
+    assert_int_equal(lash_node_propose(node, "second", 6, NULL, fixture_done, &wait), 0);
+    struct lash_status status;
+    do { /* until it is committed, with which it would be applied */
+        sched_yield();
+        assert_int_equal(lash_node_status(node, &status), 0);
+    } while (status.raft.commit == status.raft.applied);
+    assert_int_equal(quick.count, 1);
+    atomic_store(&quick.held, false);
+    fixture_wait_for(&wait, 0);
+    assert_int_equal(wait.succeeded, 2);
+    lash_node_close(node);
+    assert_int_equal(quick.count, 2);
+    fixture_tear_down(&fixture);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_threads_propose_and_read_at_all_nodes),
         cmocka_unit_test(a_leader_is_closed_under_load_and_nothing_acknowledged_is_lost),
+        cmocka_unit_test(a_quick_state_machine_is_called_by_one_thread_at_a_time),
+        cmocka_unit_test(what_the_apply_thread_is_at_is_waited_for_by_a_quick_state_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
