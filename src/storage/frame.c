@@ -127,7 +127,7 @@ int frame_header(const uint8_t *data, struct frame *frame) {
     return LASH_OK;
 }
 
-int frame_check(const uint8_t *data, size_t size, struct frame *frame, size_t *used) {
+static int check(const uint8_t *data, size_t size, bool summed, struct frame *frame, size_t *used) {
     if (size < FRAME_HEADER_SIZE)
         return LASH_CORRUPT;
     int rc = frame_header(data, frame);
@@ -137,7 +137,7 @@ int frame_check(const uint8_t *data, size_t size, struct frame *frame, size_t *u
         return LASH_CORRUPT;
     size_t body = (size_t)frame->body_size;
     const uint8_t *at = data + FRAME_HEADER_SIZE;
-    if (crc32c(0, at, body) != le32_get(data + HEADER_BODY_CRC))
+    if (!summed && crc32c(0, at, body) != le32_get(data + HEADER_BODY_CRC))
         return LASH_CORRUPT;
     for (uint32_t i = 0; i < frame->count; i++) {
         if (body < FRAME_ENTRY_SIZE)
@@ -145,7 +145,7 @@ int frame_check(const uint8_t *data, size_t size, struct frame *frame, size_t *u
         size_t length = le32_get(at);
         if (length > body - FRAME_ENTRY_SIZE || frame_entry_space(length) > body)
             return LASH_CORRUPT;
-        if (entry_crc(at, length) != le32_get(at + ENTRY_CRC))
+        if (!summed && entry_crc(at, length) != le32_get(at + ENTRY_CRC))
             return LASH_CORRUPT;
         at += frame_entry_space(length);
         body -= frame_entry_space(length);
@@ -154,6 +154,14 @@ int frame_check(const uint8_t *data, size_t size, struct frame *frame, size_t *u
         return LASH_CORRUPT;
     *used = FRAME_HEADER_SIZE + (size_t)frame->body_size;
     return LASH_OK;
+}
+
+int frame_check(const uint8_t *data, size_t size, struct frame *frame, size_t *used) {
+    return check(data, size, false, frame, used);
+}
+
+int frame_check_summed(const uint8_t *data, size_t size, struct frame *frame, size_t *used) {
+    return check(data, size, true, frame, used);
 }
 
 uint32_t frame_crc(const uint8_t *data, size_t size) {

@@ -71,6 +71,10 @@ int frame_header(const uint8_t *data, struct frame *frame);
  * success *used is its length. Trusts nothing. Errors: LASH_CORRUPT, LASH_VERSION. */
 int frame_check(const uint8_t *data, size_t size, struct frame *frame, size_t *used);
 
+/* As frame_check, of bytes that have the checksum which frame_crc gave for them: of its own checksums only the header's is looked
+ * at, as the others cannot fail. */
+int frame_check_summed(const uint8_t *data, size_t size, struct frame *frame, size_t *used);
+
 /* The checksum of all bytes of a frame that was checked, from those that it carries: bits that have turned in memory since do not fit
  * it. */
 uint32_t frame_crc(const uint8_t *data, size_t size);

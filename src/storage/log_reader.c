@@ -12,7 +12,8 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 
-enum { WINDOW_SIZE = 1 << 18 };
+/* Several times what one record usually takes, as one that ends behind the window is read twice. */
+enum { WINDOW_SIZE = 1 << 20 };
 
 void log_reader_init(struct log_reader *reader, const struct vfs *vfs) {
     *reader = (struct log_reader){.vfs = vfs, .file = -1};
