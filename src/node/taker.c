@@ -263,12 +263,13 @@ static bool taker_due(const struct replica *replica) {
 }
 
 /* Whether the state machine can be asked now. A membership beyond what is applied is not the snapshot's, and which one was before
- * it is not worth knowing: soon it is applied. */
+ * it is not worth knowing: soon it is applied. Who knows of no membership, as its log begins behind its snapshots, must not make one
+ * that says that there is none. */
 static bool taker_ready(const struct replica *replica) {
     const struct applier *applier = &replica->applier;
     return replica->options.snapshots && replica->options.machine.snapshot_begin && !applier->busy && !applier->full &&
            !restorer_due(replica) && applier->applied > replica->taker.newest.index &&
-           replica->status.configuration.index <= applier->applied;
+           replica->status.configuration.count > 0 && replica->status.configuration.index <= applier->applied;
 }
 
 void taker_turn(struct replica *replica) {
