@@ -91,10 +91,10 @@ struct lash_state_machine {
      * tried, or a peer's. Others: the node stops taking part. */
     int (*restore)(void *context, struct lash_snapshot_source *source, lash_index index);
 
-    /* apply takes some microseconds a command at most and never waits, for a disk, a lock or anything else, and nor does room. Then they
-     * may run on the loop thread as well, when there is little to apply and the apply thread has nothing to do: what is committed is
-     * applied without being handed to another thread and back, which takes longer than such an apply. Whatever runs on the apply
-     * thread still never runs at the same time as another of these functions that do. Heartbeats wait for an apply that does not keep this promise. */
+    /* A promise: apply takes some microseconds a command at most and never waits, for a disk, a lock or anything else, and nor does
+     * room. Then they may run on the loop thread as well, when there is little to apply and the apply thread has nothing to do: to
+     * hand such an apply to another thread and back takes longer than the apply. Still no two of these functions run at the same
+     * time but where they say so above. While an apply does not keep the promise, heartbeats wait. */
     bool quick;
 };
 

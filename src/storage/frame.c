@@ -160,8 +160,11 @@ int frame_check(const uint8_t *data, size_t size, struct frame *frame, size_t *u
     return check(data, size, false, frame, used);
 }
 
-int frame_check_summed(const uint8_t *data, size_t size, struct frame *frame, size_t *used) {
-    return check(data, size, true, frame, used);
+int frame_check_summed(const uint8_t *data, size_t size, uint32_t crc, struct frame *frame, size_t *used) {
+    int rc = check(data, size, true, frame, used);
+    if (!rc && (*used != size || frame_crc(data, size) != crc))
+        rc = LASH_CORRUPT;
+    return rc;
 }
 
 uint32_t frame_crc(const uint8_t *data, size_t size) {

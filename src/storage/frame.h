@@ -71,9 +71,9 @@ int frame_header(const uint8_t *data, struct frame *frame);
  * success *used is its length. Trusts nothing. Errors: LASH_CORRUPT, LASH_VERSION. */
 int frame_check(const uint8_t *data, size_t size, struct frame *frame, size_t *used);
 
-/* As frame_check, of bytes that have the checksum which frame_crc gave for them: of its own checksums only the header's is looked
- * at, as the others cannot fail. */
-int frame_check_summed(const uint8_t *data, size_t size, struct frame *frame, size_t *used);
+/* As frame_check, of one frame that is all of the bytes, whose checksum was found to be `crc`: if the checksum that the frame carries of
+ * its body belongs to them, it cannot fail, and nor can those of the entries below it. */
+int frame_check_summed(const uint8_t *data, size_t size, uint32_t crc, struct frame *frame, size_t *used);
 
 /* The checksum of all bytes of a frame that was checked, from those that it carries: bits that have turned in memory since do not fit
  * it. */

@@ -379,8 +379,9 @@ static int check_payload(const struct recovery *recovery, const uint8_t *payload
     if (staged->record.type != RECORD_FRAME)
         return LASH_OK;
     size_t used = 0;
-    int rc = frame_check_summed(payload, (size_t)staged->record.size, &staged->frame, &used);
-    if (!rc && (used != staged->record.size || staged->frame.group != recovery->log->group))
+    int rc =
+        frame_check_summed(payload, (size_t)staged->record.size, staged->record.payload_crc, &staged->frame, &used);
+    if (!rc && staged->frame.group != recovery->log->group)
         rc = LASH_CORRUPT;
     *why = "a damaged frame in a valid record";
     return rc;

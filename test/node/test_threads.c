@@ -188,18 +188,24 @@ static struct lash_state_machine quick_machine(struct quick *quick) {
                                        .quick = true};
 }
 
+/* A lone node with this state machine, which has applied one command. */
+static lash_node *quick_open(struct fixture *fixture, struct quick *quick) {
+    struct lash_state_machine machine = quick_machine(quick);
+    char dir[96];
+    fixture_set_up(fixture, 1);
+    fixture_calm(fixture);
+    struct lash_node_options options = fixture_options(fixture, 0, dir);
+    lash_node *node;
+    assert_int_equal(lash_node_open(&options, &machine, &node), 0);
+    fixture_propose_surely(node, "first", 5);
+    return node;
+}
+
 static void a_quick_state_machine_is_called_by_one_thread_at_a_time(void **state) {
     (void)state;
     struct fixture fixture;
     struct quick quick = {.count = 0};
-    struct lash_state_machine machine = quick_machine(&quick);
-    char dir[96];
-    fixture_set_up(&fixture, 1);
-    fixture_calm(&fixture);
-    struct lash_node_options options = fixture_options(&fixture, 0, dir);
-    lash_node *node;
-    assert_int_equal(lash_node_open(&options, &machine, &node), 0);
-    fixture_propose_surely(node, "first", 5);
+    lash_node *node = quick_open(&fixture, &quick);
     struct fixture_wait wait;
     fixture_wait_init(&wait);
     uint64_t proposed = 1;
@@ -226,14 +232,7 @@ static void what_the_apply_thread_is_at_is_waited_for_by_a_quick_state_machine(v
     (void)state;
     struct fixture fixture;
     struct quick quick = {.count = 0};
-    struct lash_state_machine machine = quick_machine(&quick);
-    char dir[96];
-    fixture_set_up(&fixture, 1);
-    fixture_calm(&fixture);
-    struct lash_node_options options = fixture_options(&fixture, 0, dir);
-    lash_node *node;
-    assert_int_equal(lash_node_open(&options, &machine, &node), 0);
-    fixture_propose_surely(node, "first", 5);
+    lash_node *node = quick_open(&fixture, &quick);
     struct fixture_wait wait;
     fixture_wait_init(&wait);
     atomic_store(&quick.held, true);

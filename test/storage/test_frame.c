@@ -105,6 +105,25 @@ static void the_checksum_of_all_bytes_is_known_without_reading_them(void **state
     buf_unref(buf);
 }
 
+/* Of bytes whose own checksum is right those of the frame need not be: they may have turned before they were summed. */
+static void a_frame_is_not_believed_for_its_records_checksum(void **state) {
+    (void)state;
+    struct buf *buf = three_entries();
+    struct frame frame;
+    size_t used;
+    uint32_t crc = crc32c(0, buf->data, buf->size);
+    assert_int_equal(frame_check_summed(buf->data, buf->size, crc, &frame, &used), LASH_OK);
+    assert_int_equal(frame.count, 3);
+    assert_int_equal(frame_check_summed(buf->data, buf->size, crc ^ 1, &frame, &used), LASH_CORRUPT);
+    for (size_t bit = 0; bit < 8 * buf->size; bit++) {
+        buf->data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        crc = crc32c(0, buf->data, buf->size);
+        assert_int_not_equal(frame_check_summed(buf->data, buf->size, crc, &frame, &used), LASH_OK);
+        buf->data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    buf_unref(buf);
+}
+
 static void every_truncation_is_noticed(void **state) {
     (void)state;
     struct buf *buf = three_entries();
@@ -249,6 +268,7 @@ int main(void) {
         cmocka_unit_test(the_bytes_are_those_of_version_1),
         cmocka_unit_test(every_flipped_bit_is_noticed),
         cmocka_unit_test(the_checksum_of_all_bytes_is_known_without_reading_them),
+        cmocka_unit_test(a_frame_is_not_believed_for_its_records_checksum),
         cmocka_unit_test(every_truncation_is_noticed),
         cmocka_unit_test(lies_with_right_checksums_are_not_believed),
         cmocka_unit_test(a_newer_version_is_told_from_damage),
