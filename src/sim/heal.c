@@ -29,6 +29,16 @@ size_t world_known_leader(const struct world *world) {
     return leader != 0 && world->nodes[leader - 1].replica ? (size_t)leader - 1 : world->count;
 }
 
+/* Whether the last packet on one of the link's lanes was delayed by a fault: all behind it are late as well, so that a window that
+ * is full stays full, and the log is trimmed beyond it. */
+static bool heal_late(const struct world *world, const struct world_link *link) {
+    uint64_t usual_us = world->profile.packet_us + world->profile.packet_span_us;
+    for (size_t i = 0; i < TRANSPORT_LANES; i++)
+        if (link->lanes[i].last_us > world->now_us + usual_us)
+            return true;
+    return false;
+}
+
 /* Whether all running nodes reach one another. What is handed to a connection that broke and whose sender is yet to notice is
  * lost, and the request that it carried may well end unsure. */
 static bool heal_connected(struct world *world) {
@@ -38,7 +48,7 @@ static bool heal_connected(struct world *world) {
                            operator_counts(world, from) && operator_counts(world, to);
             const struct world_link *link = network_link(world, from, to);
             const struct world_lane *entries = &link->lanes[TRANSPORT_ENTRIES];
-            if (running && (!link->open || link->broken || entries->cut || entries->closed))
+            if (running && (!link->open || link->broken || entries->cut || entries->closed || heal_late(world, link)))
                 return false;
         }
     }
