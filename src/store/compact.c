@@ -21,12 +21,6 @@ enum {
 };
 _Static_assert(COMPACT_STEP >= 2, "the removal must be faster than what adds to it");
 
-/* Remove a revision that is not its key's newest. */
-static int compact_remove_old(struct view *view, uint64_t id, struct revision revision) {
-    int rc = history_remove(view, id, revision);
-    return rc ? rc : record_remove(view, revision);
-}
-
 /* Remove a tombstone, and the key with it unless it has been written again. */
 static int compact_remove_tombstone(struct view *view, const struct record *record) {
     struct index_entry entry;
@@ -34,7 +28,7 @@ static int compact_remove_tombstone(struct view *view, const struct record *reco
     if (rc)
         return rc == LASH_NOT_FOUND ? LASH_CORRUPT : rc;
     if (revision_compare(entry.revision, record->revision) != 0)
-        return compact_remove_old(view, record->id, record->revision);
+        return record_remove(view, record->revision);
     /* The walk's copy of the key: the record's own lies in the database, where a write may move it. */
     rc = index_remove(&view->index, index_key(&view->index));
     return rc ? rc : record_remove(view, record->revision);
@@ -48,7 +42,7 @@ static int compact_record(struct view *view, const struct record *record) {
     if (record->tombstone && record->revision.main < view->state.compacted)
         rc = compact_remove_tombstone(view, record);
     if (rc == 0 && record->previous.main)
-        rc = compact_remove_old(view, record->id, record->previous);
+        rc = record_remove(view, record->previous);
     return rc;
 }
 

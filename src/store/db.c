@@ -7,14 +7,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "base/assert.h"
+#include "base/buf.h"
 #include "base/bytes.h"
 #include "base/logger.h"
 
 enum {
+    DB_TABLES = 4,
     DB_READERS_MAX = 512,       /* reads at the same time */
     DB_KEY_BYTES = 511,         /* what the tables rely on */
     DB_ROOM_BYTES = 1 << 20,    /* less than this free: the disk is full. LMDB hardly gives the system more at once */
@@ -66,56 +71,68 @@ static MDB_val db_format_key(void) {
     return (MDB_val){.mv_size = sizeof name - 1, .mv_data = (void *)(uintptr_t)name};
 }
 
-static int db_put_format(MDB_txn *txn, MDB_dbi meta, uint32_t format) {
+/* What the format's number says. */
+struct db_format {
+    uint32_t layout;
+    uint32_t version;
+};
+
+enum { DB_VERSION_MASK = (1 << DB_VERSION_BITS) - 1 };
+_Static_assert((int)DB_VERSION_NEWEST <= (int)DB_VERSION_MASK, "the layout lies above the version");
+
+/* Not an error: the file's layout is older than this program's. */
+enum { DB_OLDER = 1 };
+
+static int db_put_version(MDB_txn *txn, MDB_dbi meta, uint32_t version) {
     uint8_t bytes[4];
-    le32_put(bytes, format);
+    le32_put(bytes, (uint32_t)DB_LAYOUT << DB_VERSION_BITS | version);
     MDB_val key = db_format_key(), value = {.mv_size = sizeof bytes, .mv_data = bytes};
     return db_error(mdb_put(txn, meta, &key, &value, 0));
 }
 
-static int db_get_format(MDB_txn *txn, MDB_dbi meta, uint32_t *format) {
+static int db_get_format(MDB_txn *txn, MDB_dbi meta, struct db_format *format) {
     MDB_val key = db_format_key(), value;
     int rc = db_error(mdb_get(txn, meta, &key, &value));
     if (rc)
         return rc;
-    if (value.mv_size != 4 || le32_get(value.mv_data) == 0)
+    if (value.mv_size != 4)
         return LASH_CORRUPT;
-    *format = le32_get(value.mv_data);
-    return LASH_OK;
+    uint32_t number = le32_get(value.mv_data);
+    *format = (struct db_format){.layout = number >> DB_VERSION_BITS, .version = number & DB_VERSION_MASK};
+    return format->version ? LASH_OK : LASH_CORRUPT;
 }
 
-/* Check the format of an existing file; write it to a new one. */
+/* Check the format of an existing file, which may be DB_OLDER; write it to a new one. */
 static int db_check_format(MDB_txn *txn, MDB_dbi meta) {
-    uint32_t format;
+    struct db_format format;
     int rc = db_get_format(txn, meta, &format);
     if (rc == LASH_NOT_FOUND)
-        return db_put_format(txn, meta, DB_FORMAT_FIRST);
+        return db_put_version(txn, meta, DB_VERSION_FIRST);
     if (rc)
         return rc;
-    return format > DB_FORMAT_NEWEST ? LASH_VERSION : LASH_OK;
+    if (format.layout > DB_LAYOUT || format.version > DB_VERSION_NEWEST)
+        return LASH_VERSION;
+    return format.layout < DB_LAYOUT ? DB_OLDER : LASH_OK;
 }
 
-int db_raise_format(const struct db *db, MDB_txn *txn, uint32_t format) {
-    uint32_t present;
-    LASH_ASSERT(format <= DB_FORMAT_NEWEST);
+int db_raise_version(const struct db *db, MDB_txn *txn, uint32_t version) {
+    struct db_format present;
+    LASH_ASSERT(version <= DB_VERSION_NEWEST);
     int rc = db_get_format(txn, db->meta, &present);
-    return rc || present >= format ? rc : db_put_format(txn, db->meta, format);
+    return rc || present.version >= version ? rc : db_put_version(txn, db->meta, version);
 }
 
 static int db_open_tables(struct db *db) {
     struct {
         const char *name;
         MDB_dbi *dbi;
-    } tables[] = {{"meta", &db->meta},
-                  {"keys", &db->keys},
-                  {"revisions", &db->revisions},
-                  {"history", &db->history},
-                  {"members", &db->members}};
+    } tables[] = {{"meta", &db->meta}, {"keys", &db->keys}, {"revisions", &db->revisions}, {"members", &db->members}};
+    _Static_assert(sizeof tables / sizeof tables[0] == DB_TABLES, "LMDB is told how many there are");
     MDB_txn *txn;
     int rc = db_error(mdb_txn_begin(db->env, NULL, 0, &txn));
     if (rc)
         return rc;
-    for (size_t i = 0; i < sizeof tables / sizeof tables[0] && rc == 0; i++)
+    for (size_t i = 0; i < DB_TABLES && rc == 0; i++)
         rc = db_error(mdb_dbi_open(txn, tables[i].name, MDB_CREATE, tables[i].dbi));
     if (rc == 0)
         rc = db_check_format(txn, db->meta);
@@ -131,7 +148,7 @@ static int db_open_env(struct db *db, const char *path, uint64_t map_bytes) {
         db->env = NULL;
         return db_error(rc);
     }
-    if ((rc = mdb_env_set_maxdbs(db->env, 5)) || (rc = mdb_env_set_maxreaders(db->env, DB_READERS_MAX)) ||
+    if ((rc = mdb_env_set_maxdbs(db->env, DB_TABLES)) || (rc = mdb_env_set_maxreaders(db->env, DB_READERS_MAX)) ||
         (rc = mdb_env_set_mapsize(db->env, map_bytes)) ||
         (rc = mdb_env_open(db->env, path, MDB_NOSUBDIR | MDB_NOSYNC | MDB_NOTLS | MDB_NORDAHEAD, 0600)))
         return db_error(rc);
@@ -145,9 +162,36 @@ static int db_open_env(struct db *db, const char *path, uint64_t map_bytes) {
     return db_open_tables(db);
 }
 
+/* Take a file of an older layout away; only the one who holds the directory's lock opens it. */
+static int db_delete(const char *path) {
+    static const char *const ends[] = {"", "-lock"};
+    size_t size = strlen(path) + sizeof "-lock";
+    char *name = mem_alloc(size);
+    if (!name)
+        return LASH_NOMEM;
+    int rc = LASH_OK;
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0] && rc == 0; i++) {
+        snprintf(name, size, "%s%s", path, ends[i]);
+        if (unlink(name) && errno != ENOENT)
+            rc = LASH_IO;
+    }
+    mem_free(name);
+    return rc;
+}
+
 int db_open(struct db *db, const char *path, uint64_t map_bytes) {
     *db = (struct db){.footprint.statm = -1};
     int rc = db_open_env(db, path, map_bytes);
+    if (rc == DB_OLDER) {
+        log_warn("store: an earlier version wrote the database, which is rebuilt from snapshot and log",
+                 F_STR("path", path));
+        db_close(db);
+        *db = (struct db){.footprint.statm = -1};
+        rc = db_delete(path);
+        if (rc == 0)
+            rc = db_open_env(db, path, map_bytes);
+        LASH_ASSERT(rc != DB_OLDER);
+    }
     if (rc == 0)
         return LASH_OK;
     log_error("store: cannot open the database", F_STR("path", path), F_ERR(rc));
@@ -178,7 +222,7 @@ void db_close(struct db *db) {
 
 int db_sizes(const struct db *db, MDB_txn *txn, uint64_t *size, uint64_t *size_in_use) {
     /* LMDB numbers its own tables: 0 is the list of free pages, 1 the list of tables. */
-    const MDB_dbi tables[] = {0, 1, db->meta, db->keys, db->revisions, db->history, db->members};
+    const MDB_dbi tables[] = {0, 1, db->meta, db->keys, db->revisions, db->members};
     uint64_t pages = 2; /* the two meta pages */
     MDB_stat stat = {0};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {

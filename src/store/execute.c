@@ -220,22 +220,20 @@ static struct revision execution_change(struct execution *execution) {
     return (struct revision){.main = execution->view->state.revision + 1, .sub = execution->changes++};
 }
 
-/* Record the entry's revision, and the one before it as history. `old` is NULL for a key that the index did not hold. */
+/* Record the entry's revision, whose key had `previous` before; main 0: the index did not hold it. */
 static int write_record(struct view *view, struct store_bytes key, const struct index_entry *entry,
-                        const struct index_entry *old, struct store_bytes value) {
+                        struct revision previous, struct store_bytes value) {
     struct record record = {
         .revision = entry->revision,
         .tombstone = entry->tombstone,
-        .id = entry->id,
-        .previous = old ? old->revision : (struct revision){0},
+        .previous = previous,
         .create_revision = entry->create_revision,
         .version = entry->version,
         .lease = entry->lease,
         .key = key,
         .value = value,
     };
-    int rc = record_append(view, &record);
-    return rc || !old ? rc : history_add(view, entry->id, old->revision, old->tombstone);
+    return record_append(view, &record, entry->ordinal);
 }
 
 /* What a put needs of the key's present value: an answer, and the value to keep. `value` is copied, as a write may move it. */
@@ -268,12 +266,12 @@ static int put_run(struct execution *execution, const struct store_put *put, str
     rc = alive ? put_read_old(execution, put, &old, &value, result) : LASH_OK;
     if (rc)
         return rc;
-    struct index_entry entry = {.id = old.id, .revision = execution_change(execution)};
+    struct index_entry entry = {.ordinal = old.ordinal + 1, .revision = execution_change(execution)};
     entry.create_revision = alive ? old.create_revision : entry.revision.main;
     entry.version = alive ? old.version + 1 : 1;
     entry.lease = put->ignore_lease && alive ? old.lease : put->lease;
     rc = known ? index_update(index, &entry) : index_insert(index, put->key, &entry);
-    return rc ? rc : write_record(execution->view, put->key, &entry, known ? &old : NULL, value);
+    return rc ? rc : write_record(execution->view, put->key, &entry, old.revision, value);
 }
 
 /* Append the record to the answer. */
@@ -308,11 +306,12 @@ static int delete_run(struct execution *execution, const struct store_delete *re
             continue;
         if (execution->answer && request->prev_kv)
             rc = delete_remember(execution, &old, &capacity, &kvs, &result->prev_kv_count);
-        struct index_entry entry = {.id = old.id, .revision = execution_change(execution), .tombstone = true};
+        struct index_entry entry = {
+            .ordinal = old.ordinal + 1, .revision = execution_change(execution), .tombstone = true};
         if (rc == 0)
             rc = index_update(&view->index, &entry);
         if (rc == 0)
-            rc = write_record(view, index_key(&view->index), &entry, &old, (struct store_bytes){0});
+            rc = write_record(view, index_key(&view->index), &entry, old.revision, (struct store_bytes){0});
         if (rc)
             return rc;
         result->deleted++;

@@ -31,12 +31,11 @@ int store_hash(struct store *store, uint64_t *hash) {
 /* The newest revision of the record's key that is not behind the compaction. */
 static int hash_newest(struct view *view, const struct record *record, struct revision *newest) {
     struct index_entry entry;
-    bool tombstone;
     int rc = index_find(&view->index, record->key, &entry);
     if (rc == 0 && entry.revision.main <= view->state.compacted)
         *newest = entry.revision;
     else if (rc == 0)
-        rc = history_find(view, entry.id, view->state.compacted, newest, &tombstone);
+        rc = record_find(view, entry.revision, view->state.compacted, newest);
     return rc == LASH_NOT_FOUND ? LASH_CORRUPT : rc;
 }
 

@@ -62,7 +62,7 @@ struct image_item {
     enum image_kind kind;
     union {
         struct image_state state;  /* BEGIN */
-        struct record record;      /* RECORD; without an id */
+        struct record record;      /* RECORD; without its jump */
         struct store_bytes member; /* MEMBER */
     };
 };

@@ -11,11 +11,12 @@
 #include "base/bytes.h"
 #include "store/db.h"
 #include "store/order.h"
+#include "store/varint.h"
 
 enum {
     INDEX_SPACE_BYTES = 8,
     INDEX_LINK_BYTES = INDEX_SPACE_BYTES + INDEX_CHUNK + 1, /* the size of a link's LMDB key, and of no other */
-    INDEX_ENTRY_BYTES = 8 + 8 + 4 + 1 + 3 * 8,
+    INDEX_ENTRY_MAX = 1 + 6 * VARINT_MAX,
 };
 _Static_assert(INDEX_LINK_BYTES == 511, "LMDB's largest key");
 
@@ -42,33 +43,40 @@ static struct store_bytes bytes_skip(struct store_bytes bytes, size_t count) {
     return (struct store_bytes){.data = bytes.data + count, .size = bytes.size - count};
 }
 
-static void entry_encode(uint8_t *at, const struct index_entry *entry) {
-    le64_put(at, entry->id);
-    le64_put(at + 8, (uint64_t)entry->revision.main);
-    le32_put(at + 16, entry->revision.sub);
-    at[20] = entry->tombstone;
-    le64_put(at + 21, (uint64_t)entry->create_revision);
-    le64_put(at + 29, (uint64_t)entry->version);
-    le64_put(at + 37, (uint64_t)entry->lease);
+/* What the index holds about a key, as bytes. */
+struct index_bytes {
+    uint8_t bytes[INDEX_ENTRY_MAX];
+    MDB_val value;
+};
+
+static void entry_encode(struct index_bytes *to, const struct index_entry *entry) {
+    struct writer writer = writer_make(to->bytes, sizeof to->bytes);
+    write_u8(&writer, entry->tombstone);
+    write_varint(&writer, (uint64_t)entry->revision.main);
+    write_varint(&writer, entry->revision.sub);
+    write_varint(&writer, entry->ordinal);
+    write_varint(&writer, (uint64_t)entry->create_revision);
+    write_varint(&writer, (uint64_t)entry->version);
+    write_varint(&writer, (uint64_t)entry->lease);
+    LASH_ASSERT(!writer.failed);
+    to->value = (MDB_val){.mv_size = (size_t)(writer.at - to->bytes), .mv_data = to->bytes};
 }
 
 static int entry_decode(MDB_val value, struct index_entry *entry) {
-    if (value.mv_size != INDEX_ENTRY_BYTES)
-        return LASH_CORRUPT;
-    const uint8_t *at = value.mv_data;
-    *entry = (struct index_entry){
-        .id = le64_get(at),
-        .revision = {.main = (int64_t)le64_get(at + 8), .sub = le32_get(at + 16)},
-        .tombstone = at[20] != 0,
-        .create_revision = (int64_t)le64_get(at + 21),
-        .version = (int64_t)le64_get(at + 29),
-        .lease = (int64_t)le64_get(at + 37),
-    };
-    return LASH_OK;
+    struct reader reader = reader_make(value.mv_data, value.mv_size);
+    entry->tombstone = read_u8(&reader) != 0;
+    entry->revision.main = (int64_t)read_varint(&reader);
+    entry->revision.sub = (uint32_t)read_varint(&reader);
+    entry->ordinal = read_varint(&reader);
+    entry->create_revision = (int64_t)read_varint(&reader);
+    entry->version = (int64_t)read_varint(&reader);
+    entry->lease = (int64_t)read_varint(&reader);
+    bool sound = !reader.failed && reader_left(&reader) == 0 && entry->ordinal && entry->ordinal < INT64_MAX;
+    return sound ? LASH_OK : LASH_CORRUPT;
 }
 
-void index_init(struct index *index, MDB_txn *txn, MDB_dbi dbi, uint64_t *next_id) {
-    *index = (struct index){.txn = txn, .dbi = dbi, .next_id = next_id};
+void index_init(struct index *index, MDB_txn *txn, MDB_dbi dbi, uint64_t *next_space) {
+    *index = (struct index){.txn = txn, .dbi = dbi, .next_space = next_space};
 }
 
 void index_finish(struct index *index) {
@@ -265,17 +273,24 @@ int index_update(struct index *index, const struct index_entry *entry) {
     int rc = index_cursor_get(index, &name, &value, MDB_GET_CURRENT);
     if (rc)
         return rc;
-    uint8_t bytes[INDEX_ENTRY_BYTES];
-    entry_encode(bytes, entry);
-    value = (MDB_val){.mv_size = sizeof bytes, .mv_data = bytes};
-    return db_error(mdb_cursor_put(index->cursor, &name, &value, MDB_CURRENT));
+    if (name.mv_size > INDEX_LINK_BYTES)
+        return LASH_CORRUPT;
+    struct index_bytes bytes;
+    entry_encode(&bytes, entry);
+    if (bytes.value.mv_size == value.mv_size)
+        return db_error(mdb_cursor_put(index->cursor, &name, &bytes.value, MDB_CURRENT));
+    /* One of another size is removed first and then added, which moves what lies in the page: the name must not. */
+    uint8_t copy[INDEX_LINK_BYTES];
+    memcpy(copy, name.mv_data, name.mv_size);
+    name.mv_data = copy;
+    return db_error(mdb_cursor_put(index->cursor, &name, &bytes.value, 0));
 }
 
 /* Make the links that are missing on the way to the end of a key. */
 static int index_link(struct index *index, struct store_bytes *rest) {
     int rc = LASH_OK;
     while (rc == 0 && rest->size > INDEX_CHUNK) {
-        uint64_t space = (*index->next_id)++;
+        uint64_t space = (*index->next_space)++;
         uint8_t bytes[INDEX_SPACE_BYTES];
         be64_put(bytes, space);
         struct index_name name;
@@ -290,20 +305,18 @@ static int index_link(struct index *index, struct store_bytes *rest) {
     return rc;
 }
 
-int index_insert(struct index *index, struct store_bytes key, struct index_entry *entry) {
+int index_insert(struct index *index, struct store_bytes key, const struct index_entry *entry) {
     struct store_bytes rest;
     int rc = index_descend(index, key, &rest);
     if (rc == LASH_NOT_FOUND)
         rc = index_link(index, &rest);
     if (rc)
         return rc;
-    entry->id = (*index->next_id)++;
-    uint8_t bytes[INDEX_ENTRY_BYTES];
-    entry_encode(bytes, entry);
+    struct index_bytes bytes;
+    entry_encode(&bytes, entry);
     struct index_name name;
-    MDB_val value = {.mv_size = sizeof bytes, .mv_data = bytes};
     index_name_set(&name, index->spaces[index->depth], rest);
-    return db_error(mdb_put(index->txn, index->dbi, &name.value, &value, MDB_NOOVERWRITE));
+    return db_error(mdb_put(index->txn, index->dbi, &name.value, &bytes.value, MDB_NOOVERWRITE));
 }
 
 /* Whether nothing is left in `space`. Errors: as index_find, but never LASH_NOT_FOUND. */

@@ -26,7 +26,7 @@ enum { INDEX_CHUNK = 502 };
 
 /* What the index holds about a key. */
 struct index_entry {
-    uint64_t id;              /* stands for the key in the history; never used again */
+    uint64_t ordinal;         /* the newest revision's place among the key's, see record.h */
     struct revision revision; /* the key's newest */
     bool tombstone;           /* that one is a deletion; the three below are 0 then */
     int64_t create_revision;
@@ -38,8 +38,8 @@ struct index_entry {
 struct index {
     MDB_txn *txn;
     MDB_dbi dbi;
-    uint64_t *next_id;  /* the store's counter for ids and spaces */
-    MDB_cursor *cursor; /* opened at first use */
+    uint64_t *next_space; /* the store's counter for spaces */
+    MDB_cursor *cursor;   /* opened at first use */
 
     uint64_t *spaces; /* from the first space to the one that the cursor is in */
     size_t depth;     /* links followed; spaces holds one more */
@@ -52,7 +52,7 @@ struct index {
 };
 
 /* A walk by `txn`. Ends with index_finish, before the transaction does. */
-void index_init(struct index *index, MDB_txn *txn, MDB_dbi dbi, uint64_t *next_id);
+void index_init(struct index *index, MDB_txn *txn, MDB_dbi dbi, uint64_t *next_space);
 void index_finish(struct index *index);
 
 /* Find `key`. Errors of these: LASH_NOT_FOUND (no such key; the walk's end), LASH_NOMEM, LASH_CORRUPT, LASH_IO, LASH_FULL. */
@@ -69,8 +69,8 @@ struct store_bytes index_key(const struct index *index);
 /* Replace the entry that the last successful find, first or next returned. */
 int index_update(struct index *index, const struct index_entry *entry);
 
-/* Add `key`, which the index does not hold, under a new id, which is set in `entry`. */
-int index_insert(struct index *index, struct store_bytes key, struct index_entry *entry);
+/* Add `key`, which the index does not hold. */
+int index_insert(struct index *index, struct store_bytes key, const struct index_entry *entry);
 
 /* Remove `key`, which the index holds. */
 int index_remove(struct index *index, struct store_bytes key);

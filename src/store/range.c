@@ -48,28 +48,23 @@ static int range_push(struct range_items *items, struct range_item item) {
     return LASH_OK;
 }
 
-/* The key's revision as of `at`. LASH_NOT_FOUND: the key did not exist then. Only the revision is set when `brief`. */
-static int range_resolve(struct view *view, const struct index_entry *entry, int64_t at, bool brief,
-                         struct range_item *item) {
+/* The key's revision as of `at`. LASH_NOT_FOUND: the key did not exist then. */
+static int range_resolve(struct view *view, const struct index_entry *entry, int64_t at, struct range_item *item) {
     if (entry->revision.main <= at) {
         *item = (struct range_item){
             .revision = entry->revision, .create_revision = entry->create_revision, .version = entry->version};
         return entry->tombstone ? LASH_NOT_FOUND : LASH_OK;
     }
-    bool tombstone;
-    *item = (struct range_item){0};
-    int rc = history_find(view, entry->id, at, &item->revision, &tombstone);
-    if (rc || tombstone)
-        return rc ? rc : LASH_NOT_FOUND;
-    if (brief)
-        return LASH_OK;
+    struct revision revision;
     struct record record;
-    rc = record_get(view, item->revision, &record);
+    int rc = record_find(view, entry->revision, at, &revision);
+    if (rc == 0)
+        rc = record_get_old(view, revision, &record);
     if (rc)
         return rc;
-    item->create_revision = record.create_revision;
-    item->version = record.version;
-    return LASH_OK;
+    *item =
+        (struct range_item){.revision = revision, .create_revision = record.create_revision, .version = record.version};
+    return record.tombstone ? LASH_NOT_FOUND : LASH_OK;
 }
 
 static bool range_filtered(const struct store_range *range) {
@@ -104,7 +99,7 @@ static int range_gather(struct view *view, const struct store_range *range, int6
     for (; rc == 0; rc = index_next(&view->index, &entry)) {
         struct range_item item;
         bool wanted = items->count < items_max;
-        rc = range_resolve(view, &entry, at, !wanted, &item);
+        rc = range_resolve(view, &entry, at, &item);
         if (rc == LASH_NOT_FOUND)
             continue;
         if (rc)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The tables `revisions` and `history`.
+ * The table `revisions`; record.h tells what leads where in it.
  */
 #include "store/record.h"
 
@@ -10,8 +10,7 @@
 
 enum {
     REVISION_BYTES = 8 + 4,
-    HISTORY_BYTES = 8 + REVISION_BYTES,
-    RECORD_BYTES = 1 + 8 + REVISION_BYTES + 3 * 8 + 4, /* then the key, then the value */
+    RECORD_BYTES = 1 + 2 * REVISION_BYTES + 3 * 8 + 4, /* then the key, then the value */
 };
 
 static void revision_put(uint8_t *at, struct revision revision) {
@@ -38,8 +37,8 @@ static int record_decode(struct revision revision, MDB_val value, struct record 
     struct reader reader = reader_make(value.mv_data, value.mv_size);
     record->revision = revision;
     record->tombstone = read_u8(&reader) != 0;
-    record->id = read_u64(&reader);
     const uint8_t *previous = read_bytes(&reader, REVISION_BYTES);
+    const uint8_t *jump = read_bytes(&reader, REVISION_BYTES);
     record->create_revision = (int64_t)read_u64(&reader);
     record->version = (int64_t)read_u64(&reader);
     record->lease = (int64_t)read_u64(&reader);
@@ -48,31 +47,44 @@ static int record_decode(struct revision revision, MDB_val value, struct record 
     if (reader.failed)
         return LASH_CORRUPT;
     record->previous = revision_get(previous);
+    record->jump = revision_get(jump);
     record->value = (struct store_bytes){.data = reader.at, .size = reader_left(&reader)};
-    return LASH_OK;
+    bool sound = revision_compare(record->jump, record->previous) <= 0 &&
+                 revision_compare(record->previous, record->revision) < 0;
+    return sound ? LASH_OK : LASH_CORRUPT; /* else a search might never end */
 }
 
-int record_get(struct view *view, struct revision revision, struct record *record) {
+/* LASH_NOT_FOUND: it is not there. */
+static int record_look(struct view *view, struct revision revision, struct record *record) {
     uint8_t name[REVISION_BYTES];
     revision_put(name, revision);
     MDB_val key = {.mv_size = sizeof name, .mv_data = name}, value;
     int rc = db_error(mdb_get(view->txn, view->db->revisions, &key, &value));
-    if (rc)
-        return rc == LASH_NOT_FOUND ? LASH_CORRUPT : rc;
-    return record_decode(revision, value, record);
+    return rc ? rc : record_decode(revision, value, record);
 }
 
-static int record_cursor(struct view *view, MDB_dbi dbi, MDB_cursor **cursor) {
-    if (*cursor)
+int record_get(struct view *view, struct revision revision, struct record *record) {
+    int rc = record_look(view, revision, record);
+    return rc == LASH_NOT_FOUND ? LASH_CORRUPT : rc;
+}
+
+int record_get_old(struct view *view, struct revision revision, struct record *record) {
+    int rc = record_look(view, revision, record);
+    return rc == LASH_NOT_FOUND && revision.main > view->state.compacted ? LASH_CORRUPT : rc;
+}
+
+/* Open the view's cursor at its first use. */
+static int record_cursor(struct view *view) {
+    if (view->revisions)
         return LASH_OK;
-    int rc = db_error(mdb_cursor_open(view->txn, dbi, cursor));
+    int rc = db_error(mdb_cursor_open(view->txn, view->db->revisions, &view->revisions));
     if (rc)
-        *cursor = NULL;
+        view->revisions = NULL;
     return rc;
 }
 
 int record_seek(struct view *view, struct revision from, struct record *record) {
-    int rc = record_cursor(view, view->db->revisions, &view->revisions);
+    int rc = record_cursor(view);
     if (rc)
         return rc;
     uint8_t name[REVISION_BYTES];
@@ -86,9 +98,40 @@ int record_seek(struct view *view, struct revision from, struct record *record) 
     return record_decode(revision_get(key.mv_data), value, record);
 }
 
-int record_append(struct view *view, const struct record *record) {
+/* The smallest term of `ordinal`. */
+static uint64_t record_term(uint64_t ordinal) {
+    LASH_ASSERT(ordinal > 0 && ordinal <= INT64_MAX);
+    for (;;) {
+        uint64_t term = (UINT64_C(1) << (63 - __builtin_clzll(ordinal + 1))) - 1;
+        if (term == ordinal)
+            return term;
+        ordinal -= term;
+    }
+}
+
+/* Where the key's record number `ordinal` is to jump. */
+static int record_jump(struct view *view, uint64_t ordinal, struct revision previous, struct revision *jump) {
+    *jump = previous;
+    if (record_term(ordinal) == 1)
+        return LASH_OK;
+    struct record record;
+    int rc = record_get(view, previous, &record);
+    if (rc)
+        return rc;
+    *jump = record.jump;
+    rc = record_get_old(view, *jump, &record);
+    if (rc == 0)
+        *jump = record.jump;
+    return rc == LASH_NOT_FOUND ? LASH_OK : rc;
+}
+
+int record_append(struct view *view, const struct record *record, uint64_t ordinal) {
     LASH_ASSERT(record->key.size <= UINT32_MAX && record->value.size <= UINT32_MAX);
-    int rc = record_cursor(view, view->db->revisions, &view->revisions);
+    struct revision jump;
+    bool follows = revision_compare(record->previous, record->revision) < 0;
+    int rc = follows ? record_jump(view, ordinal, record->previous, &jump) : LASH_CORRUPT;
+    if (rc == 0)
+        rc = record_cursor(view);
     if (rc)
         return rc;
     uint8_t name[REVISION_BYTES];
@@ -100,8 +143,8 @@ int record_append(struct view *view, const struct record *record) {
         return rc;
     struct writer writer = writer_make(value.mv_data, value.mv_size);
     write_u8(&writer, record->tombstone);
-    write_u64(&writer, record->id);
     revision_put(write_room(&writer, REVISION_BYTES), record->previous);
+    revision_put(write_room(&writer, REVISION_BYTES), jump);
     write_u64(&writer, (uint64_t)record->create_revision);
     write_u64(&writer, (uint64_t)record->version);
     write_u64(&writer, (uint64_t)record->lease);
@@ -120,46 +163,15 @@ int record_remove(struct view *view, struct revision revision) {
     return rc == LASH_NOT_FOUND ? LASH_OK : rc;
 }
 
-static void history_name(uint8_t *at, uint64_t id, struct revision revision) {
-    be64_put(at, id);
-    revision_put(at + 8, revision);
-}
-
-int history_add(struct view *view, uint64_t id, struct revision revision, bool tombstone) {
-    uint8_t name[HISTORY_BYTES], flag = tombstone;
-    history_name(name, id, revision);
-    MDB_val key = {.mv_size = sizeof name, .mv_data = name}, value = {.mv_size = 1, .mv_data = &flag};
-    return db_error(mdb_put(view->txn, view->db->history, &key, &value, 0));
-}
-
-int history_remove(struct view *view, uint64_t id, struct revision revision) {
-    uint8_t name[HISTORY_BYTES];
-    history_name(name, id, revision);
-    MDB_val key = {.mv_size = sizeof name, .mv_data = name};
-    int rc = db_error(mdb_del(view->txn, view->db->history, &key, NULL));
-    return rc == LASH_NOT_FOUND ? LASH_OK : rc;
-}
-
-int history_find(struct view *view, uint64_t id, int64_t main, struct revision *revision, bool *tombstone) {
-    int rc = record_cursor(view, view->db->history, &view->history);
-    if (rc)
-        return rc;
-    /* No change has the largest sub-revision, so this name is not there, and the one before it is what we look for. */
-    uint8_t name[HISTORY_BYTES];
-    history_name(name, id, (struct revision){.main = main, .sub = UINT32_MAX});
-    MDB_val key = {.mv_size = sizeof name, .mv_data = name}, value;
-    rc = db_error(mdb_cursor_get(view->history, &key, &value, MDB_SET_RANGE));
-    if (rc && rc != LASH_NOT_FOUND)
-        return rc;
-    rc = db_error(mdb_cursor_get(view->history, &key, &value, rc ? MDB_LAST : MDB_PREV));
-    if (rc)
-        return rc;
-    if (key.mv_size != HISTORY_BYTES || value.mv_size != 1)
-        return LASH_CORRUPT;
-    const uint8_t *at = key.mv_data;
-    if (be64_get(at) != id)
-        return LASH_NOT_FOUND;
-    *revision = revision_get(at + 8);
-    *tombstone = *(const uint8_t *)value.mv_data != 0;
-    return LASH_OK;
+int record_find(struct view *view, struct revision newest, int64_t main, struct revision *revision) {
+    LASH_ASSERT(newest.main > main && main >= view->state.compacted);
+    struct record record = {.previous = newest};
+    while (record.previous.main > main) {
+        bool far = record.jump.main > main;
+        int rc = record_get(view, far ? record.jump : record.previous, &record);
+        if (rc)
+            return rc;
+    }
+    *revision = record.previous;
+    return revision->main ? LASH_OK : LASH_NOT_FOUND;
 }

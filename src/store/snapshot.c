@@ -142,25 +142,32 @@ struct restore {
     struct image_state state;
 };
 
+/* Whether the record is the next of its key: what the compaction has removed of one is the oldest. */
+static bool restore_follows(const struct image_state *state, const struct record *record,
+                            const struct index_entry *old) {
+    if (old->ordinal)
+        return revision_compare(record->previous, old->revision) == 0;
+    return record->previous.main == 0 || record->previous.main <= state->compacted;
+}
+
 /* Add a record, the newest of its key so far: as the commands had done, but for what compaction has removed since. */
-static int restore_record(struct view *view, struct record *record) {
+static int restore_record(struct view *view, const struct image_state *state, const struct record *record) {
     struct index *index = &view->index;
     struct index_entry old = {0};
     int rc = index_find(index, record->key, &old);
     if (rc && rc != LASH_NOT_FOUND)
         return rc;
     bool known = rc == 0;
-    struct index_entry entry = {.id = old.id,
+    if (!restore_follows(state, record, &old))
+        return LASH_CORRUPT;
+    struct index_entry entry = {.ordinal = old.ordinal + 1,
                                 .revision = record->revision,
                                 .tombstone = record->tombstone,
                                 .create_revision = record->create_revision,
                                 .version = record->version,
                                 .lease = record->lease};
     rc = known ? index_update(index, &entry) : index_insert(index, record->key, &entry);
-    record->id = entry.id;
-    if (rc == 0)
-        rc = record_append(view, record);
-    return rc || !known ? rc : history_add(view, entry.id, old.revision, old.tombstone);
+    return rc ? rc : record_append(view, record, entry.ordinal);
 }
 
 static int restore_member(struct view *view, struct store_bytes member) {
@@ -191,7 +198,7 @@ static int restore_item(struct restore *restore, struct image_item *item) {
         restore->state = item->state;
     } else if (item->kind == IMAGE_RECORD) {
         restore->bytes += item->record.key.size + item->record.value.size;
-        rc = restore_record(&restore->view, &item->record);
+        rc = restore_record(&restore->view, &restore->state, &item->record);
     } else if (item->kind == IMAGE_MEMBER) {
         rc = restore_member(&restore->view, item->member);
     }

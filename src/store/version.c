@@ -10,7 +10,7 @@
 #include "base/buf.h"
 #include "store/store.h"
 
-_Static_assert((int)DB_FORMAT_NEWEST == (int)STORE_VERSION_NEWEST && (int)DB_FORMAT_FIRST == (int)STORE_VERSION_FIRST,
+_Static_assert((int)DB_VERSION_NEWEST == (int)STORE_VERSION_NEWEST && (int)DB_VERSION_FIRST == (int)STORE_VERSION_FIRST,
                "a program that does not know the version does not open the file");
 
 static const uint8_t version_key[8]; /* the id 0 */
@@ -57,5 +57,5 @@ int version_raise(struct view *view, uint32_t version) {
     MDB_val key = version_name(), value = {.mv_size = size, .mv_data = record};
     rc = db_error(mdb_put(view->txn, view->db->members, &key, &value, 0));
     mem_free(record);
-    return rc ? rc : db_raise_format(view->db, view->txn, version);
+    return rc ? rc : db_raise_version(view->db, view->txn, version);
 }

@@ -19,7 +19,7 @@ static int view_state_load(struct view *view) {
     MDB_val key = view_state_key(), value;
     int rc = mdb_get(view->txn, view->db->meta, &key, &value);
     if (rc == MDB_NOTFOUND) {
-        view->state = (struct view_state){.revision = 1, .compacted = -1, .next_id = 1};
+        view->state = (struct view_state){.revision = 1, .compacted = -1, .next_space = 1};
         return LASH_OK;
     }
     if (rc)
@@ -31,9 +31,9 @@ static int view_state_load(struct view *view) {
     view->state.removing = read_u8(&reader) != 0;
     view->state.scan.main = (int64_t)read_u64(&reader);
     view->state.scan.sub = read_u32(&reader);
-    view->state.next_id = read_u64(&reader);
+    view->state.next_space = read_u64(&reader);
     bool sound = !reader.failed && reader_left(&reader) == 0 && view->state.revision >= 1 &&
-                 view->state.compacted <= view->state.revision && view->state.next_id >= 1;
+                 view->state.compacted <= view->state.revision && view->state.next_space >= 1;
     return sound ? LASH_OK : LASH_CORRUPT;
 }
 
@@ -46,7 +46,7 @@ static int view_state_save(struct view *view) {
     write_u8(&writer, view->state.removing);
     write_u64(&writer, (uint64_t)view->state.scan.main);
     write_u32(&writer, view->state.scan.sub);
-    write_u64(&writer, view->state.next_id);
+    write_u64(&writer, view->state.next_space);
     LASH_ASSERT(!writer.failed && writer.at == writer.end);
     MDB_val key = view_state_key(), value = {.mv_size = sizeof bytes, .mv_data = bytes};
     return db_error(mdb_put(view->txn, view->db->meta, &key, &value, 0));
@@ -57,7 +57,7 @@ int view_begin(struct view *view, const struct db *db, bool writes) {
     int rc = db_error(mdb_txn_begin(db->env, NULL, writes ? 0 : MDB_RDONLY, &view->txn));
     if (rc)
         return rc;
-    index_init(&view->index, view->txn, db->keys, &view->state.next_id);
+    index_init(&view->index, view->txn, db->keys, &view->state.next_space);
     rc = view_state_load(view);
     if (rc)
         view_abort(view);
@@ -68,9 +68,7 @@ static void view_finish(struct view *view) {
     index_finish(&view->index);
     if (view->revisions)
         mdb_cursor_close(view->revisions);
-    if (view->history)
-        mdb_cursor_close(view->history);
-    view->revisions = view->history = NULL;
+    view->revisions = NULL;
 }
 
 int view_commit(struct view *view) {

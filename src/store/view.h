@@ -17,7 +17,7 @@ struct view_state {
     int64_t compacted;    /* the last compaction's revision; -1: there was none */
     bool removing;        /* what the compaction made obsolete is still being removed */
     struct revision scan; /* the removal has dealt with the revisions before this one */
-    uint64_t next_id;     /* see index.h */
+    uint64_t next_space;  /* see index.h */
 };
 
 struct view {
@@ -27,8 +27,7 @@ struct view {
     bool lends; /* what is found is valid until the view's end, and need not be copied */
     struct view_state state;
     struct index index;
-    MDB_cursor *revisions; /* these two are opened at first use */
-    MDB_cursor *history;
+    MDB_cursor *revisions; /* opened at first use */
 };
 
 /* Begin. On success the view is ended by view_commit or view_abort. Any thread for readers, the apply thread for the

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Whether the store's tables agree with each other. Of each key the index names the
- * newest record and the history all others, so that records = keys + history.
+ * newest record, from which a chain leads to all others: each record is in one, once.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -54,15 +54,80 @@ static void audit_entry(struct view *view, const struct index_entry *entry) {
     struct record record;
     assert_int_equal(record_get(view, entry->revision, &record), LASH_OK);
     assert_bytes(record.key, index_key(&view->index));
-    assert_true(record.id == entry->id && record.tombstone == entry->tombstone);
+    assert_true(entry->ordinal > 0 && record.tombstone == entry->tombstone);
     assert_true(record.create_revision == entry->create_revision && record.version == entry->version &&
                 record.lease == entry->lease);
-    assert_true(entry->id < view->state.next_id && entry->revision.main <= view->state.revision);
+    assert_true(entry->revision.main <= view->state.revision);
     assert_true(entry->tombstone ? record.version == 0 && record.value.size == 0 : record.version > 0);
     assert_true(entry->create_revision <= entry->revision.main);
 }
 
-static size_t audit_index(struct view *view) {
+/* The records of one key, by rising ordinal, the first of which compaction may have removed. */
+struct audit_chain {
+    struct record *records; /* of the ordinals from `first` on */
+    size_t count;
+    uint64_t first;
+};
+
+/* Read a key's chain by its previous pointers alone. */
+static struct audit_chain audit_chain(struct view *view, const struct index_entry *entry) {
+    struct audit_chain chain = {.records = calloc(entry->ordinal, sizeof *chain.records), .first = entry->ordinal + 1};
+    assert_non_null(chain.records);
+    struct revision at = entry->revision;
+    struct record record;
+    while (at.main && record_get_old(view, at, &record) == LASH_OK) {
+        assert_true(chain.first > 1);
+        assert_bytes(record.key, index_key(&view->index));
+        chain.records[--chain.first - 1] = record;
+        chain.count++;
+        at = record.previous;
+    }
+    assert_true(at.main <= view->state.compacted || at.main == 0);
+    memmove(chain.records, chain.records + chain.first - 1, chain.count * sizeof *chain.records);
+    return chain;
+}
+
+/* Where number `ordinal` jumps, by counting up: ends of whole trees, of which two of a size and one more make the next. */
+static uint64_t audit_target(uint64_t *targets, uint64_t ordinal) {
+    uint64_t before = ordinal - 1, jump = before ? targets[before] : 0;
+    bool twins = jump && before - jump == jump - targets[jump];
+    targets[ordinal] = twins ? targets[jump] : before;
+    return targets[ordinal];
+}
+
+static void audit_jumps(const struct audit_chain *chain) {
+    uint64_t last = chain->first + chain->count;
+    uint64_t *targets = calloc(last, sizeof *targets);
+    assert_non_null(targets);
+    for (uint64_t ordinal = 1; ordinal < last; ordinal++) {
+        uint64_t target = audit_target(targets, ordinal);
+        if (ordinal < chain->first)
+            continue;
+        const struct record *record = &chain->records[ordinal - chain->first];
+        const struct revision oldest = chain->records[0].revision;
+        if (target >= chain->first)
+            assert_int_equal(revision_compare(record->jump, chain->records[target - chain->first].revision), 0);
+        else
+            assert_true(revision_compare(record->jump, oldest) < 0);
+    }
+    free(targets);
+}
+
+/* Every search finds what its neighbours in the chain are. */
+static void audit_searches(struct view *view, const struct audit_chain *chain) {
+    struct revision newest = chain->records[chain->count - 1].revision, found;
+    for (size_t i = 0; i < chain->count; i++) {
+        const struct record *record = &chain->records[i];
+        if (record->revision.main <= view->state.compacted + 1 || record->revision.main == record->previous.main)
+            continue;
+        int rc = record_find(view, newest, record->revision.main - 1, &found);
+        assert_int_equal(rc, record->previous.main ? LASH_OK : LASH_NOT_FOUND);
+        assert_int_equal(revision_compare(found, record->previous), 0);
+    }
+}
+
+/* Count the keys, and their records. */
+static size_t audit_index(struct view *view, size_t *records) {
     size_t count = 0;
     uint8_t *before = NULL;
     size_t before_size = 0;
@@ -75,31 +140,15 @@ static size_t audit_index(struct view *view) {
         memcpy(before, key.data, key.size);
         before_size = key.size;
         audit_entry(view, &entry);
+        struct audit_chain chain = audit_chain(view, &entry);
+        audit_jumps(&chain);
+        audit_searches(view, &chain);
+        *records += chain.count;
+        free(chain.records);
         count++;
     }
     assert_int_equal(rc, LASH_NOT_FOUND);
     free(before);
-    return count;
-}
-
-static size_t audit_history(struct view *view) {
-    size_t count = 0;
-    MDB_cursor *cursor = audit_cursor(view, view->db->history);
-    MDB_val name, value;
-    while (mdb_cursor_get(cursor, &name, &value, MDB_NEXT) == 0) {
-        const uint8_t *at = name.mv_data;
-        struct revision revision = {.main = (int64_t)be64_get(at + 8), .sub = be32_get(at + 16)};
-        struct record record;
-        assert_int_equal(record_get(view, revision, &record), LASH_OK);
-        assert_true(record.id == be64_get(at) && record.tombstone == (*(const uint8_t *)value.mv_data != 0));
-        struct index_entry entry;
-        assert_int_equal(index_find(&view->index, record.key, &entry), LASH_OK);
-        assert_true(entry.id == record.id);
-        assert_true(entry.revision.main > revision.main ||
-                    (entry.revision.main == revision.main && entry.revision.sub > revision.sub));
-        count++;
-    }
-    mdb_cursor_close(cursor);
     return count;
 }
 
@@ -115,10 +164,9 @@ void audit(struct harness *harness) {
     struct audit_names names = audit_names(&view);
     assert_int_equal(names.links, names.spaces);
     assert_true(names.link_sum == names.space_sum);
-    size_t keys = audit_index(&view);
-    assert_int_equal(keys, names.ends);
-    size_t history = audit_history(&view);
-    assert_int_equal(keys + history, audit_count(&view, view.db->revisions));
+    size_t records = 0;
+    assert_int_equal(audit_index(&view, &records), names.ends);
+    assert_int_equal(records, audit_count(&view, view.db->revisions));
     view_abort(&view);
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/bytes.h"
 #include "lash/log.h"
 #include "store/handle.h"
 #include "store/view.h"
@@ -200,28 +201,93 @@ static void a_newer_format_is_refused_and_nothing_is_deleted(void **state) {
     assert_int_equal(harness->applied, 1);
 }
 
-static void a_newer_schema_is_refused(void **state) {
+/* Mark the closed store's file as being of `format`, or as a file of no format at all when it is 0; with a table `history`, as the first
+ * layout had. */
+static void mark(struct harness *harness, uint32_t format, bool history) {
+    char path[128], name[] = "format";
+    snprintf(path, sizeof path, "%s/store.mdb", harness->dir);
+    MDB_env *env;
+    MDB_txn *transaction;
+    MDB_dbi table;
+    uint8_t bytes[4];
+    le32_put(bytes, format);
+    MDB_val key = {.mv_size = 6, .mv_data = name}, value = {.mv_size = 4, .mv_data = bytes};
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_set_maxdbs(env, 5), 0);
+    assert_int_equal(mdb_env_open(env, path, MDB_NOSUBDIR, 0600), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &transaction), 0);
+    assert_int_equal(mdb_dbi_open(transaction, "meta", 0, &table), 0);
+    assert_int_equal(mdb_put(transaction, table, &key, &value, 0), 0);
+    if (history) {
+        assert_int_equal(mdb_dbi_open(transaction, "history", MDB_CREATE, &table), 0);
+        assert_int_equal(mdb_put(transaction, table, &key, &value, 0), 0);
+    }
+    assert_int_equal(mdb_txn_commit(transaction), 0);
+    mdb_env_close(env);
+}
+
+static void a_newer_layout_or_version_is_refused_and_nothing_is_deleted(void **state) {
+    struct harness *harness = *state;
+    harness_apply(harness, put("a", "1"));
+    harness_close(harness);
+    const uint32_t layout = DB_LAYOUT << DB_VERSION_BITS;
+    const uint32_t newer[] = {layout | (DB_VERSION_NEWEST + 1), layout + 0x100 + DB_VERSION_FIRST,
+                              layout + 0x10000 + DB_VERSION_FIRST, DB_VERSION_NEWEST + 1};
+    for (size_t i = 0; i < TXN_COUNT(newer); i++) {
+        mark(harness, newer[i], false);
+        assert_int_equal(harness_try_open(harness), LASH_VERSION);
+    }
+    const uint32_t none[] = {0, layout};
+    for (size_t i = 0; i < TXN_COUNT(none); i++) {
+        mark(harness, none[i], false);
+        assert_int_equal(harness_try_open(harness), LASH_CORRUPT);
+    }
+    assert_null(strstr(logged, "is rebuilt"));
+    mark(harness, layout | DB_VERSION_NEWEST, false);
+    harness_open(harness);
+    assert_int_equal(harness->applied, 1);
+    assert_int_equal(count(harness), 1);
+}
+
+/* What an earlier version wrote is a cache of snapshot and log too. */
+static void a_database_of_an_older_layout_is_rebuilt(void **state) {
+    struct harness *harness = *state;
+    for (uint32_t version = DB_VERSION_FIRST; version <= DB_VERSION_NEWEST; version++) {
+        harness_apply(harness, put("a", "1"));
+        harness_apply(harness, put("a", "2"));
+        harness_close(harness);
+        mark(harness, version, true); /* the first layout's format was the version alone */
+        logged[0] = 0;
+        harness_open(harness);
+        assert_int_equal(harness->applied, 0);
+        assert_int_equal(count(harness), 0);
+        assert_int_equal(harness->got.revision, 1);
+        assert_non_null(strstr(logged, "an earlier version wrote the database"));
+        harness_apply(harness, put("b", "1"));
+        audit(harness);
+        harness_close(harness);
+        logged[0] = 0;
+        harness_open(harness);
+        assert_int_equal(harness->applied, 1);
+        assert_string_equal(logged, "");
+    }
+}
+
+static void an_older_layout_and_memory_that_runs_out(void **state) {
     struct harness *harness = *state;
     harness_close(harness);
-    char path[128];
-    snprintf(path, sizeof path, "%s/store.mdb", harness->dir);
-    for (int newer = 1; newer >= 0; newer--) {
-        MDB_env *env;
-        MDB_txn *transaction;
-        MDB_dbi meta;
-        uint8_t format[4] = {(uint8_t)(STORE_VERSION_NEWEST + newer), 0, 0, 0};
-        char name[] = "format";
-        MDB_val key = {.mv_size = 6, .mv_data = name}, value = {.mv_size = 4, .mv_data = format};
-        assert_int_equal(mdb_env_create(&env), 0);
-        assert_int_equal(mdb_env_set_maxdbs(env, 4), 0);
-        assert_int_equal(mdb_env_open(env, path, MDB_NOSUBDIR, 0600), 0);
-        assert_int_equal(mdb_txn_begin(env, NULL, 0, &transaction), 0);
-        assert_int_equal(mdb_dbi_open(transaction, "meta", 0, &meta), 0);
-        assert_int_equal(mdb_put(transaction, meta, &key, &value, 0), 0);
-        assert_int_equal(mdb_txn_commit(transaction), 0);
-        mdb_env_close(env);
-        assert_int_equal(harness_try_open(harness), newer ? LASH_VERSION : LASH_OK);
-    }
+    mark(harness, DB_VERSION_FIRST, true);
+    int rc;
+    uint64_t n = 0;
+    do {
+        mem_fail_after(++n);
+        rc = harness_try_open(harness);
+        mem_fail_after(0);
+        assert_true(rc == LASH_OK || rc == LASH_NOMEM);
+    } while (rc);
+    assert_true(n > 1);
+    assert_int_equal(harness->applied, 0);
+    assert_int_equal(count(harness), 0);
 }
 
 static void a_file_that_is_no_database_is_corrupt(void **state) {
@@ -530,7 +596,9 @@ int main(void) {
         fresh(a_marker_left_half_written_changes_nothing),
         fresh(a_marker_without_a_database_starts_empty),
         fresh(a_newer_format_is_refused_and_nothing_is_deleted),
-        fresh(a_newer_schema_is_refused),
+        fresh(a_newer_layout_or_version_is_refused_and_nothing_is_deleted),
+        fresh(a_database_of_an_older_layout_is_rebuilt),
+        fresh(an_older_layout_and_memory_that_runs_out),
         fresh(a_file_that_is_no_database_is_corrupt),
         fresh(a_second_opener_is_kept_out),
         fresh(directories_are_made_and_a_file_in_their_place_is_an_error),

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "images.h"
+#include "store/db.h"
 
 static struct store_op raise_to(uint32_t version) {
     return (struct store_op){.type = STORE_RAISE, .raise = {version}};
@@ -20,8 +21,8 @@ static uint32_t version_of(struct harness *harness) {
     return stats.version;
 }
 
-/* The format that the closed store's file is marked with. */
-static uint32_t format_of(struct harness *harness, const char *file) {
+/* The version that the closed store's file is marked with. */
+static uint32_t mark_of(struct harness *harness, const char *file) {
     char path[128], name[] = "format";
     MDB_env *env;
     MDB_txn *txn;
@@ -29,7 +30,7 @@ static uint32_t format_of(struct harness *harness, const char *file) {
     MDB_val key = {.mv_size = 6, .mv_data = name}, value;
     snprintf(path, sizeof path, "%s/%s", harness->dir, file);
     assert_int_equal(mdb_env_create(&env), 0);
-    assert_int_equal(mdb_env_set_maxdbs(env, 5), 0);
+    assert_int_equal(mdb_env_set_maxdbs(env, 4), 0);
     assert_int_equal(mdb_env_open(env, path, MDB_NOSUBDIR, 0600), 0);
     assert_int_equal(mdb_txn_begin(env, NULL, MDB_RDONLY, &txn), 0);
     assert_int_equal(mdb_dbi_open(txn, "meta", 0, &meta), 0);
@@ -38,7 +39,8 @@ static uint32_t format_of(struct harness *harness, const char *file) {
     uint32_t format = le32_get(value.mv_data);
     mdb_txn_abort(txn);
     mdb_env_close(env);
-    return format;
+    assert_int_equal(format >> 8, DB_LAYOUT);
+    return format & 0xff;
 }
 
 static void the_version_is_raised_and_never_lowered(void **state) {
@@ -61,11 +63,11 @@ static void the_version_is_raised_and_never_lowered(void **state) {
 static void data_of_a_newer_version_is_marked_as_such(void **state) {
     struct harness *harness = *state;
     harness_close(harness);
-    assert_int_equal(format_of(harness, "store.mdb"), 1);
+    assert_int_equal(mark_of(harness, "store.mdb"), 1);
     harness_open(harness);
     assert_int_equal(harness_apply(harness, raise_to(2)), STORE_OK);
     harness_close(harness);
-    assert_int_equal(format_of(harness, "store.mdb"), 2); /* which a program that knows 1 refuses */
+    assert_int_equal(mark_of(harness, "store.mdb"), 2); /* which a program that knows 1 refuses */
     harness_open(harness);
     assert_int_equal(version_of(harness), 2);
 }
@@ -83,7 +85,7 @@ static void images_carry_the_version(void **state) {
     assert_int_equal(image_load(harness, &raised, 20), LASH_OK);
     assert_int_equal(version_of(harness), 2);
     harness_close(harness);
-    assert_int_equal(format_of(harness, "store.mdb"), 2);
+    assert_int_equal(mark_of(harness, "store.mdb"), 2);
     harness_open(harness);
     image_bytes_free(&first);
     image_bytes_free(&raised);
