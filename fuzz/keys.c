@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The store's index of keys, against a sorted array: found is what was
- * inserted, and walks go in the order of the bytes.
+ * inserted, and walks go in the order of the bytes, also when they change the size of
+ * what they come by.
  *
  * Input: operations, each a byte that chooses it and one or two keys; a key is a byte repeated as a 16-bit number says,
  * and up to three bytes behind that.
@@ -74,9 +75,20 @@ static bool has(const struct keys *keys, size_t at, struct store_bytes key) {
 }
 
 static void check_entry(const struct index_entry *found, const struct index_entry *expected) {
-    LASH_ASSERT(found->id == expected->id && found->tombstone == expected->tombstone);
+    LASH_ASSERT(found->ordinal == expected->ordinal && found->tombstone == expected->tombstone);
     LASH_ASSERT(found->revision.main == expected->revision.main && found->revision.sub == expected->revision.sub);
     LASH_ASSERT(found->create_revision == expected->create_revision && found->version == expected->version);
+    LASH_ASSERT(found->lease == expected->lease);
+}
+
+/* An entry of a revision; its size differs from the next one's. */
+static struct index_entry entry_of(int64_t revision, uint64_t ordinal) {
+    uint64_t lease = UINT64_C(0x9e3779b97f4a7c15) * (uint64_t)revision >> (uint64_t)revision * 5 % 64;
+    return (struct index_entry){.ordinal = ordinal,
+                                .revision = {revision, 1},
+                                .create_revision = revision,
+                                .version = revision,
+                                .lease = (int64_t)lease};
 }
 
 static void find(struct index *index, const struct keys *keys, struct store_bytes key) {
@@ -89,12 +101,12 @@ static void find(struct index *index, const struct keys *keys, struct store_byte
 }
 
 static void put(struct index *index, struct keys *keys, struct store_bytes key, int64_t revision) {
-    struct index_entry entry = {.revision = {revision, 1}, .create_revision = revision, .version = revision};
+    struct index_entry entry = entry_of(revision, 1);
     size_t at = place_of(keys, key);
     if (has(keys, at, key)) {
         struct index_entry old;
         LASH_ASSERT(index_find(index, key, &old) == LASH_OK);
-        entry.id = old.id;
+        entry.ordinal = old.ordinal + 1;
         LASH_ASSERT(index_update(index, &entry) == LASH_OK);
         keys->list[at]->entry = entry;
         return;
@@ -122,8 +134,9 @@ static void remove_key(struct index *index, struct keys *keys, struct store_byte
     memmove(&keys->list[at], &keys->list[at + 1], (keys->count - at) * sizeof keys->list[0]);
 }
 
-/* Walk [from, to) and expect the model's keys; `to` of one zero byte: to the end. */
-static void walk(struct index *index, const struct keys *keys, struct store_bytes from, struct store_bytes to) {
+/* Walk [from, to) and expect the model's keys, each of which gets an entry of `revision`; `to` of one zero byte: to the end. */
+static void walk(struct index *index, const struct keys *keys, struct store_bytes from, struct store_bytes to,
+                 int64_t revision) {
     struct index_entry entry;
     size_t at = place_of(keys, from);
     bool single = to.size == 0, open_ended = bytes_open_ended(to);
@@ -133,6 +146,9 @@ static void walk(struct index *index, const struct keys *keys, struct store_byte
         LASH_ASSERT(single ? bytes_compare(index_key(index), from) == 0
                            : open_ended || bytes_compare(index_key(index), to) < 0);
         check_entry(&entry, &keys->list[at]->entry);
+        entry = entry_of(revision + (int64_t)at, entry.ordinal + 1);
+        LASH_ASSERT(index_update(index, &entry) == LASH_OK);
+        keys->list[at]->entry = entry;
     }
     LASH_ASSERT(rc == LASH_NOT_FOUND);
     bool more = at < keys->count && (single ? bytes_compare(bytes_of(keys->list[at]), from) == 0
@@ -153,7 +169,7 @@ static void step(struct index *index, struct keys *keys, struct reader *input, i
     else if (op == OP_FIND)
         find(index, keys, key);
     else
-        walk(index, keys, key, take_key(input, end_room));
+        walk(index, keys, key, take_key(input, end_room), revision);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -161,18 +177,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         open_env();
     MDB_txn *txn;
     LASH_ASSERT(mdb_txn_begin(env, NULL, 0, &txn) == 0);
-    uint64_t next_id = 1;
+    uint64_t next_space = 1;
     struct index index;
     struct keys keys = {0};
     struct reader input = reader_make(data, size);
-    index_init(&index, txn, dbi, &next_id);
+    index_init(&index, txn, dbi, &next_space);
     for (int64_t revision = 1; reader_left(&input) > 0 && revision <= STEPS_MAX; revision++)
         step(&index, &keys, &input, revision);
     static const uint8_t lowest[1];
-    walk(&index, &keys, (struct store_bytes){lowest, 1}, (struct store_bytes){lowest, 1});
+    walk(&index, &keys, (struct store_bytes){lowest, 1}, (struct store_bytes){lowest, 1}, STEPS_MAX);
     index_finish(&index);
     /* Once every key is gone, so are all links: nothing is left in the table. */
-    index_init(&index, txn, dbi, &next_id);
+    index_init(&index, txn, dbi, &next_space);
     while (keys.count > 0)
         remove_key(&index, &keys, bytes_of(keys.list[keys.count / 2]));
     index_finish(&index);
