@@ -79,6 +79,7 @@ static void check_entry(const struct index_entry *found, const struct index_entr
     LASH_ASSERT(found->revision.main == expected->revision.main && found->revision.sub == expected->revision.sub);
     LASH_ASSERT(found->create_revision == expected->create_revision && found->version == expected->version);
     LASH_ASSERT(found->lease == expected->lease);
+    LASH_ASSERT(found->post.main == expected->post.main);
 }
 
 /* An entry of a revision; its size differs from the next one's. */
@@ -86,6 +87,7 @@ static struct index_entry entry_of(int64_t revision, uint64_t ordinal) {
     uint64_t lease = UINT64_C(0x9e3779b97f4a7c15) * (uint64_t)revision >> (uint64_t)revision * 5 % 64;
     return (struct index_entry){.ordinal = ordinal,
                                 .revision = {revision, 1},
+                                .post = {revision / 2, 0},
                                 .create_revision = revision,
                                 .version = revision,
                                 .lease = (int64_t)lease};

@@ -20,7 +20,8 @@
  *   - a change of the tables takes the next layout; a command that older programs do
  *     not know takes the next version, which the members agree upon first.
  *
- * Layout 0 had a table `history` beside the records; 1 has their chain (record.h).
+ * Layout 0 had a table `history` beside the records; 1 had their chain (record.h)
+ * without posts.
  */
 #ifndef LASH_STORE_DB_H
 #define LASH_STORE_DB_H
@@ -31,7 +32,7 @@
 #include "lash/error.h"
 #include "store/footprint.h"
 
-enum { DB_LAYOUT = 1, DB_VERSION_BITS = 8, DB_VERSION_FIRST = 1, DB_VERSION_NEWEST = 2 };
+enum { DB_LAYOUT = 2, DB_VERSION_BITS = 8, DB_VERSION_FIRST = 1, DB_VERSION_NEWEST = 2 };
 
 struct db {
     MDB_env *env;

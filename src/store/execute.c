@@ -220,20 +220,20 @@ static struct revision execution_change(struct execution *execution) {
     return (struct revision){.main = execution->view->state.revision + 1, .sub = execution->changes++};
 }
 
-/* Record the entry's revision, whose key had `previous` before; main 0: the index did not hold it. */
+/* Record the entry's revision; `old` is the entry before, all zeros for a key that the index did not hold. */
 static int write_record(struct view *view, struct store_bytes key, const struct index_entry *entry,
-                        struct revision previous, struct store_bytes value) {
+                        const struct index_entry *old, struct store_bytes value) {
     struct record record = {
         .revision = entry->revision,
         .tombstone = entry->tombstone,
-        .previous = previous,
+        .previous = old->revision,
         .create_revision = entry->create_revision,
         .version = entry->version,
         .lease = entry->lease,
         .key = key,
         .value = value,
     };
-    return record_append(view, &record, entry->ordinal);
+    return record_append(view, &record, old);
 }
 
 /* What a put needs of the key's present value: an answer, and the value to keep. `value` is copied, as a write may move it. */
@@ -266,12 +266,12 @@ static int put_run(struct execution *execution, const struct store_put *put, str
     rc = alive ? put_read_old(execution, put, &old, &value, result) : LASH_OK;
     if (rc)
         return rc;
-    struct index_entry entry = {.ordinal = old.ordinal + 1, .revision = execution_change(execution)};
+    struct index_entry entry = record_entry(&old, execution_change(execution));
     entry.create_revision = alive ? old.create_revision : entry.revision.main;
     entry.version = alive ? old.version + 1 : 1;
     entry.lease = put->ignore_lease && alive ? old.lease : put->lease;
     rc = known ? index_update(index, &entry) : index_insert(index, put->key, &entry);
-    return rc ? rc : write_record(execution->view, put->key, &entry, old.revision, value);
+    return rc ? rc : write_record(execution->view, put->key, &entry, &old, value);
 }
 
 /* Append the record to the answer. */
@@ -306,12 +306,12 @@ static int delete_run(struct execution *execution, const struct store_delete *re
             continue;
         if (execution->answer && request->prev_kv)
             rc = delete_remember(execution, &old, &capacity, &kvs, &result->prev_kv_count);
-        struct index_entry entry = {
-            .ordinal = old.ordinal + 1, .revision = execution_change(execution), .tombstone = true};
+        struct index_entry entry = record_entry(&old, execution_change(execution));
+        entry.tombstone = true;
         if (rc == 0)
             rc = index_update(&view->index, &entry);
         if (rc == 0)
-            rc = write_record(view, index_key(&view->index), &entry, old.revision, (struct store_bytes){0});
+            rc = write_record(view, index_key(&view->index), &entry, &old, (struct store_bytes){0});
         if (rc)
             return rc;
         result->deleted++;

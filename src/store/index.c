@@ -16,7 +16,7 @@
 enum {
     INDEX_SPACE_BYTES = 8,
     INDEX_LINK_BYTES = INDEX_SPACE_BYTES + INDEX_CHUNK + 1, /* the size of a link's LMDB key, and of no other */
-    INDEX_ENTRY_MAX = 1 + 6 * VARINT_MAX,
+    INDEX_ENTRY_MAX = 1 + 8 * VARINT_MAX,
 };
 _Static_assert(INDEX_LINK_BYTES == 511, "LMDB's largest key");
 
@@ -55,6 +55,8 @@ static void entry_encode(struct index_bytes *to, const struct index_entry *entry
     write_varint(&writer, (uint64_t)entry->revision.main);
     write_varint(&writer, entry->revision.sub);
     write_varint(&writer, entry->ordinal);
+    write_varint(&writer, (uint64_t)entry->post.main);
+    write_varint(&writer, entry->post.sub);
     write_varint(&writer, (uint64_t)entry->create_revision);
     write_varint(&writer, (uint64_t)entry->version);
     write_varint(&writer, (uint64_t)entry->lease);
@@ -68,10 +70,13 @@ static int entry_decode(MDB_val value, struct index_entry *entry) {
     entry->revision.main = (int64_t)read_varint(&reader);
     entry->revision.sub = (uint32_t)read_varint(&reader);
     entry->ordinal = read_varint(&reader);
+    entry->post.main = (int64_t)read_varint(&reader);
+    entry->post.sub = (uint32_t)read_varint(&reader);
     entry->create_revision = (int64_t)read_varint(&reader);
     entry->version = (int64_t)read_varint(&reader);
     entry->lease = (int64_t)read_varint(&reader);
-    bool sound = !reader.failed && reader_left(&reader) == 0 && entry->ordinal && entry->ordinal < INT64_MAX;
+    bool sound = !reader.failed && reader_left(&reader) == 0 && entry->ordinal && entry->ordinal < INT64_MAX &&
+                 revision_compare(entry->post, entry->revision) <= 0;
     return sound ? LASH_OK : LASH_CORRUPT;
 }
 

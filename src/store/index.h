@@ -28,6 +28,7 @@ enum { INDEX_CHUNK = 502 };
 struct index_entry {
     uint64_t ordinal;         /* the newest revision's place among the key's, see record.h */
     struct revision revision; /* the key's newest */
+    struct revision post;     /* the newest one of a round ordinal, see record.h; main 0: none */
     bool tombstone;           /* that one is a deletion; the three below are 0 then */
     int64_t create_revision;
     int64_t version;

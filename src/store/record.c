@@ -98,38 +98,44 @@ int record_seek(struct view *view, struct revision from, struct record *record) 
     return record_decode(revision_get(key.mv_data), value, record);
 }
 
-/* The smallest term of `ordinal`. */
-static uint64_t record_term(uint64_t ordinal) {
-    LASH_ASSERT(ordinal > 0 && ordinal <= INT64_MAX);
+struct index_entry record_entry(const struct index_entry *old, struct revision revision) {
+    struct index_entry entry = {.ordinal = old->ordinal + 1, .revision = revision};
+    entry.post = entry.ordinal % RECORD_POST ? old->post : revision;
+    return entry;
+}
+
+/* The smallest term of `number`. */
+static uint64_t record_term(uint64_t number) {
+    LASH_ASSERT(number > 0 && number < INT64_MAX);
     for (;;) {
-        uint64_t term = (UINT64_C(1) << (63 - __builtin_clzll(ordinal + 1))) - 1;
-        if (term == ordinal)
+        uint64_t term = (UINT64_C(1) << (63 - __builtin_clzll(number + 1))) - 1;
+        if (term == number)
             return term;
-        ordinal -= term;
+        number -= term;
     }
 }
 
-/* Where the key's record number `ordinal` is to jump. */
-static int record_jump(struct view *view, uint64_t ordinal, struct revision previous, struct revision *jump) {
-    *jump = previous;
-    if (record_term(ordinal) == 1)
+/* Where the record that follows `old` is to jump. */
+static int record_jump(struct view *view, const struct index_entry *old, struct revision *jump) {
+    uint64_t ordinal = old->ordinal + 1;
+    *jump = old->post;
+    if (ordinal % RECORD_POST || record_term(ordinal / RECORD_POST) == 1)
         return LASH_OK;
     struct record record;
-    int rc = record_get(view, previous, &record);
-    if (rc)
-        return rc;
-    *jump = record.jump;
-    rc = record_get_old(view, *jump, &record);
-    if (rc == 0)
-        *jump = record.jump;
+    int rc = LASH_OK;
+    for (int back = 0; back < 2 && rc == 0; back++) {
+        rc = record_get_old(view, *jump, &record);
+        if (rc == 0)
+            *jump = record.jump;
+    }
     return rc == LASH_NOT_FOUND ? LASH_OK : rc;
 }
 
-int record_append(struct view *view, const struct record *record, uint64_t ordinal) {
+int record_append(struct view *view, const struct record *record, const struct index_entry *old) {
     LASH_ASSERT(record->key.size <= UINT32_MAX && record->value.size <= UINT32_MAX);
     struct revision jump;
     bool follows = revision_compare(record->previous, record->revision) < 0;
-    int rc = follows ? record_jump(view, ordinal, record->previous, &jump) : LASH_CORRUPT;
+    int rc = follows ? record_jump(view, old, &jump) : LASH_CORRUPT;
     if (rc == 0)
         rc = record_cursor(view);
     if (rc)

@@ -160,14 +160,13 @@ static int restore_record(struct view *view, const struct image_state *state, co
     bool known = rc == 0;
     if (!restore_follows(state, record, &old))
         return LASH_CORRUPT;
-    struct index_entry entry = {.ordinal = old.ordinal + 1,
-                                .revision = record->revision,
-                                .tombstone = record->tombstone,
-                                .create_revision = record->create_revision,
-                                .version = record->version,
-                                .lease = record->lease};
+    struct index_entry entry = record_entry(&old, record->revision);
+    entry.tombstone = record->tombstone;
+    entry.create_revision = record->create_revision;
+    entry.version = record->version;
+    entry.lease = record->lease;
     rc = known ? index_update(index, &entry) : index_insert(index, record->key, &entry);
-    return rc ? rc : record_append(view, record, entry.ordinal);
+    return rc ? rc : record_append(view, record, &old);
 }
 
 static int restore_member(struct view *view, struct store_bytes member) {

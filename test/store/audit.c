@@ -87,11 +87,11 @@ static struct audit_chain audit_chain(struct view *view, const struct index_entr
     return chain;
 }
 
-/* Where number `ordinal` jumps, by counting up: ends of whole trees, of which two of a size and one more make the next. */
+/* Where number `ordinal` jumps. Posts by counting up: ends of whole trees, of which two of a size and one more make the next. */
 static uint64_t audit_target(uint64_t *targets, uint64_t ordinal) {
-    uint64_t before = ordinal - 1, jump = before ? targets[before] : 0;
-    bool twins = jump && before - jump == jump - targets[jump];
-    targets[ordinal] = twins ? targets[jump] : before;
+    uint64_t last = (ordinal - 1) / RECORD_POST * RECORD_POST, jump = targets[last];
+    bool twins = ordinal % RECORD_POST == 0 && jump && last - jump == jump - targets[jump];
+    targets[ordinal] = twins ? targets[jump] : last;
     return targets[ordinal];
 }
 
