@@ -114,7 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         LASH_ASSERT(whole.size == 0 || memcmp(whole.data, pieces.data, whole.size) == 0);
         check_message(data[0], whole.data, whole.size);
     }
-    mem_free(whole.data);
-    mem_free(pieces.data);
+    grpc_reader_free(&whole);
+    grpc_reader_free(&pieces);
     return 0;
 }

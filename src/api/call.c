@@ -14,15 +14,18 @@
 /* What a call takes besides its request and answer, with its stream, its arena and what was decoded: about this much. */
 enum { CALL_BYTES = 3072 };
 
-struct call *call_new(struct loop *loop, void (*finished)(struct call *call), void *owner) {
-    struct call *call = mem_calloc(1, sizeof *call);
-    if (!call)
-        return NULL;
-    call->arena = arena_new();
-    if (!call->arena) {
-        mem_free(call);
+/* Of the arena, for what a small request is decoded into. */
+enum { CALL_ROOM = 512 };
+
+struct call *call_new(struct loop *loop, void (*finished)(struct call *call), void *owner, size_t size) {
+    struct store_arena *arena = arena_new_of(sizeof(struct call) + size + CALL_ROOM);
+    struct call *call = arena ? arena_calloc(arena, 1, sizeof *call) : NULL;
+    if (!call) {
+        store_arena_free(arena);
         return NULL;
     }
+    call->arena = arena;
+    call->text = "";
     call->loop = loop;
     call->references = 1;
     call->deadline_ms = UINT64_MAX;
@@ -46,10 +49,9 @@ void call_unref(struct call *call) {
         call->dispose(call);
     loop_release(call->loop, call->held);
     store_result_free(&call->result);
-    store_arena_free(call->arena);
     buf_unref(call->encoded);
     buf_unref(call->answer);
-    mem_free(call);
+    store_arena_free(call->arena); /* and the call with it */
 }
 
 void call_deadline(struct call *call, uint64_t deadline_ms) {
@@ -78,13 +80,17 @@ void call_encode(struct call *call, const ProtobufCMessage *answer) {
 void call_encoded(struct call *call, struct buf *text) {
     LASH_ASSERT(!call->encoded);
     call->encoded = text;
-    if (!call->encoded) {
+    if (!call->encoded)
         call_record(call, API_NO_MEMORY);
-        return;
-    }
-    /* The work is done: an answer is held even beyond the bound, which then stops others. */
-    call->held += call->encoded->size;
-    loop_hold(call->loop, call->encoded->size);
+}
+
+/* What was encoded is the answer. The work is done: it is held even beyond the bound, which then stops others. */
+static void call_take_answer(struct call *call) {
+    LASH_ASSERT(call->encoded && !call->answer);
+    call->answer = call->encoded;
+    call->encoded = NULL;
+    call->held += call->answer->size;
+    loop_hold(call->loop, call->answer->size);
 }
 
 static void call_end(struct call *call) {
@@ -100,22 +106,24 @@ void call_finish(struct call *call) {
         call_fail(call, call->recorded);
         return;
     }
-    call->answer = call->encoded;
-    call->encoded = NULL;
+    call_take_answer(call);
     call_end(call);
 }
 
 void call_fail(struct call *call, enum api_error error) {
     call->code = errors_code(error);
-    snprintf(call->text, sizeof call->text, "%s", errors_text(error));
+    call->text = errors_text(error);
     call_end(call);
 }
 
 void call_fail_text(struct call *call, enum grpc_code code, const char *format, ...) {
+    char *text = arena_alloc(call->arena, 1, CALL_TEXT_MAX);
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(call->text, sizeof call->text, format, arguments);
+    if (text)
+        vsnprintf(text, CALL_TEXT_MAX, format, arguments);
     va_end(arguments);
+    call->text = text ? text : lash_strerror(LASH_NOMEM);
     call->code = code;
     call_end(call);
 }
@@ -134,8 +142,7 @@ void call_push(struct call *call, bool last) {
         call_fail(call, call->recorded);
         return;
     }
-    call->answer = call->encoded;
-    call->encoded = NULL;
+    call_take_answer(call);
     call->last = last;
     call->pushed(call);
     if (last)

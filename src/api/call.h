@@ -49,7 +49,7 @@ struct call {
     enum lash_read_kind read_kind; /* how it wants to read, where it reads linearizably */
     uint64_t read_age_ms_max;
     size_t held;               /* bytes counted in loop->buffered */
-    struct store_arena *arena; /* for the call's own structures */
+    struct store_arena *arena; /* for the call's own structures, and the call itself */
     struct store_op op;
     void *kept; /* what the method keeps between its steps, in the arena */
 
@@ -73,12 +73,14 @@ struct call {
 
     /* The outcome, once it is over; the loop's. */
     enum grpc_code code;
-    char text[256];
+    const char *text;   /* of an error: a constant, or in the arena */
     struct buf *answer; /* NULL unless code is GRPC_OK */
 };
 
-/* A call with one reference, the owner's; NULL when memory ran out. */
-struct call *call_new(struct loop *loop, void (*finished)(struct call *call), void *owner);
+enum { CALL_TEXT_MAX = 256 };
+
+/* A call with one reference, the owner's; NULL when memory ran out. Its arena has room for `size` bytes of the owner's. */
+struct call *call_new(struct loop *loop, void (*finished)(struct call *call), void *owner, size_t size);
 
 /* When the call fails with API_DEADLINE_EXCEEDED, in loop time. */
 void call_deadline(struct call *call, uint64_t deadline_ms);
@@ -93,7 +95,7 @@ void call_abandon(struct call *call);
 void call_unref(struct call *call);
 
 /* Finish with an error, also while a worker has the call, whose outcome then counts no more. The formatted text is cut
- * to its room. */
+ * to CALL_TEXT_MAX. */
 void call_fail(struct call *call, enum api_error error);
 void call_fail_text(struct call *call, enum grpc_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

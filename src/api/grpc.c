@@ -21,6 +21,11 @@ static bool grpc_reader_reserve(struct grpc_reader *reader, size_t size) {
     size_t need = reader->size + size;
     if (need <= reader->capacity)
         return true;
+    if (reader->announced <= GRPC_FEW) {
+        reader->data = reader->few;
+        reader->capacity = GRPC_FEW;
+        return true;
+    }
     size_t capacity = reader->capacity ? reader->capacity * 2 : GRPC_GROW_MIN;
     if (capacity < need)
         capacity = need;
@@ -33,6 +38,12 @@ static bool grpc_reader_reserve(struct grpc_reader *reader, size_t size) {
     reader->data = data;
     reader->capacity = capacity;
     return true;
+}
+
+void grpc_reader_free(struct grpc_reader *reader) {
+    if (reader->data != reader->few)
+        mem_free(reader->data);
+    reader->data = NULL;
 }
 
 static enum grpc_feed grpc_reader_prefix(struct grpc_reader *reader) {

@@ -13,15 +13,19 @@
 /* Before each message: a byte that says whether it is compressed, and its length, big-endian. */
 enum { GRPC_PREFIX_SIZE = 5 };
 
+/* Messages up to this long are kept without an allocation of their own. */
+enum { GRPC_FEW = 64 };
+
 /* Gathers the one request message of a unary call from pieces of any size. Make it zero but for `bytes_max`. */
 struct grpc_reader {
     size_t bytes_max; /* a longer message is refused */
     uint8_t prefix[GRPC_PREFIX_SIZE];
     size_t prefix_size; /* bytes of the prefix received */
     size_t announced;   /* the message's length, as its prefix said */
-    uint8_t *data;      /* the message so far; mem_free'd by the owner */
+    uint8_t *data;      /* the message so far; `few`, if it is no longer than that */
     size_t size;
     size_t capacity;
+    uint8_t few[GRPC_FEW];
 };
 
 enum grpc_feed {
@@ -35,6 +39,9 @@ enum grpc_feed {
 
 /* Take `size` more bytes. After anything but OK the reader takes no more. */
 enum grpc_feed grpc_reader_feed(struct grpc_reader *reader, const uint8_t *data, size_t size);
+
+/* Forget the message. */
+void grpc_reader_free(struct grpc_reader *reader);
 
 /* Whether the message is whole. */
 bool grpc_reader_whole(const struct grpc_reader *reader);

@@ -178,7 +178,7 @@ static const char *http1_handle(struct connection *connection, size_t size) {
     if (ready)
         return http1_answer(connection, &page) ? NULL : HTTP1_UNSENT;
     connection->deadline_ms = 0; /* the node bounds what is waited for */
-    http->call = call_new(connection->loop, http1_finished, connection);
+    http->call = call_new(connection->loop, http1_finished, connection, 0);
     if (!http->call)
         return lash_strerror(LASH_NOMEM);
     http->finish = page.finish;

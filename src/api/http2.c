@@ -19,6 +19,7 @@ _Static_assert((int)HTTP2_PIECE_MAX <= (int)LOOP_OUTPUT_SIZE, "a frame must fit"
 struct http2 {
     nghttp2_session *session;
     struct list streams; /* struct stream.in_http2 */
+    struct stream *last; /* the one that nghttp2 spoke of last, or NULL */
     bool draining;
 };
 
@@ -46,8 +47,11 @@ static void *http2_realloc(void *memory, size_t size, void *context) {
 
 /* ---- What nghttp2 reports ---------------------------------------------------------------------- */
 
-static struct stream *http2_stream(nghttp2_session *session, int32_t id) {
-    return nghttp2_session_get_stream_user_data(session, id);
+/* nghttp2 speaks of one stream several times in a row, and has to look it up each time. */
+static struct stream *http2_stream(struct http2 *http, int32_t id) {
+    if (!http->last || http->last->id != id)
+        http->last = nghttp2_session_get_stream_user_data(http->session, id);
+    return http->last;
 }
 
 static int http2_on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *context) {
@@ -57,16 +61,19 @@ static int http2_on_begin_headers(nghttp2_session *session, const nghttp2_frame 
     struct stream *stream = stream_open(connection, session, frame->hd.stream_id);
     if (!stream)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets this stream */
-    list_push(&((struct http2 *)connection->state)->streams, &stream->in_http2);
+    struct http2 *http = connection->state;
+    list_push(&http->streams, &stream->in_http2);
     nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, stream);
+    http->last = stream;
     return 0;
 }
 
 static int http2_on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_size,
                            const uint8_t *value, size_t value_size, uint8_t flags, void *context) {
-    struct stream *stream = http2_stream(session, frame->hd.stream_id);
+    const struct connection *connection = context;
+    struct stream *stream = http2_stream(connection->state, frame->hd.stream_id);
+    (void)session;
     (void)flags;
-    (void)context;
     if (stream && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
         stream_header(stream, (const char *)name, name_size, (const char *)value, value_size);
     return 0;
@@ -74,9 +81,10 @@ static int http2_on_header(nghttp2_session *session, const nghttp2_frame *frame,
 
 static int http2_on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data, size_t size,
                          void *context) {
-    struct stream *stream = http2_stream(session, id);
+    const struct connection *connection = context;
+    struct stream *stream = http2_stream(connection->state, id);
+    (void)session;
     (void)flags;
-    (void)context;
     if (stream)
         stream_data(stream, data, size);
     return 0;
@@ -93,12 +101,13 @@ static int http2_on_frame(nghttp2_session *session, const nghttp2_frame *frame, 
     struct connection *connection = context;
     struct http2 *http = connection->state;
     uint8_t type = frame->hd.type;
+    (void)session;
     if (type == NGHTTP2_SETTINGS)
         connection->deadline_ms = 0; /* it speaks HTTP/2, and may stay as long as it likes */
     if (type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) && http->draining)
         return http2_on_drained(connection) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
     struct stream *stream =
-        type == NGHTTP2_HEADERS || type == NGHTTP2_DATA ? http2_stream(session, frame->hd.stream_id) : NULL;
+        type == NGHTTP2_HEADERS || type == NGHTTP2_DATA ? http2_stream(http, frame->hd.stream_id) : NULL;
     if (!stream)
         return 0;
     if (type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
@@ -109,17 +118,18 @@ static int http2_on_frame(nghttp2_session *session, const nghttp2_frame *frame, 
 }
 
 /* An answer that went out before its request was whole: the rest of that request is not wanted (RFC 9113, 8.1). */
-static int http2_on_answered(nghttp2_session *session, int32_t id) {
-    struct stream *stream = http2_stream(session, id);
-    if (stream && !stream->ended && nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR))
+static int http2_on_answered(struct http2 *http, int32_t id) {
+    const struct stream *stream = http2_stream(http, id);
+    if (stream && !stream->ended && nghttp2_submit_rst_stream(http->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR))
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     return 0;
 }
 
 static int http2_on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *context) {
     struct connection *connection = context;
+    (void)session;
     if (frame->hd.type == NGHTTP2_HEADERS && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
-        return http2_on_answered(session, frame->hd.stream_id);
+        return http2_on_answered(connection->state, frame->hd.stream_id);
     if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
         loop_log_client(connection->loop, "sent a client away that broke the rules of HTTP/2", connection->client,
                         nghttp2_http2_strerror(frame->goaway.error_code));
@@ -127,10 +137,12 @@ static int http2_on_sent(nghttp2_session *session, const nghttp2_frame *frame, v
 }
 
 static int http2_on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *context) {
-    struct stream *stream = http2_stream(session, id);
+    const struct connection *connection = context;
+    struct http2 *http = connection->state;
+    struct stream *stream = http2_stream(http, id);
     (void)code;
-    (void)context;
     if (stream) {
+        http->last = NULL;
         nghttp2_session_set_stream_user_data(session, id, NULL);
         stream_close(stream);
     }
@@ -226,8 +238,11 @@ static int http2_new_session(struct connection *connection, nghttp2_session **se
     nghttp2_option *option = NULL;
     nghttp2_session_callbacks *callbacks = http2_callbacks();
     int error = callbacks ? nghttp2_option_new(&option) : NGHTTP2_ERR_NOMEM;
-    if (!error)
+    if (!error) {
+        /* They would be kept, thousands of them, for the sake of streams whose priority depends on theirs. */
+        nghttp2_option_set_no_closed_streams(option, 1);
         error = nghttp2_session_server_new3(session, callbacks, connection, option, &mem);
+    }
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
     return error;

@@ -4,9 +4,23 @@
  */
 #include "api/answer.h"
 #include "api/methods.h"
+#include "api/pack.h"
 #include "api/reading.h"
 #include "base/assert.h"
 #include "rpc.pb-c.h"
+
+/* The answer to `call`, whose result is well. */
+static void kv_encode(struct call *call, const struct convert_header *header) {
+    if (pack_knows(call->result.op.type)) {
+        call_encoded(call, pack_answer(&call->result, header));
+        return;
+    }
+    const ProtobufCMessage *answer = convert_answer(&call->result, header, call->arena);
+    if (answer)
+        call_encode(call, answer);
+    else
+        call_record(call, API_NO_MEMORY);
+}
 
 /* ---- Reads ------------------------------------------------------------------------------------- */
 
@@ -28,11 +42,7 @@ static void kv_read(struct call *call, struct store_reader *reader) {
         .revision = call->result.revision,
         .term = call->term,
     };
-    const ProtobufCMessage *answer = convert_answer(&call->result, &header, call->arena);
-    if (answer)
-        call_encode(call, answer);
-    else
-        call_record(call, API_NO_MEMORY);
+    kv_encode(call, &header);
     store_result_free(&call->result); /* what it points to goes with the view */
 }
 
@@ -90,7 +100,8 @@ static void kv_applied(struct call *call, int error) {
         return;
     }
     struct convert_header header = answer_header(call, call->result.revision);
-    answer_with(call, convert_answer(&call->result, &header, call->arena));
+    kv_encode(call, &header);
+    call_finish(call);
 }
 
 static void kv_write(struct call *call) {

@@ -26,12 +26,14 @@ bool loop_is_full(const struct loop *loop) {
 }
 
 void loop_hold(struct loop *loop, size_t size) {
-    atomic_fetch_add_explicit(&loop->buffered, size, memory_order_relaxed);
+    size_t before = atomic_load_explicit(&loop->buffered, memory_order_relaxed);
+    atomic_store_explicit(&loop->buffered, before + size, memory_order_relaxed);
 }
 
 void loop_release(struct loop *loop, size_t size) {
-    size_t before = atomic_fetch_sub_explicit(&loop->buffered, size, memory_order_relaxed);
+    size_t before = atomic_load_explicit(&loop->buffered, memory_order_relaxed);
     LASH_ASSERT(before >= size);
+    atomic_store_explicit(&loop->buffered, before - size, memory_order_relaxed);
 }
 
 void loop_log_client(struct loop *loop, const char *message, const char *client, const char *reason) {

@@ -73,7 +73,7 @@ struct loop {
     struct list dirty;         /* struct connection.in_dirty: may have something to send */
     uint32_t connection_count;
     uint32_t snapshots;      /* being sent to clients */
-    _Atomic size_t buffered; /* bytes of requests and answers held; workers add to it */
+    _Atomic size_t buffered; /* bytes of requests and answers held; workers look at it */
     bool draining;
     bool started; /* the thread runs */
     struct publisher publisher;
@@ -142,7 +142,7 @@ void loop_arm(struct loop *loop, uint64_t deadline_ms);
 /* Whether requests and answers take all the memory that they may. Any thread. */
 bool loop_is_full(const struct loop *loop);
 
-/* Hold `size` bytes more, whether that is within the bound or not; and give them back. Any thread. */
+/* Hold `size` bytes more, whether that is within the bound or not; and give them back. */
 void loop_hold(struct loop *loop, size_t size);
 void loop_release(struct loop *loop, size_t size);
 

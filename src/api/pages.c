@@ -123,9 +123,9 @@ static void pages_of_health(struct call *call, struct page *page) {
         page->type = PAGES_JSON;
         return;
     }
-    char *body = arena_calloc(call->arena, 1, sizeof call->text + 64);
+    char *body = arena_calloc(call->arena, 1, CALL_TEXT_MAX + 64);
     if (body)
-        snprintf(body, sizeof call->text + 64, "{\"health\":\"false\",\"reason\":\"%s\"}\n", call->text);
+        snprintf(body, CALL_TEXT_MAX + 64, "{\"health\":\"false\",\"reason\":\"%s\"}\n", call->text);
     pages_text(page, 503, "Service Unavailable", "X-Content-Type-Options: nosniff\r\n",
                body ? body : "{\"health\":\"false\",\"reason\":\"out of memory\"}\n");
 }

@@ -71,7 +71,7 @@ static void publish_try(uv_timer_t *timer) {
     uint8_t *command;
     size_t size;
     LASH_ASSERT(!publisher->call);
-    publisher->call = call_new(loop, publish_refused, publisher);
+    publisher->call = call_new(loop, publish_refused, publisher, 0);
     if (!publisher->call) {
         publish_later(publisher, PUBLISH_RETRY_MS);
         return;

@@ -14,6 +14,8 @@
 
 #define STREAM_TYPE "application/grpc"
 
+enum { STREAM_PATH_MAX = 255, STREAM_ENCODING_MAX = 31 };
+
 /* A header of the answer, whose name is a constant; the value is read during the submission only, unless `flags` says that it is a
  * constant too. */
 static nghttp2_nv stream_header_of(const char *name, const char *value, uint8_t flags) {
@@ -41,7 +43,7 @@ static nghttp2_nv stream_constant(const char *name, const char *value) {
 /* How the call ended, as headers say it. */
 struct stream_outcome {
     char code[16];
-    char text[3 * sizeof((struct call *)0)->text];
+    char text[3 * CALL_TEXT_MAX];
 };
 
 static void stream_outcome(const struct stream *stream, struct stream_outcome *outcome) {
@@ -170,21 +172,22 @@ static void stream_refuse(struct stream *stream, const char *http_status, enum g
     call->over = true;
     call->code = code;
     list_remove(&call->in_loop);
-    snprintf(call->text, sizeof call->text, "%s", text);
+    call->text = text;
     stream_submit(stream, http_status);
 }
 
 /* ---- The request ------------------------------------------------------------------------------- */
 
 struct stream *stream_open(struct connection *connection, nghttp2_session *session, int32_t id) {
-    struct stream *stream = mem_calloc(1, sizeof *stream);
-    if (!stream)
-        return NULL;
-    stream->call = call_new(connection->loop, stream_finished, stream);
-    if (!stream->call) {
-        mem_free(stream);
+    struct call *call = call_new(connection->loop, stream_finished, NULL, sizeof(struct stream));
+    struct stream *stream = call ? arena_calloc(call->arena, 1, sizeof *stream) : NULL;
+    if (!stream) {
+        if (call)
+            call_abandon(call);
         return NULL;
     }
+    call->owner = stream;
+    stream->call = call;
     stream->call->pushed = stream_pushed;
     stream->connection = connection;
     stream->session = session;
@@ -197,30 +200,35 @@ struct stream *stream_open(struct connection *connection, nghttp2_session *sessi
 
 void stream_close(struct stream *stream) {
     list_remove(&stream->in_http2);
+    grpc_reader_free(&stream->reader);
     if (!stream->call->over && stream->started)
         metric_add(&stream_tally(stream)->handled[GRPC_CANCELLED], 1);
     if (stream->call->over)
         call_unref(stream->call);
     else
         call_abandon(stream->call);
-    mem_free(stream->reader.data);
-    mem_free(stream);
 }
 
 static bool stream_is(const char *text, size_t size, const char *word) {
     return size == strlen(word) && memcmp(text, word, size) == 0;
 }
 
-/* Copy what fits; false if that is not all. */
-static bool stream_copy(char *to, size_t room, const char *from, size_t size) {
-    size_t length = size < room ? size : room - 1;
-    memcpy(to, from, length);
-    to[length] = '\0';
-    return length == size;
+/* Copy the first bytes, `most` of them; NULL when memory ran out. */
+static char *stream_copy(struct stream *stream, const char *from, size_t size, size_t most) {
+    size_t length = size < most ? size : most;
+    char *copy = arena_alloc(stream->call->arena, length + 1, 1);
+    if (!copy) {
+        stream->exhausted = true;
+        return NULL;
+    }
+    memcpy(copy, from, length);
+    copy[length] = '\0';
+    return copy;
 }
 
 static void stream_header_path(struct stream *stream, const char *value, size_t size) {
-    stream->path_cut = !stream_copy(stream->path, sizeof stream->path, value, size);
+    stream->path_cut = size > STREAM_PATH_MAX;
+    stream->path = stream_copy(stream, value, size, STREAM_PATH_MAX);
 }
 
 static void stream_header_method(struct stream *stream, const char *value, size_t size) {
@@ -232,8 +240,8 @@ static void stream_header_type(struct stream *stream, const char *value, size_t 
 }
 
 static void stream_header_encoding(struct stream *stream, const char *value, size_t size) {
-    if (!stream_is(value, size, "identity"))
-        stream_copy(stream->encoding, sizeof stream->encoding, value, size);
+    if (size > 0 && !stream_is(value, size, "identity"))
+        stream->encoding = stream_copy(stream, value, size, STREAM_ENCODING_MAX);
 }
 
 static void stream_header_timeout(struct stream *stream, const char *value, size_t size) {
@@ -287,13 +295,15 @@ void stream_header(struct stream *stream, const char *name, size_t name_size, co
 
 /* Refuse an unknown method as gRPC servers word it; true if there is one. */
 static bool stream_find_method(struct stream *stream) {
-    char *method = strrchr(stream->path, '/');
-    if (stream->path[0] != '/' || method == stream->path || stream->path_cut) {
-        call_fail_text(stream->call, GRPC_UNIMPLEMENTED, "malformed method name: \"%s\"", stream->path);
+    char nothing[] = "";
+    char *path = stream->path ? stream->path : nothing;
+    char *method = strrchr(path, '/');
+    if (path[0] != '/' || method == path || stream->path_cut) {
+        call_fail_text(stream->call, GRPC_UNIMPLEMENTED, "malformed method name: \"%s\"", path);
         return false;
     }
     *method = '\0';
-    const char *service = stream->path + 1;
+    const char *service = path + 1;
     bool known = false;
     stream->call->method = methods_find(service, method + 1, &known);
     if (stream->call->method)
@@ -307,7 +317,9 @@ static bool stream_find_method(struct stream *stream) {
 
 void stream_headers_end(struct stream *stream) {
     uint64_t now = uv_now(&stream->connection->loop->uv);
-    if (!stream->is_post) {
+    if (stream->exhausted) {
+        call_fail(stream->call, API_NO_MEMORY);
+    } else if (!stream->is_post) {
         stream_refuse(stream, "405", GRPC_INTERNAL, "gRPC requests are POST requests");
     } else if (!stream->is_grpc) {
         stream_refuse(stream, "415", GRPC_INVALID_ARGUMENT, "invalid gRPC request content-type");
@@ -317,7 +329,7 @@ void stream_headers_end(struct stream *stream) {
         return;
     } else if (stream->bad_read) {
         call_fail_text(stream->call, GRPC_INVALID_ARGUMENT, "malformed lash-read: index, lease or stale=500ms");
-    } else if (stream->encoding[0]) {
+    } else if (stream->encoding) {
         call_fail_text(stream->call, GRPC_UNIMPLEMENTED, "grpc: Decompressor is not installed for grpc-encoding \"%s\"",
                        stream->encoding);
     } else if (loop_is_full(stream->connection->loop)) {
@@ -372,6 +384,5 @@ void stream_end(struct stream *stream) {
     metric_add(&stream->connection->loop->tally.received_bytes, stream->reader.size);
     call_deadline(stream->call, stream->timeout_ms);
     call_start(stream->call, stream->call->method, stream->reader.data, stream->reader.size);
-    mem_free(stream->reader.data);
-    stream->reader.data = NULL;
+    grpc_reader_free(&stream->reader);
 }

@@ -11,6 +11,7 @@
 #include "api/call.h"
 #include "api/grpc.h"
 
+/* Lives in its call's arena. */
 struct stream {
     struct connection *connection;
     struct list in_http2; /* all of the connection's */
@@ -24,15 +25,16 @@ struct stream {
     bool ended;                /* the client has sent all */
     bool started;              /* counted as a call that its method was started for */
 
-    /* Request headers, as far as they matter. */
-    char path[256];
+    /* Request headers, as far as they matter; texts are in the call's arena. */
+    char *path;
+    char *encoding; /* of messages, unless it is identity */
     bool path_cut;
+    bool exhausted; /* memory ran out for one of them */
     bool is_post;
     bool is_grpc;
     bool bad_timeout;
     bool bad_read;
     uint64_t timeout_ms; /* UINT64_MAX: none */
-    char encoding[32];   /* of messages; empty or identity */
 };
 
 /* The stream of a request that begins; NULL when memory ran out. */

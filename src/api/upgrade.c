@@ -49,7 +49,7 @@ static void upgrade_propose(struct loop *loop, uint32_t version) {
     struct upgrader *upgrader = &loop->upgrader;
     uint8_t *command;
     size_t size;
-    upgrader->call = call_new(loop, upgrade_refused, upgrader);
+    upgrader->call = call_new(loop, upgrade_refused, upgrader, 0);
     if (!upgrader->call)
         return;
     upgrader->call->op = (struct store_op){.type = STORE_RAISE, .raise = {version}};

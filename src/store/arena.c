@@ -30,13 +30,17 @@ static struct arena_block *arena_own(struct store_arena *arena) {
     return (struct arena_block *)(arena + 1);
 }
 
-struct store_arena *arena_new(void) {
-    struct store_arena *arena = mem_alloc(sizeof *arena + sizeof(struct arena_block) + ARENA_FIRST);
+struct store_arena *arena_new_of(size_t size) {
+    struct store_arena *arena = mem_alloc(sizeof *arena + sizeof(struct arena_block) + size);
     if (!arena)
         return NULL;
     *arena = (struct store_arena){.blocks = arena_own(arena), .next_size = (size_t)2 * ARENA_FIRST};
-    *arena_own(arena) = (struct arena_block){.size = ARENA_FIRST};
+    *arena_own(arena) = (struct arena_block){.size = size};
     return arena;
+}
+
+struct store_arena *arena_new(void) {
+    return arena_new_of(ARENA_FIRST);
 }
 
 /* Put a block of at least `size` bytes in front. */

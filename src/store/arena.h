@@ -13,6 +13,9 @@
 /* An empty arena, or NULL when memory ran out. */
 struct store_arena *arena_new(void);
 
+/* Likewise one whose first `size` bytes need no further allocation. */
+struct store_arena *arena_new_of(size_t size);
+
 /* Room for `count` elements of `size` bytes, 16-aligned and uninitialised; NULL when memory ran out. */
 void *arena_alloc(struct store_arena *arena, size_t count, size_t size);
 

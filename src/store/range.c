@@ -22,10 +22,13 @@ struct range_item {
     size_t position;          /* in key order; makes every order a total one */
 };
 
+enum { RANGE_FEW = 2, RANGE_MORE = 16 };
+
 struct range_items {
-    struct range_item *at;
+    struct range_item *at; /* `few`, while they do */
     size_t count;
     size_t capacity;
+    struct range_item few[RANGE_FEW];
 };
 
 enum store_error range_check_revision(const struct view_state *state, int64_t revision) {
@@ -36,10 +39,13 @@ enum store_error range_check_revision(const struct view_state *state, int64_t re
 
 static int range_push(struct range_items *items, struct range_item item) {
     if (items->count == items->capacity) {
-        size_t capacity = items->capacity ? 2 * items->capacity : 8;
-        struct range_item *at = mem_realloc(items->at, capacity * sizeof *at);
+        bool few = items->at == items->few;
+        size_t capacity = few ? RANGE_MORE : 2 * items->capacity;
+        struct range_item *at = mem_realloc(few ? NULL : items->at, capacity * sizeof *at);
         if (!at)
             return LASH_NOMEM;
+        if (few)
+            memcpy(at, items->few, sizeof items->few);
         items->at = at;
         items->capacity = capacity;
     }
@@ -214,9 +220,12 @@ static int range_collect(struct view *view, const struct range_items *items, siz
 
 int range_run(struct view *view, const struct store_range *range, int64_t now, struct store_arena *arena,
               struct store_range_result *result) {
-    struct range_items items = {0};
+    struct range_items items;
     int64_t at = range->revision > 0 ? range->revision : now;
     *result = (struct store_range_result){0};
+    items.at = items.few;
+    items.count = 0;
+    items.capacity = RANGE_FEW;
     int rc = range_gather(view, range, at, &items, &result->count);
     if (rc == 0)
         rc = range_sort(view, range, &items);
@@ -227,6 +236,7 @@ int range_run(struct view *view, const struct store_range *range, int64_t now, s
     }
     if (rc == 0 && count > 0)
         rc = range_collect(view, &items, count, !range->keys_only, arena, result);
-    mem_free(items.at);
+    if (items.at != items.few)
+        mem_free(items.at);
     return rc;
 }

@@ -11,6 +11,7 @@
 struct store_reader {
     struct store *store;
     struct view view;
+    struct store_arena *arena; /* of what results point to, where it is lent */
 };
 
 static void reader_failed(const struct store *store, int rc) {
@@ -18,9 +19,10 @@ static void reader_failed(const struct store *store, int rc) {
 }
 
 int store_reader_begin(struct store *store, struct store_reader **reader) {
-    struct store_reader *begun = mem_alloc(sizeof *begun);
-    int rc = begun ? handle_look(store, &begun->view) : LASH_NOMEM;
+    struct store_reader *begun = mem_calloc(1, sizeof *begun);
+    int rc = begun && (begun->arena = arena_new()) ? handle_look(store, &begun->view) : LASH_NOMEM;
     if (rc) {
+        store_arena_free(begun ? begun->arena : NULL);
         mem_free(begun);
         reader_failed(store, rc);
         return rc;
@@ -31,13 +33,11 @@ int store_reader_begin(struct store *store, struct store_reader **reader) {
     return LASH_OK;
 }
 
-static int reader_run(struct view *view, const struct store_op *op, struct store_result *result) {
-    result->arena = arena_new();
-    if (!result->arena)
-        return LASH_NOMEM;
+static int reader_run(struct store_reader *reader, const struct store_op *op, struct store_result *result) {
+    struct view *view = &reader->view;
     result->revision = view->state.revision;
     result->compact_revision = view->state.compacted;
-    return execute_run(view, op, result->arena, &result->error, &result->op);
+    return execute_run(view, op, reader->arena, &result->error, &result->op);
 }
 
 void store_reader_read(struct store_reader *reader, const struct store_op *op, struct store_result *result) {
@@ -46,7 +46,7 @@ void store_reader_read(struct store_reader *reader, const struct store_op *op, s
         result->error = STORE_INVALID_REQUEST;
         return;
     }
-    int rc = reader_run(&reader->view, op, result);
+    int rc = reader_run(reader, op, result);
     if (rc == 0)
         return;
     store_result_free(result);
@@ -58,6 +58,7 @@ void store_reader_end(struct store_reader *reader) {
     if (!reader)
         return;
     handle_leave(reader->store, &reader->view);
+    store_arena_free(reader->arena);
     mem_free(reader);
 }
 
@@ -70,5 +71,9 @@ void store_read(struct store *store, const struct store_op *op, struct store_res
     }
     reader->view.lends = false;
     store_reader_read(reader, op, result);
+    if (result->error == STORE_OK) {
+        result->arena = reader->arena;
+        reader->arena = NULL;
+    }
     store_reader_end(reader);
 }

@@ -259,7 +259,7 @@ struct store_reader;
 /* Any thread; the reader belongs to one thread at a time. Errors: LASH_NOMEM, LASH_IO, LASH_CORRUPT, LASH_BUSY (too many readers); each with a log line. */
 int store_reader_begin(struct store *store, struct store_reader **reader);
 
-/* As store_read. Nothing is copied: the keys and values of the result are valid until the reader's end. */
+/* As store_read. Nothing is copied: what the result points to is valid until the reader's end. */
 void store_reader_read(struct store_reader *reader, const struct store_op *op, struct store_result *result);
 
 /* NULL is allowed. */

@@ -48,7 +48,7 @@ static void resume(struct call *call, int error) {
 
 /* A call that a worker is through with, of which the loop has yet to hear. */
 static struct call *worked_call(enum api_error found) {
-    struct call *call = call_new(&world.loop, finished, NULL);
+    struct call *call = call_new(&world.loop, finished, NULL, 0);
     assert_non_null(call);
     world.found = found;
     call_offload(call, execute, resume);

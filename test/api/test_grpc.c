@@ -90,7 +90,7 @@ static void a_message_is_gathered_from_pieces(void **state) {
         assert_int_equal(reader.size, 3);
         assert_memory_equal(reader.data, "abc", 3);
         assert_int_equal(grpc_reader_feed(&reader, stream, 1), GRPC_FEED_MANY);
-        mem_free(reader.data);
+        grpc_reader_free(&reader);
     }
 }
 

@@ -519,6 +519,48 @@ static void reads_that_wait_together_see_what_was_put_before_them(void **state) 
 
 /* ---- The end ----------------------------------------------------------------------------------- */
 
+/* Together they are longer than what is written at once, and than what a client takes unasked. */
+static void answers_to_several_clients_that_come_together_are_all_whole(void **state) {
+    enum { CLIENTS = 3, CALLS = 24, VALUE = 20000 };
+    struct fixture *fixture = *state;
+    static struct peer peers[CLIENTS];
+    struct answer *answers[CALLS];
+    struct peer *asked[CALLS];
+    char *value = fixture_value(VALUE);
+    fixture_await_published(fixture);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        peer_open(&peers[i], fixture->port);
+        fixture_put(&peers[i], "together", value);
+    }
+    double_hold(fixture->node, true);
+    Etcdserverpb__PutRequest put = put_request("together", "");
+    put.value = (ProtobufCBinaryData){VALUE, (uint8_t *)value};
+    put.prev_kv = true;
+    size_t size;
+    uint8_t *frame = peer_frame(&put.base, &size);
+    for (size_t i = 0; i < CALLS; i++) {
+        size_t client = (i < CALLS / 2 ? i : i / 4) % CLIENTS; /* one after the other, then each four times in a row */
+        asked[i] = &peers[client];
+        answers[i] = peer_ask(asked[i], &(struct ask){.path = PUT, .body = frame, .size = size});
+        double_await_held(fixture->node, i + 1);
+    }
+    free(frame);
+    double_hold(fixture->node, false);
+    for (size_t i = 0; i < CALLS; i++) {
+        peer_await(asked[i], answers[i]);
+        assert_int_equal(answers[i]->code, 0);
+        Etcdserverpb__PutResponse *answer = etcdserverpb__put_response__unpack(
+            NULL, answers[i]->size - GRPC_PREFIX_SIZE, answers[i]->body + GRPC_PREFIX_SIZE);
+        assert_non_null(answer);
+        assert_data(answer->prev_kv->value, value);
+        assert_int_equal(answer->prev_kv->version, CLIENTS + i);
+        protobuf_c_message_free_unpacked(&answer->base, NULL);
+    }
+    for (size_t i = 0; i < CLIENTS; i++)
+        peer_close(&peers[i]);
+    free(value);
+}
+
 static void a_drained_server_finishes_what_is_under_way_and_takes_leave(void **state) {
     struct fixture *fixture = *state;
     fixture_await_published(fixture);
@@ -575,6 +617,7 @@ int main(void) {
         SCENARIO(a_call_is_taken_back_while_the_node_goes_on),
         SCENARIO(a_client_vanishes_while_the_node_goes_on),
         SCENARIO(reads_that_wait_together_see_what_was_put_before_them),
+        SCENARIO(answers_to_several_clients_that_come_together_are_all_whole),
         SCENARIO(a_drained_server_finishes_what_is_under_way_and_takes_leave),
         SCENARIO(what_the_node_still_holds_at_the_end_is_answered),
     };
