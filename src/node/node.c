@@ -28,7 +28,9 @@ enum {
     NODE_RECENT_BYTES_MAX = 32 << 20, /* of frames kept in memory for followers, */
     NODE_RECENT_BYTES_KEPT = 1 << 20, /* and for nobody in particular: around a change of leader they save a read */
     NODE_PIECE_BYTES = 256 << 10,     /* of a snapshot that go to a peer at a time */
-    NODE_PROBE_MS = 1000,             /* between measurements of the round trip to a peer */
+    NODE_TELL_BYTES =
+        128 << 10, /* cost of the requests whose callbacks are called in a row; then what they asked for has its turn */
+    NODE_PROBE_MS = 1000, /* between measurements of the round trip to a peer */
 };
 
 /* ---- The replica's world ------------------------------------------------------------------------- */
@@ -352,21 +354,45 @@ static bool node_take(struct lash_node *node, struct list *incoming, bool looks_
     uv_mutex_lock(&node->mutex);
     list_splice(incoming, &node->incoming);
     node->looks_again = looks_again;
-    bool closing = node->closing;
+    node->stopping = node->closing;
     uv_mutex_unlock(&node->mutex);
-    return closing;
+    list_splice(incoming, &node->asked);
+    return node->stopping;
 }
 
-/* A turn of the replica, and the callbacks; whether there were any. */
-static bool node_replica_turn(struct lash_node *node, struct list *incoming, bool closing) {
+/* A turn of the replica with the requests that came. */
+static void node_replica_turn(struct lash_node *node, struct list *incoming, bool closing) {
     if (closing)
         replica_stop(node->replica);
     replica_submit(node->replica, incoming);
     replica_turn(node->replica);
     node_do_quick(node);
     node_note_removal(node);
-    node_publish(node); /* before the callbacks, which may ask for it */
-    return replica_deliver(node->replica);
+}
+
+static void node_deliver(struct lash_node *node, struct list *ended) {
+    node_telling = node;
+    request_deliver(ended, NODE_TELL_BYTES);
+    node_telling = NULL;
+}
+
+/* The callbacks; whether there were any. What some of many ask for is on its way while the next are called, so that followers and
+ * disks have work meanwhile. */
+static bool node_tell(struct lash_node *node) {
+    struct list ended;
+    struct list incoming;
+    list_init(&ended);
+    replica_ended(node->replica, &ended);
+    if (list_empty(&ended))
+        return false;
+    for (node_deliver(node, &ended); !list_empty(&ended); node_deliver(node, &ended)) {
+        bool closing = node_take(node, &incoming, true);
+        if (list_empty(&incoming))
+            continue;
+        node_replica_turn(node, &incoming, closing);
+        transport_flush(node->transport);
+    }
+    return true;
 }
 
 /* Everything that came since the last turn. */
@@ -382,13 +408,18 @@ static void node_turn(struct lash_node *node) {
         LASH_ASSERT(list_empty(&incoming)); /* no request comes before there is a replica */
         return;
     }
+    node_replica_turn(node, &incoming, closing);
+    node_publish(node); /* before the callbacks, which may ask for it */
     /* What the callbacks ask for has its turn at once, without a wake-up. */
-    bool told = node_replica_turn(node, &incoming, closing);
+    bool told = node_tell(node);
     closing = node_take(node, &incoming, false);
-    if (closing || !list_empty(&incoming))
-        (void)node_replica_turn(node, &incoming, closing);
-    else if (told)
+    if (closing || !list_empty(&incoming)) {
+        node_replica_turn(node, &incoming, closing);
+        node_publish(node);
+        (void)replica_deliver(node->replica);
+    } else if (told) {
         replica_notify(node->replica);
+    }
     if (replica_stopped(node->replica))
         node_tear_down(node);
 }
@@ -739,6 +770,7 @@ int lash_node_open(const struct lash_node_options *options, const struct lash_st
     error = settings_keep(&new->options);
     list_init(&new->incoming);
     list_init(&new->quick);
+    list_init(&new->asked);
     if (error || uv_mutex_init(&new->mutex) != 0) {
         settings_release(&new->options);
         mem_free(new);
@@ -778,7 +810,7 @@ int lash_node_status(lash_node *node, struct lash_status *status) {
     uv_mutex_lock(&node->mutex);
     *status = node->status;
     uv_mutex_unlock(&node->mutex);
-    status->pending_requests = node->gauge.count;
+    status->pending_requests = request_count(&node->gauge);
     return 0;
 }
 

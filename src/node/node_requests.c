@@ -5,6 +5,8 @@
  */
 #include "node/node_state.h"
 
+_Thread_local const struct lash_node *node_telling;
+
 /* Whether too much is committed that this node has yet to apply. */
 static bool node_lags(const lash_node *node) {
     const struct lash_raft_status *status = &node->status.raft;
@@ -12,25 +14,44 @@ static bool node_lags(const lash_node *node) {
            status->commit - status->applied > node->options.apply_lag_max;
 }
 
-int node_enqueue(lash_node *node, struct request *request) {
+/* Why the request is not taken, or 0. */
+static int node_refusal(const lash_node *node, bool closing, const struct request *request) {
+    if (closing || node->status.error != 0)
+        return LASH_CLOSED;
+    return request->kind == REQUEST_COMMAND && node_lags(node) ? LASH_BACKLOG : 0;
+}
+
+/* From any thread. */
+static int node_queue(lash_node *node, struct request *request) {
     uv_mutex_lock(&node->mutex);
-    int error = node->closing || node->status.error != 0 ? LASH_CLOSED : 0;
-    if (!error && request->kind == REQUEST_COMMAND && node_lags(node))
-        error = LASH_BACKLOG;
+    int error = node_refusal(node, node->closing, request);
     bool wake = !error && !node->looks_again && list_empty(&node->incoming);
     if (!error)
         list_push(&node->incoming, &request->link);
     if (wake)
         uv_async_send(&node->wake);
     uv_mutex_unlock(&node->mutex);
+    return error;
+}
+
+/* From a callback, on the loop thread, which looks again before it sleeps: what the lock guards is its own to read. */
+static int node_queue_told(lash_node *node, struct request *request) {
+    int error = node_refusal(node, node->stopping, request);
+    if (!error)
+        list_push(&node->asked, &request->link);
+    return error;
+}
+
+int node_enqueue(lash_node *node, struct request *request) {
+    int error = node_telling == node ? node_queue_told(node, request) : node_queue(node, request);
     if (error)
-        request_free(request);
+        request_withdraw(request);
     return error;
 }
 
 int node_make_request(lash_node *node, enum request_kind kind, const void *data, size_t size, lash_done_fn done,
                       void *argument, struct request **request) {
-    if (node->gauge.bytes + request_cost(size) > node->options.pending_bytes_max)
+    if (request_bytes(&node->gauge) + request_cost(size) > node->options.pending_bytes_max)
         return LASH_BUSY;
     int error = request_new(&node->gauge, kind, data, size, request);
     if (error)

@@ -40,6 +40,8 @@ struct lash_node {
     uint32_t executor_count; /* running */
     bool loop_open;
     bool tearing_down; /* handles are being closed */
+    bool stopping;     /* `closing`, as of the latest look */
+    struct list asked; /* requests that callbacks made, on this thread */
 
     uv_mutex_t mutex; /* guards what follows */
     struct list incoming;
@@ -50,6 +52,9 @@ struct lash_node {
     struct roster *roster;       /* in force; NULL: none is known */
     struct lash_metrics metrics; /* queues and peers, as of the latest turn */
 };
+
+/* The node whose callbacks this thread is calling, all of which it takes requests from before it sleeps; or NULL. */
+extern _Thread_local const struct lash_node *node_telling;
 
 /* Make a request, counted, if there is room. Errors: LASH_BUSY, LASH_NOMEM. */
 int node_make_request(lash_node *node, enum request_kind kind, const void *data, size_t size, lash_done_fn done,

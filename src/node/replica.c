@@ -558,8 +558,12 @@ void replica_turn(struct replica *replica) {
 
 bool replica_deliver(struct replica *replica) {
     bool some = !list_empty(&replica->ended);
-    request_deliver(&replica->ended);
+    request_deliver(&replica->ended, SIZE_MAX);
     return some;
+}
+
+void replica_ended(struct replica *replica, struct list *ended) {
+    list_splice(ended, &replica->ended);
 }
 
 void replica_notify(struct replica *replica) {
@@ -601,7 +605,7 @@ void replica_status(const struct replica *replica, struct lash_status *status) {
                                    .error = replica->error,
                                    .peers_connected = replica->connected_count,
                                    .log_bytes = log_size(replica->log),
-                                   .pending_requests = replica->options.gauge->count};
+                                   .pending_requests = request_count(replica->options.gauge)};
     replica_snapshot_status(replica, &status->snapshot);
 }
 

@@ -153,6 +153,9 @@ void replica_turn(struct replica *replica);
  * for, or, when that is nothing, replica_notify. */
 bool replica_deliver(struct replica *replica);
 
+/* Hand over the requests that have ended by now, for request_deliver. */
+void replica_ended(struct replica *replica, struct list *ended);
+
 /* Tell the others what is committed, if nothing else did. */
 void replica_notify(struct replica *replica);
 

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/metric.h"
+#include "storage/frame.h"
 
 /* Where requests of this kind are counted. */
 static struct request_count *request_counted(struct request_gauge *gauge, enum request_kind kind) {
@@ -38,8 +39,8 @@ int request_new(struct request_gauge *gauge, enum request_kind kind, const void 
     new->size = size;
     if (size)
         memcpy(new->data, data, size);
-    gauge->count++;
-    gauge->bytes += new->cost;
+    atomic_fetch_add_explicit(&gauge->made_count, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&gauge->made_bytes, new->cost, memory_order_relaxed);
     *request = new;
     return 0;
 }
@@ -58,10 +59,12 @@ void request_end(struct request *request, int error, lash_index index, struct li
     list_push(ended, &request->link);
 }
 
-void request_deliver(struct list *ended) {
+void request_deliver(struct list *ended, size_t bytes) {
     struct list *at;
-    while ((at = list_pop(ended))) {
+    size_t told = 0;
+    while (told < bytes && (at = list_pop(ended))) {
         struct request *request = list_entry(at, struct request, link);
+        told += frame_entry_space(request->size);
         lash_done_fn done = request->done;
         void *argument = request->argument;
         int error = request->error;
@@ -75,17 +78,36 @@ void request_deliver(struct list *ended) {
 }
 
 void request_free(struct request *request) {
-    request->gauge->count--;
-    request->gauge->bytes -= request->cost;
+    metric_add(&request->gauge->gone_count, 1);
+    metric_add(&request->gauge->gone_bytes, request->cost);
     mem_free(request);
 }
 
-/* How many there were, and, in `pending`, how many there are; read apart, so that an end may seem to come first. */
+void request_withdraw(struct request *request) {
+    atomic_fetch_sub_explicit(&request->gauge->made_count, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&request->gauge->made_bytes, request->cost, memory_order_relaxed);
+    mem_free(request);
+}
+
+/* Read apart, so that an end may seem to come first. */
+static uint64_t request_difference(const _Atomic uint64_t *made, const _Atomic uint64_t *gone) {
+    uint64_t less = metric_get(gone);
+    uint64_t all = metric_get(made);
+    return all > less ? all - less : 0;
+}
+
+uint64_t request_count(const struct request_gauge *gauge) {
+    return request_difference(&gauge->made_count, &gauge->gone_count);
+}
+
+uint64_t request_bytes(const struct request_gauge *gauge) {
+    return request_difference(&gauge->made_bytes, &gauge->gone_bytes);
+}
+
+/* How many there were, and, in `pending`, how many there are. */
 static uint64_t request_made(const struct request_count *count, uint64_t *pending) {
-    uint64_t ended = metric_get(&count->ended);
-    uint64_t made = metric_get(&count->made);
-    *pending = made > ended ? made - ended : 0;
-    return made;
+    *pending = request_difference(&count->made, &count->ended);
+    return metric_get(&count->made);
 }
 
 void request_metrics(const struct request_gauge *gauge, struct lash_metrics *metrics) {
@@ -95,5 +117,5 @@ void request_metrics(const struct request_gauge *gauge, struct lash_metrics *met
     metrics->reads_failed = metric_get(&gauge->reads.failed);
     metrics->reads_by_lease = metric_get(&gauge->reads_by_lease);
     metrics->reads_stale = metric_get(&gauge->reads_stale);
-    metrics->pending_bytes = metric_get(&gauge->bytes);
+    metrics->pending_bytes = request_bytes(gauge);
 }

@@ -27,10 +27,13 @@ struct request_count {
     _Atomic uint64_t failed; /* of those: with an error */
 };
 
-/* What the requests of a node hold together. Any thread. */
+/* What the requests of a node hold together: those that were made, by any thread, less those that are gone, which only the loop
+ * thread counts. */
 struct request_gauge {
-    _Atomic uint64_t count;
-    _Atomic uint64_t bytes;
+    _Atomic uint64_t made_count;
+    _Atomic uint64_t made_bytes;
+    _Atomic uint64_t gone_count;
+    _Atomic uint64_t gone_bytes;
     struct request_count proposals; /* commands and barriers */
     struct request_count reads;
     _Atomic uint64_t reads_by_lease; /* of those */
@@ -45,7 +48,7 @@ struct request {
     struct list link;     /* the queue or batch that it is in, if any */
     struct request *next; /* in its bucket of the waiting table */
     struct request_gauge *gauge;
-    size_t cost; /* counted in gauge->bytes */
+    size_t cost; /* counted in the gauge */
     enum request_kind kind;
     uint64_t sequence;    /* unique among this node's requests, over restarts too as far as chance can tell */
     lash_term term;       /* the term whose leader may have appended it; 0: it was never sent */
@@ -73,11 +76,19 @@ void request_received(const struct request *request);
 /* The request has ended: move it from its lists to the end of `ended`. It is in no waiting table. */
 void request_end(struct request *request, int error, lash_index index, struct list *ended);
 
-/* Tell the end of each of a list of requests that have ended, and free them. Loop thread. */
-void request_deliver(struct list *ended);
+/* Tell the ends of a list of requests that have ended, and free them, up to the one with which their entries took `bytes` of the
+ * log. Loop thread. */
+void request_deliver(struct list *ended, size_t bytes);
 
-/* Free a request whose end nobody is to be told. */
+/* Free a request whose end nobody is to be told. Loop thread. */
 void request_free(struct request *request);
+
+/* Free a request that the loop thread never got. Any thread. */
+void request_withdraw(struct request *request);
+
+/* How many requests there are, and what they hold. Any thread. */
+uint64_t request_count(const struct request_gauge *gauge);
+uint64_t request_bytes(const struct request_gauge *gauge);
 
 /* Fill in what is counted of requests. Any thread. */
 void request_metrics(const struct request_gauge *gauge, struct lash_metrics *metrics);

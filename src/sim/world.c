@@ -640,9 +640,9 @@ void world_free(struct world *world) {
     for (size_t i = 0; i < world->count; i++) {
         struct world_node *node = &world->nodes[i];
         world_stop_node(world, i);
-        if (node->gauge.count)
+        if (request_count(&node->gauge))
             world_fail(world, "P3", "n%u has %llu requests left over", (unsigned)node->id,
-                       (unsigned long long)node->gauge.count);
+                       (unsigned long long)request_count(&node->gauge));
         judge_log_free(&node->pending.suffix);
         judge_log_free(&node->on_disk);
     }

@@ -102,11 +102,15 @@ void transport_watch(struct transport *transport) {
 
 /* ---- Once per turn of the loop ------------------------------------------------------------------ */
 
-static void transport_on_prepare(uv_prepare_t *prepare) {
-    struct transport *transport = prepare->data;
+void transport_flush(struct transport *transport) {
     struct list *node;
     while ((node = list_pop(&transport->dirty)))
         outgoing_flush(node);
+}
+
+static void transport_on_prepare(uv_prepare_t *prepare) {
+    struct transport *transport = prepare->data;
+    transport_flush(transport);
     (void)uv_idle_stop(&transport->idle);
 }
 

@@ -113,6 +113,9 @@ void transport_remove_peer(struct transport *transport, uint64_t peer);
 int transport_send(struct transport *transport, uint64_t peer, enum transport_lane lane, const void *head,
                    size_t head_size, struct buf *const *tails, size_t count);
 
+/* Let what is queued leave now, and not only at the end of this turn of the loop. */
+void transport_flush(struct transport *transport);
+
 /* Whether the lanes to `peer` for control and entries are ready. */
 bool transport_is_connected(const struct transport *transport, uint64_t peer);
 

@@ -256,12 +256,67 @@ static void what_the_apply_thread_is_at_is_waited_for_by_a_quick_state_machine(v
     fixture_tear_down(&fixture);
 }
 
+/* Clients that propose again from their callbacks until the node refuses them. */
+struct relay {
+    lash_node *node;
+    uint8_t command[1024];
+    _Atomic uint64_t acknowledged;
+    _Atomic uint64_t unsure;  /* ended with the node, which may have been in time */
+    _Atomic uint64_t refused; /* clients that are gone */
+};
+
+static void relay_done(void *argument, int error, lash_index index);
+
+static void relay_propose(struct relay *relay) {
+    int error = lash_node_propose(relay->node, relay->command, sizeof relay->command, NULL, relay_done, relay);
+    if (error)
+        assert_int_equal(error, LASH_CLOSED);
+    if (error)
+        atomic_fetch_add(&relay->refused, 1);
+}
+
+static void relay_done(void *argument, int error, lash_index index) {
+    struct relay *relay = argument;
+    assert_true(index > 0 || error == LASH_CLOSED);
+    atomic_fetch_add(error ? &relay->unsure : &relay->acknowledged, 1);
+    relay_propose(relay);
+}
+
+static void what_many_callbacks_ask_for_is_taken_until_the_node_is_closed(void **state) {
+    (void)state;
+    enum { CLIENTS = 1000, ROUNDS_TO_SEE = 8 };
+    struct fixture fixture;
+    struct relay relay = {.acknowledged = 0};
+    fixture_set_up(&fixture, 3);
+    fixture_calm(&fixture);
+    fixture_open_all(&fixture);
+    size_t leader = fixture_leader(&fixture);
+    relay.node = fixture.nodes[leader].node;
+    fixture_propose_surely(relay.node, "first", 5);
+    for (size_t i = 0; i < CLIENTS; i++) /* whose commands are many times what is told in a row */
+        relay_propose(&relay);
+    struct lash_status status;
+    do {
+        sched_yield();
+        assert_int_equal(lash_node_status(relay.node, &status), 0);
+        assert_int_equal(atomic_load(&relay.refused), 0);
+    } while (atomic_load(&relay.acknowledged) < (uint64_t)CLIENTS * ROUNDS_TO_SEE);
+    lash_node_close(relay.node);
+    fixture.nodes[leader].node = NULL;
+    assert_int_equal(relay.refused, CLIENTS);
+    assert_true(relay.unsure <= CLIENTS);
+    uint64_t applied = fixture_applied(&fixture.nodes[leader]);
+    assert_true(applied >= relay.acknowledged + 1 && applied <= relay.acknowledged + relay.unsure + 1);
+    fixture_tear_down(&fixture);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_threads_propose_and_read_at_all_nodes),
         cmocka_unit_test(a_leader_is_closed_under_load_and_nothing_acknowledged_is_lost),
         cmocka_unit_test(a_quick_state_machine_is_called_by_one_thread_at_a_time),
         cmocka_unit_test(what_the_apply_thread_is_at_is_waited_for_by_a_quick_state_machine),
+        cmocka_unit_test(what_many_callbacks_ask_for_is_taken_until_the_node_is_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

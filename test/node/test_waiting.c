@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "node/waiting.h"
+#include "storage/frame.h"
 
 struct ending {
     int calls;
@@ -39,8 +40,8 @@ static void a_request_counts_until_it_is_finished_once(void **state) {
     struct request_gauge gauge = {0};
     struct ending ending = {0};
     struct request *request = make_request(&gauge, 1, &ending);
-    assert_int_equal(gauge.count, 1);
-    assert_int_equal(gauge.bytes, request_cost(4));
+    assert_int_equal(request_count(&gauge), 1);
+    assert_int_equal(request_bytes(&gauge), request_cost(4));
     assert_memory_equal(request->data, "data", 4);
     struct list age;
     list_init(&age);
@@ -49,14 +50,44 @@ static void a_request_counts_until_it_is_finished_once(void **state) {
     list_init(&done);
     request_end(request, LASH_DROPPED, 9, &done);
     assert_int_equal(ending.calls, 0);
-    assert_int_equal(gauge.count, 1);
-    request_deliver(&done);
+    assert_int_equal(request_count(&gauge), 1);
+    request_deliver(&done, SIZE_MAX);
     assert_int_equal(ending.calls, 1);
     assert_int_equal(ending.error, LASH_DROPPED);
     assert_int_equal(ending.index, 9);
     assert_true(list_empty(&age));
-    assert_int_equal(gauge.count, 0);
-    assert_int_equal(gauge.bytes, 0);
+    assert_int_equal(request_count(&gauge), 0);
+    assert_int_equal(request_bytes(&gauge), 0);
+}
+
+static void ends_are_told_until_their_entries_are_so_many_bytes(void **state) {
+    (void)state;
+    struct request_gauge gauge = {0};
+    struct ending ending = {0};
+    struct list done;
+    list_init(&done);
+    for (uint64_t i = 1; i <= 10; i++)
+        request_end(make_request(&gauge, i, &ending), 0, i, &done);
+    request_deliver(&done, 3 * frame_entry_space(4) - 1);
+    assert_int_equal(ending.calls, 3);
+    assert_int_equal(ending.index, 3);
+    request_deliver(&done, 1);
+    assert_int_equal(ending.calls, 4);
+    assert_int_equal(request_count(&gauge), 6);
+    request_deliver(&done, SIZE_MAX);
+    assert_int_equal(ending.calls, 10);
+    assert_true(list_empty(&done));
+    assert_int_equal(request_count(&gauge), 0);
+}
+
+static void a_request_that_nobody_took_is_withdrawn(void **state) {
+    (void)state;
+    struct request_gauge gauge = {0};
+    struct ending ending = {0};
+    request_withdraw(make_request(&gauge, 1, &ending));
+    assert_int_equal(ending.calls, 0);
+    assert_int_equal(request_count(&gauge), 0);
+    assert_int_equal(request_bytes(&gauge), 0);
 }
 
 static void a_request_without_memory_is_refused(void **state) {
@@ -66,7 +97,7 @@ static void a_request_without_memory_is_refused(void **state) {
     mem_fail_after(1);
     assert_int_equal(request_new(&gauge, REQUEST_READ, NULL, 0, &request), LASH_NOMEM);
     mem_fail_after(0);
-    assert_int_equal(gauge.count, 0);
+    assert_int_equal(request_count(&gauge), 0);
 }
 
 static void each_of_many_requests_is_found_once(void **state) {
@@ -91,7 +122,7 @@ static void each_of_many_requests_is_found_once(void **state) {
         assert_null(waiting_take(&waiting, first + i));
         request_end(request, 0, i, &done);
     }
-    request_deliver(&done);
+    request_deliver(&done, SIZE_MAX);
     assert_int_equal(ending.calls, COUNT);
     waiting_free(&waiting);
 }
@@ -119,6 +150,8 @@ static void without_memory_to_grow_the_table_still_works(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_counts_until_it_is_finished_once),
+        cmocka_unit_test(ends_are_told_until_their_entries_are_so_many_bytes),
+        cmocka_unit_test(a_request_that_nobody_took_is_withdrawn),
         cmocka_unit_test(a_request_without_memory_is_refused),
         cmocka_unit_test(each_of_many_requests_is_found_once),
         cmocka_unit_test(without_memory_to_grow_the_table_still_works),
