@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The insides of a node in production, shared by the files that implement
- * lash/node.h: node.c (threads and loop), and node_members.c (the membership).
+ * lash/node.h: node.c (threads and loop), node_log.c (opening the log), node_requests.c (what programs ask for), and node_members.c
+ * (the membership).
  */
 #ifndef LASH_NODE_NODE_STATE_H
 #define LASH_NODE_NODE_STATE_H
@@ -62,6 +63,10 @@ int node_make_request(lash_node *node, enum request_kind kind, const void *data,
 
 /* The roster as a membership of that cluster, for lash_members_free; NULL when memory ran out. */
 struct lash_members *node_copy_members(const struct roster *roster, uint64_t cluster_id);
+
+/* Open the node's log in its data directory, which is made when there is none. LASH_DAMAGED: it is open, and to be repaired from peers.
+ * Errors besides: those of log_open, LASH_REMOVED, LASH_INVALID. */
+int node_open_log(struct lash_node *node, struct log_recovered *recovered);
 
 /* Hand a request to the loop thread; on an error it is freed. Errors: LASH_CLOSED. */
 int node_enqueue(lash_node *node, struct request *request);
