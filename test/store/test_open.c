@@ -252,11 +252,13 @@ static void a_newer_layout_or_version_is_refused_and_nothing_is_deleted(void **s
 /* What an earlier version wrote is a cache of snapshot and log too. */
 static void a_database_of_an_older_layout_is_rebuilt(void **state) {
     struct harness *harness = *state;
-    for (uint32_t version = DB_VERSION_FIRST; version <= DB_VERSION_NEWEST; version++) {
+    /* The first layout's format was the version alone. */
+    const uint32_t older[] = {DB_VERSION_FIRST, DB_VERSION_NEWEST, 1 << DB_VERSION_BITS | DB_VERSION_NEWEST};
+    for (size_t i = 0; i < TXN_COUNT(older); i++) {
         harness_apply(harness, put("a", "1"));
         harness_apply(harness, put("a", "2"));
         harness_close(harness);
-        mark(harness, version, true); /* the first layout's format was the version alone */
+        mark(harness, older[i], true);
         logged[0] = 0;
         harness_open(harness);
         assert_int_equal(harness->applied, 0);
