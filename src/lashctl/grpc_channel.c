@@ -19,7 +19,11 @@ enum {
     CHANNEL_REQUEST_MAX = 4096,     /* of packed request headers */
     CHANNEL_CONTROL_ROOM = 1 << 10, /* of the output, left for what has to be answered at once */
     CHANNEL_BUCKETS = 1024,
-    CHANNEL_TABLE = 4096, /* of header compression, until the server wants another size */
+    CHANNEL_TABLE = 4096,     /* of header compression, until the server wants less */
+    CHANNEL_TABLE_ENTRY = 32, /* what an entry counts for in it, besides its bytes */
+    CHANNEL_TABLE_FIRST = 62, /* the index of the newest entry; what is fixed comes before */
+    CHANNEL_HEADERS_MAX = 64, /* so that an index takes a byte */
+    CHANNEL_HEADER_HEAD = 7,  /* how it is written, and the lengths of its name and value, of three bytes at most */
     CHANNEL_ID_MAX = 0x7fffffff,
 };
 
@@ -56,11 +60,13 @@ struct grpc_channel {
 
     const nghttp2_nv *headers;
     size_t header_count;
-    nghttp2_hd_deflater *deflater;
     nghttp2_hd_inflater *inflater;
     uint8_t request[CHANNEL_REQUEST_MAX]; /* the packed headers */
     size_t request_size;
-    bool request_stays; /* it may be sent again as it is */
+    bool table_is_small; /* the server's is smaller than by default: nothing is put there */
+    bool table_is_told;  /* and that it is empty was said */
+    bool indexed;        /* the headers are the newest entries of the table */
+    bool request_stays;  /* it may be sent again as it is */
 
     uint32_t block_id; /* whose headers are being received in parts; 0: none */
     bool block_ends;   /* they end the call */
@@ -143,18 +149,59 @@ static void channel_confirm(struct grpc_channel *channel, uint32_t id, size_t *u
     *unconfirmed = 0;
 }
 
-/* Pack the headers. A block of nothing but references to tables leaves these as they are, and will do for all calls. */
+/* A name or a value, behind its length (RFC 7541, 5.1 and 5.2). */
+static uint8_t *channel_put_text(uint8_t *at, const uint8_t *text, size_t size) {
+    const size_t prefix = 0x7f;
+    if (size < prefix) {
+        *at++ = (uint8_t)size;
+    } else {
+        *at++ = (uint8_t)prefix;
+        size_t left = size - prefix;
+        for (; left >= 0x80; left >>= 7)
+            *at++ = (uint8_t)(left | 0x80);
+        *at++ = (uint8_t)left;
+    }
+    memcpy(at, text, size);
+    return at + size;
+}
+
+/* Whether the headers fit a block of ours; *in_table says whether they fit the table, too. */
+static bool channel_fits(const struct grpc_channel *channel, bool *in_table) {
+    size_t packed = 1, entries = 0;
+    for (size_t i = 0; i < channel->header_count; i++) {
+        size_t texts = channel->headers[i].namelen + channel->headers[i].valuelen;
+        packed += CHANNEL_HEADER_HEAD + texts;
+        entries += CHANNEL_TABLE_ENTRY + texts;
+    }
+    *in_table = entries <= CHANNEL_TABLE && !channel->table_is_small;
+    return packed <= CHANNEL_REQUEST_MAX && channel->header_count <= CHANNEL_HEADERS_MAX;
+}
+
+/* Pack the headers: all of them as they are, to be put in the table if they fit, and from then on as references to it, the last
+ * header's being the newest entry. Those leave the table as it is, and will do for all calls. */
 static bool channel_pack(struct grpc_channel *channel) {
-    ssize_t size = nghttp2_hd_deflate_hd(channel->deflater, channel->request, sizeof channel->request, channel->headers,
-                                         channel->header_count);
-    if (size <= 0) {
-        channel_fail(channel, "the headers cannot be packed");
+    bool in_table;
+    if (!channel_fits(channel, &in_table)) {
+        channel_fail(channel, "the headers are too long");
         return false;
     }
-    channel->request_size = (size_t)size;
-    channel->request_stays = channel->request_size == channel->header_count;
-    for (size_t i = 0; i < channel->request_size; i++)
-        channel->request_stays = channel->request_stays && (channel->request[i] & 0x80);
+    uint8_t *at = channel->request;
+    if (channel->table_is_small && !channel->table_is_told)
+        *at++ = 0x20; /* a size update: none */
+    channel->table_is_told = channel->table_is_small;
+    for (size_t i = 0; i < channel->header_count; i++) {
+        const nghttp2_nv *header = &channel->headers[i];
+        if (channel->indexed) {
+            *at++ = (uint8_t)(0x80 | (CHANNEL_TABLE_FIRST + channel->header_count - 1 - i));
+            continue;
+        }
+        *at++ = in_table ? 0x40 : 0; /* a literal, with or without indexing */
+        at = channel_put_text(at, header->name, header->namelen);
+        at = channel_put_text(at, header->value, header->valuelen);
+    }
+    channel->request_stays = channel->indexed;
+    channel->indexed = in_table;
+    channel->request_size = (size_t)(at - channel->request);
     return true;
 }
 
@@ -361,10 +408,9 @@ static void channel_set_window(struct grpc_channel *channel, uint32_t window) {
 }
 
 static void channel_set(struct grpc_channel *channel, uint16_t setting, uint32_t value) {
-    if (setting == CHANNEL_SETTING_TABLE) {
-        if (nghttp2_hd_deflate_change_table_size(channel->deflater, value))
-            channel_fail(channel, "out of memory");
-        channel->request_stays = false;
+    if (setting == CHANNEL_SETTING_TABLE && value < CHANNEL_TABLE) {
+        channel->table_is_small = true;
+        channel->indexed = channel->request_stays = false;
     } else if (setting == CHANNEL_SETTING_STREAMS) {
         channel->active_max = value;
     } else if (setting == CHANNEL_SETTING_WINDOW) {
@@ -505,8 +551,7 @@ struct grpc_channel *grpc_channel_new(const struct grpc_channel_events *events, 
     list_init(&channel->waiting);
     channel->out = mem_alloc(CHANNEL_OUT);
     channel->block = mem_alloc(CHANNEL_BLOCK_MAX);
-    if (!channel->out || !channel->block || nghttp2_hd_deflate_new(&channel->deflater, CHANNEL_TABLE) ||
-        nghttp2_hd_inflate_new(&channel->inflater)) {
+    if (!channel->out || !channel->block || nghttp2_hd_inflate_new(&channel->inflater)) {
         grpc_channel_free(channel);
         return NULL;
     }
@@ -517,7 +562,6 @@ struct grpc_channel *grpc_channel_new(const struct grpc_channel_events *events, 
 void grpc_channel_free(struct grpc_channel *channel) {
     if (!channel)
         return;
-    nghttp2_hd_deflate_del(channel->deflater);
     nghttp2_hd_inflate_del(channel->inflater);
     mem_free(channel->out);
     mem_free(channel->block);
@@ -527,7 +571,7 @@ void grpc_channel_free(struct grpc_channel *channel) {
 void grpc_channel_headers(struct grpc_channel *channel, const nghttp2_nv *headers, size_t count) {
     channel->headers = headers;
     channel->header_count = count;
-    channel->request_stays = false;
+    channel->indexed = channel->request_stays = false;
 }
 
 void grpc_channel_begin(struct grpc_channel *channel, struct grpc_channel_call *call, const uint8_t *message,

@@ -17,7 +17,14 @@
 #include "lashctl/grpc_channel.h"
 #include "lashctl/grpc_header.h"
 
-enum { CLIENTS = 20, CALLS = 400, BODY_MAX = 50000, LONG_HEADER = 20000, STREAMS = 2 * (CLIENTS + CALLS) + 2 };
+enum {
+    CLIENTS = 20,
+    CALLS = 400,
+    BODY_MAX = 50000,
+    LONG_HEADER = 20000,
+    LONG_REQUEST = 3900,
+    STREAMS = 2 * (CLIENTS + CALLS) + 2
+};
 
 static const uint64_t seeds[] = {1, 2, 3};
 
@@ -27,7 +34,9 @@ struct scenario {
     size_t setting_count;
     size_t answer_size;
     bool long_header;
-    bool resets; /* every fifth call */
+    bool resets;          /* every fifth call */
+    const size_t *agents; /* lengths of a header of the calls, in turn */
+    size_t agent_count;
 };
 
 struct client {
@@ -47,9 +56,11 @@ struct rig {
     size_t left; /* calls to begin */
     size_t ended;
     size_t reset;
-    size_t received[STREAMS]; /* bytes of each call's message, by the server */
-    size_t sent[STREAMS];     /* bytes of each answer */
-    size_t headers;           /* that the server got */
+    size_t received[STREAMS];        /* bytes of each call's message, by the server */
+    size_t sent[STREAMS];            /* bytes of each answer */
+    size_t headers;                  /* that the server got */
+    size_t agents[LONG_REQUEST + 1]; /* calls with a header of that length */
+    char agent[LONG_REQUEST + 1];
     char long_value[LONG_HEADER + 1];
 };
 
@@ -85,6 +96,12 @@ static int server_header(nghttp2_session *session, const nghttp2_frame *frame, c
     rig->headers++;
     if (grpc_header_is(name, name_size, ":path"))
         assert_true(grpc_header_is(value, value_size, "/a.B/C"));
+    if (grpc_header_is(name, name_size, "user-agent")) {
+        assert_true(value_size <= LONG_REQUEST);
+        rig->agents[value_size]++;
+        for (size_t i = 0; i < value_size; i++)
+            assert_int_equal(value[i], 'u');
+    }
     return 0;
 }
 
@@ -197,14 +214,24 @@ static bool carry_to_clients(struct rig *rig) {
 
 static const struct grpc_channel_events events = {.header = on_header, .data = on_data, .end = on_end};
 
+/* The calls from now on have the scenario's `turn`-th agent. */
+static void take_turn(struct rig *rig, nghttp2_nv *agent, const nghttp2_nv *headers, size_t header_count, size_t turn) {
+    size_t size = rig->scenario->agents[turn];
+    memset(rig->agent, 'u', size);
+    rig->agent[size] = '\0';
+    *agent = grpc_header("user-agent", rig->agent);
+    grpc_channel_headers(rig->channel, headers, header_count);
+}
+
 static void run(const struct scenario *scenario, uint64_t seed) {
     print_message("seed %llu\n", (unsigned long long)seed);
     struct rig *rig = calloc(1, sizeof *rig);
     assert_non_null(rig);
-    const nghttp2_nv headers[] = {grpc_header(":path", "/a.B/C"), grpc_header(":method", "POST"),
-                                  grpc_header(":scheme", "http"), grpc_header(":authority", "test"),
-                                  grpc_header("te", "trailers")};
+    nghttp2_nv headers[] = {grpc_header(":path", "/a.B/C"), grpc_header(":method", "POST"),
+                            grpc_header(":scheme", "http"), grpc_header(":authority", "test"),
+                            grpc_header("te", "trailers"),  grpc_header("user-agent", "")};
     const size_t header_count = sizeof headers / sizeof *headers;
+    size_t turn = 0;
     rig->scenario = scenario;
     rig->random = seed * 0x9e3779b97f4a7c15u;
     rig->left = CALLS;
@@ -221,7 +248,12 @@ static void run(const struct scenario *scenario, uint64_t seed) {
     while (rig->ended < CALLS) {
         bool sent = carry_to_server(rig);
         assert_true(carry_to_clients(rig) || sent);
+        if (turn < scenario->agent_count && rig->ended >= CALLS / 2 / scenario->agent_count * turn)
+            take_turn(rig, &headers[header_count - 1], headers, header_count, turn++);
     }
+    for (size_t i = 0; i < turn; i++)
+        assert_true(rig->agents[scenario->agents[i]] > 0);
+    assert_int_equal(turn, scenario->agent_count);
     assert_int_equal(rig->headers, CALLS * header_count);
     assert_int_equal(rig->reset > 0, scenario->resets);
     grpc_channel_free(rig->channel);
@@ -255,6 +287,44 @@ static void a_server_without_a_header_table_gets_all_headers(void **state) {
     (void)state;
     run_seeds(&(struct scenario){
         .settings = {{NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0}}, .setting_count = 1, .answer_size = 10});
+}
+
+/* Their length takes a byte, two or three; the longest headers do not fit the table. */
+static void headers_of_calls_may_change_and_be_long(void **state) {
+    static const size_t agents[] = {4, 126, 127, 128, 300, LONG_REQUEST, 5};
+    (void)state;
+    run_seeds(&(struct scenario){.agents = agents, .agent_count = sizeof agents / sizeof *agents, .answer_size = 10});
+    run_seeds(&(struct scenario){.settings = {{NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 100}},
+                                 .setting_count = 1,
+                                 .agents = agents,
+                                 .agent_count = sizeof agents / sizeof *agents,
+                                 .answer_size = 10});
+}
+
+static void headers_that_are_too_long_end_the_channel(void **state) {
+    (void)state;
+    struct rig *rig = calloc(1, sizeof *rig);
+    assert_non_null(rig);
+    memset(rig->agent, 'u', LONG_REQUEST);
+    const nghttp2_nv headers[] = {grpc_header("one", rig->agent), grpc_header("two", rig->agent)};
+    static const struct scenario scenario = {.answer_size = 10};
+    rig->scenario = &scenario;
+    rig->random = 1;
+    rig->left = 1;
+    rig->channel = grpc_channel_new(&events, rig);
+    assert_non_null(rig->channel);
+    grpc_channel_headers(rig->channel, headers, sizeof headers / sizeof *headers);
+    server_open(rig);
+    const uint8_t *data;
+    do { /* until the server's settings have come */
+        carry_to_server(rig);
+    } while (carry_to_clients(rig));
+    client_begin(rig, &rig->clients[0]);
+    assert_int_equal(grpc_channel_output(rig->channel, &data), 0);
+    assert_string_equal(grpc_channel_trouble(rig->channel), "the headers are too long");
+    grpc_channel_free(rig->channel);
+    nghttp2_session_del(rig->server);
+    free(rig);
 }
 
 static void headers_longer_than_a_frame_and_large_answers_are_taken(void **state) {
@@ -310,6 +380,8 @@ int main(void) {
         cmocka_unit_test(a_server_with_small_windows_gets_messages_in_pieces),
         cmocka_unit_test(a_server_of_few_streams_gets_no_more_at_once),
         cmocka_unit_test(a_server_without_a_header_table_gets_all_headers),
+        cmocka_unit_test(headers_of_calls_may_change_and_be_long),
+        cmocka_unit_test(headers_that_are_too_long_end_the_channel),
         cmocka_unit_test(headers_longer_than_a_frame_and_large_answers_are_taken),
         cmocka_unit_test(calls_that_the_server_resets_end_with_its_error),
         cmocka_unit_test(what_breaks_the_rules_ends_the_channel),
