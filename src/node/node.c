@@ -17,7 +17,6 @@
 #include "base/assert.h"
 #include "base/logger.h"
 #include "node/node_state.h"
-#include "node/offline.h"
 #include "node/parts.h"
 #include "node/settings.h"
 #include "node/snapshotting.h"
