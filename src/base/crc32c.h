@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * CRC32C (Castagnoli, RFC 3720), by the processor's instruction where it has one.
+ * CRC32C (Castagnoli, RFC 3720).
  */
 #ifndef LASH_BASE_CRC32C_H
 #define LASH_BASE_CRC32C_H
@@ -13,8 +13,5 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t size);
 
 /* The CRC32C of two pieces of data, one behind the other, from that of each and the size of the second, which is less than 512 MiB. */
 uint32_t crc32c_join(uint32_t first, uint32_t second, size_t second_size);
-
-/* The same as crc32c by table, whatever the processor; for tests. */
-uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size);
 
 #endif
