@@ -26,7 +26,7 @@ EXTRA_SECONDS = 120  # what a run may take beyond what it measures
 FILLED_A_SECOND = 5000  # keys, at least, where each is put before
 
 SETTINGS = {
-    "Lash": "as it comes: `lash-bench commit`, and lashd without flags",
+    "Lash": "as it comes: `lash-bench commit` (a snapshot every 64 MiB of log, of which 64 MiB are kept), and lashd without flags",
     "floor": "`lash-bench floor`: the same processes, batches, bytes, sockets and syncs without any protocol",
     "canonical": "canonical's raft with its own libuv I/O (direct writes with RWF_DSYNC); all that clients want in one turn of "
                  "the loop is one raft_apply; pre-vote on; a snapshot every 65,536 entries, of which 8,192 are kept "

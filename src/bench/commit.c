@@ -49,6 +49,36 @@ static int commit_apply(void *context, const struct lash_command *commands, size
     return 0;
 }
 
+/* Snapshots, so that the log is trimmed and its files are used again, as they are where a program runs for long. */
+static int commit_snapshot_begin(void *context, lash_index index, void **view) {
+    (void)index;
+    const struct commit *commit = context;
+    uint64_t *counter = mem_alloc(sizeof *counter);
+    if (!counter)
+        return LASH_NOMEM;
+    *counter = commit->counter;
+    *view = counter;
+    return 0;
+}
+
+static int commit_snapshot_write(void *context, void *view, struct lash_snapshot_sink *sink) {
+    (void)context;
+    return lash_snapshot_write(sink, view, sizeof(uint64_t));
+}
+
+static void commit_snapshot_end(void *context, void *view) {
+    (void)context;
+    mem_free(view);
+}
+
+static int commit_restore(void *context, struct lash_snapshot_source *source, lash_index index) {
+    (void)index;
+    struct commit *commit = context;
+    size_t got;
+    int error = lash_snapshot_read(source, &commit->counter, sizeof commit->counter, &got);
+    return error || got == sizeof commit->counter ? error : LASH_CORRUPT;
+}
+
 static void commit_done(void *argument, int error, lash_index index);
 
 static void commit_propose(struct commit_client *client) {
@@ -89,7 +119,13 @@ static bool commit_open_node(struct commit *commit, size_t number) {
         .peer_count = (size_t)commit->options->replicas,
         .pending_bytes_max = pending > (uint64_t)256 << 20 ? pending : 0,
     };
-    struct lash_state_machine machine = {.context = commit, .apply = commit_apply, .quick = true};
+    struct lash_state_machine machine = {.context = commit,
+                                         .apply = commit_apply,
+                                         .snapshot_begin = commit_snapshot_begin,
+                                         .snapshot_write = commit_snapshot_write,
+                                         .snapshot_end = commit_snapshot_end,
+                                         .restore = commit_restore,
+                                         .quick = true};
     lash_set_log(NULL, NULL, LASH_LOG_ERROR);
     int error = lash_node_open(&options, &machine, &commit->node);
     if (error)

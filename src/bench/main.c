@@ -97,7 +97,8 @@ struct bench {
 
 static const struct bench benches[] = {
     {"commit", "commits through liblash's C API",
-     "Replicas in processes of their own, TCP on loopback, real fdatasync, a state machine that counts. The clients "
+     "Replicas in processes of their own, TCP on loopback, real fdatasync, a state machine that counts "
+     "and takes snapshots. The clients "
      "are\n"
      "in the leader's process; each proposes its next value when its last one has been applied there.\n\n" COUNTED,
      crew_flags, bench_commit},
