@@ -49,7 +49,7 @@ WORKS = [
     Work("append", "frame of 16 entries of 256 bytes, encoded, appended and synced", 20, 120),
     Work("single", "entry committed alone by three replicas", 20, 120),
     Work("batch", "entry committed in batches of 64 by three replicas", 10, 60, 64),
-    Work("put", "put through the API, its client and the log left out", 200, 600, 1, (1,)),
+    Work("put", "put through the API, its client and the log left out", 200, 2000, 1, (1,)),
     Work("get", "linearizable get through the API, 64 at a time, their clients left out", 640, 6400, 1, (1,)),
 ]
 
