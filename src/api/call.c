@@ -264,11 +264,16 @@ void call_change(struct call *call, int (*ask)(lash_node *node, struct call *cal
 static void call_work(uv_work_t *work) {
     struct call *call = work->data;
     call->execute(call);
+    if (call->encoded)
+        atomic_fetch_add_explicit(&call->loop->encoded, call->encoded->size, memory_order_relaxed);
 }
 
 static void call_worked(uv_work_t *work, int status) {
     (void)status; /* UV_ECANCELED only after uv_cancel, which nobody calls */
-    call_resume(work->data, 0);
+    struct call *call = work->data;
+    if (call->encoded) /* it is held from now on, or dropped */
+        atomic_fetch_sub_explicit(&call->loop->encoded, call->encoded->size, memory_order_relaxed);
+    call_resume(call, 0);
 }
 
 void call_offload(struct call *call, void (*execute)(struct call *call), void (*resume)(struct call *call, int error)) {

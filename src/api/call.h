@@ -94,8 +94,8 @@ void call_abandon(struct call *call);
 /* The owner is done with the answer, and gives up its reference. */
 void call_unref(struct call *call);
 
-/* Finish with an error, also while a worker has the call, whose outcome then counts no more. The formatted text is cut
- * to CALL_TEXT_MAX. */
+/* Finish with an error, also while a worker has the call, whose outcome then counts no more, but with a formatted text only while none
+ * has: it is the arena's, and cut to CALL_TEXT_MAX. */
 void call_fail(struct call *call, enum api_error error);
 void call_fail_text(struct call *call, enum grpc_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

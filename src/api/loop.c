@@ -22,7 +22,8 @@ enum { LOOP_DEADLINE_STEP_MS = 10, LOOP_SWEEP_MS = 1000 };
 /* ---- Budgets ----------------------------------------------------------------------------------- */
 
 bool loop_is_full(const struct loop *loop) {
-    return atomic_load_explicit(&loop->buffered, memory_order_relaxed) >= loop->options->buffered_max;
+    size_t held = atomic_load_explicit(&loop->buffered, memory_order_relaxed);
+    return held + atomic_load_explicit(&loop->encoded, memory_order_relaxed) >= loop->options->buffered_max;
 }
 
 void loop_hold(struct loop *loop, size_t size) {

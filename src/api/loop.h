@@ -73,7 +73,8 @@ struct loop {
     struct list dirty;         /* struct connection.in_dirty: may have something to send */
     uint32_t connection_count;
     uint32_t snapshots;      /* being sent to clients */
-    _Atomic size_t buffered; /* bytes of requests and answers held; workers look at it */
+    _Atomic size_t buffered; /* bytes of requests and answers held; workers look at it, */
+    _Atomic size_t encoded;  /* and count here those of answers that the loop has yet to take from them */
     bool draining;
     bool started; /* the thread runs */
     struct publisher publisher;

@@ -412,7 +412,7 @@ static void node_turn(struct lash_node *node) {
     /* What the callbacks ask for has its turn at once, without a wake-up. */
     bool told = node_tell(node);
     closing = node_take(node, &incoming, false);
-    if (closing || !list_empty(&incoming)) {
+    if (closing || !list_empty(&incoming) || replica_has_ended(node->replica)) {
         node_replica_turn(node, &incoming, closing);
         node_publish(node);
         (void)replica_deliver(node->replica);

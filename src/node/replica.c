@@ -562,6 +562,10 @@ bool replica_deliver(struct replica *replica) {
     return some;
 }
 
+bool replica_has_ended(const struct replica *replica) {
+    return !list_empty(&replica->ended);
+}
+
 void replica_ended(struct replica *replica, struct list *ended) {
     list_splice(ended, &replica->ended);
 }

@@ -153,7 +153,8 @@ void replica_turn(struct replica *replica);
  * for, or, when that is nothing, replica_notify. */
 bool replica_deliver(struct replica *replica);
 
-/* Hand over the requests that have ended by now, for request_deliver. */
+/* Whether requests have ended whose ends are yet to be told; and hand those over, for request_deliver. */
+bool replica_has_ended(const struct replica *replica);
 void replica_ended(struct replica *replica, struct list *ended);
 
 /* Tell the others what is committed, if nothing else did. */

@@ -135,6 +135,15 @@ static int index_cursor_get(struct index *index, MDB_val *name, MDB_val *value, 
     return db_error(mdb_cursor_get(index->cursor, name, value, op));
 }
 
+/* Enter the space that a link of the present one leads to. Spaces are numbered as they are made, each behind the one that leads to it;
+ * else a walk might never end. */
+static int index_enter_next(struct index *index, MDB_val value) {
+    if (value.mv_size != INDEX_SPACE_BYTES)
+        return LASH_CORRUPT;
+    uint64_t space = be64_get(value.mv_data);
+    return space > index->spaces[index->depth] ? index_enter(index, index->depth + 1, space) : LASH_CORRUPT;
+}
+
 /* Follow the links of `key` as far as they go; `rest` is what is left of it in the space reached, one chunk at most when
  * every link is there. Errors: LASH_NOT_FOUND (a link is missing), and as index_find. */
 static int index_descend(struct index *index, struct store_bytes key, struct store_bytes *rest) {
@@ -145,10 +154,8 @@ static int index_descend(struct index *index, struct store_bytes key, struct sto
         MDB_val value;
         index_name_set(&name, index->spaces[index->depth], *rest);
         rc = index_cursor_get(index, &name.value, &value, MDB_SET);
-        if (rc == 0 && value.mv_size != INDEX_SPACE_BYTES)
-            rc = LASH_CORRUPT;
         if (rc == 0)
-            rc = index_enter(index, index->depth + 1, be64_get(value.mv_data));
+            rc = index_enter_next(index, value);
         if (rc == 0)
             *rest = bytes_skip(*rest, INDEX_CHUNK);
     }
@@ -187,16 +194,13 @@ static int index_leave(struct index *index, MDB_val *name, MDB_val *value) {
 /* Follow the link at the cursor to the first name of its space. */
 static int index_follow(struct index *index, MDB_val *name, MDB_val *value) {
     const uint8_t *bytes = name->mv_data;
-    if (value->mv_size != INDEX_SPACE_BYTES)
-        return LASH_CORRUPT;
-    uint64_t space = be64_get(value->mv_data);
     int rc = index_key_set(index, index->depth * INDEX_CHUNK, bytes + INDEX_SPACE_BYTES, INDEX_CHUNK);
     if (rc == 0)
-        rc = index_enter(index, index->depth + 1, space);
+        rc = index_enter_next(index, *value);
     if (rc)
         return rc;
     struct index_name first;
-    index_name_set(&first, space, (struct store_bytes){0});
+    index_name_set(&first, index->spaces[index->depth], (struct store_bytes){0});
     *name = first.value;
     rc = index_cursor_get(index, name, value, MDB_SET_RANGE);
     return rc == LASH_NOT_FOUND ? LASH_CORRUPT : rc; /* a space is never empty */

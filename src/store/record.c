@@ -50,8 +50,8 @@ static int record_decode(struct revision revision, MDB_val value, struct record 
     record->jump = revision_get(jump);
     record->value = (struct store_bytes){.data = reader.at, .size = reader_left(&reader)};
     bool sound = revision_compare(record->jump, record->previous) <= 0 &&
-                 revision_compare(record->previous, record->revision) < 0;
-    return sound ? LASH_OK : LASH_CORRUPT; /* else a search might never end */
+                 revision_compare(record->previous, record->revision) < 0 && revision.sub < UINT32_MAX;
+    return sound ? LASH_OK : LASH_CORRUPT; /* else a search or a walk might never end */
 }
 
 /* LASH_NOT_FOUND: it is not there. */

@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "fixture.h"
 
@@ -310,6 +311,62 @@ static void what_many_callbacks_ask_for_is_taken_until_the_node_is_closed(void *
     fixture_tear_down(&fixture);
 }
 
+/* Large commands, the first of which asks for a stale read when it is told. */
+struct asking {
+    lash_node *node;
+    struct fixture_wait wait;
+    long sleeps_at_last_put; /* of the loop thread, when a put was told */
+    long sleeps_at_read;
+    size_t puts;
+};
+
+/* How often this thread has waited for something. */
+static long sleeps(void) {
+    struct rusage usage;
+    assert_int_equal(getrusage(RUSAGE_THREAD, &usage), 0);
+    return usage.ru_nvcsw;
+}
+
+static void asking_read(void *argument, int error, lash_index index) {
+    struct asking *asking = argument;
+    asking->sleeps_at_read = sleeps();
+    fixture_done(&asking->wait, error, index);
+}
+
+static void asking_put(void *argument, int error, lash_index index) {
+    struct asking *asking = argument;
+    if (asking->puts++ == 0)
+        assert_int_equal(lash_node_read_as(asking->node, LASH_READ_STALE, 3600000, asking_read, asking), 0);
+    asking->sleeps_at_last_put = sleeps();
+    fixture_done(&asking->wait, error, index);
+}
+
+static void what_ends_while_others_are_told_is_told_before_the_loop_sleeps(void **state) {
+    (void)state;
+    enum { PUTS = 16, ROUNDS_OF_PUTS = 30 };
+    static const uint8_t command[64 << 10];
+    struct fixture fixture;
+    struct quick quick = {.count = 0};
+    lash_node *node = quick_open(&fixture, &quick);
+    size_t together = 0;
+    for (size_t round = 0; round < ROUNDS_OF_PUTS; round++) {
+        struct asking asking = {.node = node};
+        fixture_wait_init(&asking.wait);
+        for (size_t i = 0; i < PUTS + 1; i++)
+            fixture_wait_add(&asking.wait);
+        for (size_t i = 0; i < PUTS; i++)
+            assert_int_equal(lash_node_propose(node, command, sizeof command, NULL, asking_put, &asking), 0);
+        fixture_wait_for(&asking.wait, 0);
+        assert_int_equal(asking.wait.succeeded, PUTS + 1);
+        /* Where puts come in several batches, the read is told between two, or right behind the last. */
+        assert_true(asking.sleeps_at_read <= asking.sleeps_at_last_put);
+        together += asking.sleeps_at_read == asking.sleeps_at_last_put;
+    }
+    assert_true(together > 0);
+    lash_node_close(node);
+    fixture_tear_down(&fixture);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_threads_propose_and_read_at_all_nodes),
@@ -317,6 +374,7 @@ int main(void) {
         cmocka_unit_test(a_quick_state_machine_is_called_by_one_thread_at_a_time),
         cmocka_unit_test(what_the_apply_thread_is_at_is_waited_for_by_a_quick_state_machine),
         cmocka_unit_test(what_many_callbacks_ask_for_is_taken_until_the_node_is_closed),
+        cmocka_unit_test(what_ends_while_others_are_told_is_told_before_the_loop_sleeps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

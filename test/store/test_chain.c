@@ -281,6 +281,43 @@ static void damaged_pointers_are_reported(void **state) {
         }
 }
 
+/* Put what no write makes into a table, or take it out again, with `value` NULL. */
+static void change_by_hand(struct harness *harness, bool record, MDB_val name, MDB_val *value) {
+    struct view view;
+    assert_int_equal(view_begin(&view, &harness->store->file->db, true), LASH_OK);
+    MDB_dbi table = record ? view.db->revisions : view.db->keys;
+    assert_int_equal(value ? mdb_put(view.txn, table, &name, value, 0) : mdb_del(view.txn, table, &name, NULL), 0);
+    assert_int_equal(view_commit(&view), LASH_OK);
+}
+
+static void a_record_of_the_largest_sub_revision_ends_a_walk(void **state) {
+    struct harness *harness = *state;
+    uint8_t bytes[12] = {[7] = 2, [8] = 0xff, [9] = 0xff, [10] = 0xff, [11] = 0xff}, record[64] = {0};
+    MDB_val name = {sizeof bytes, bytes}, value = {sizeof record, record};
+    harness_apply(harness, put("k", "v"));
+    change_by_hand(harness, true, name, &value);
+    struct store_hash_kv answer;
+    store_hash_kv(harness->store, 0, &answer);
+    assert_int_equal(answer.error, STORE_FAILED);
+    change_by_hand(harness, true, name, NULL);
+}
+
+static void a_link_that_leads_back_ends_a_walk(void **state) {
+    struct harness *harness = *state;
+    char key[600];
+    uint8_t bytes[511] = {0}, right[8] = {[7] = 1}, wrong[8] = {0};
+    MDB_val name = {sizeof bytes, bytes}, back = {sizeof wrong, wrong}, forth = {sizeof right, right};
+    memset(key, 'L', sizeof key - 1);
+    key[sizeof key - 1] = 0;
+    memset(bytes + 8, 'L', 502);
+    harness_apply(harness, put(key, "v")); /* in the first space behind a link */
+    change_by_hand(harness, false, name, &back);
+    assert_int_equal(harness_read(harness, get_all()), STORE_FAILED);
+    assert_int_equal(harness_read(harness, get(key, "")), STORE_FAILED);
+    change_by_hand(harness, false, name, &forth);
+    assert_int_equal(harness_read(harness, get(key, "")), STORE_OK);
+}
+
 #define fresh(test) cmocka_unit_test_setup_teardown(test, harness_setup, harness_teardown)
 
 int main(void) {
@@ -293,6 +330,8 @@ int main(void) {
         cmocka_unit_test(a_restored_chain_goes_on),
         fresh(two_changes_of_a_key_in_one_revision_are_two_records),
         fresh(damaged_pointers_are_reported),
+        fresh(a_record_of_the_largest_sub_revision_ends_a_walk),
+        fresh(a_link_that_leads_back_ends_a_walk),
     };
     return cmocka_run_group_tests_name("chain", tests, NULL, NULL);
 }
