@@ -19,8 +19,9 @@ void election_reset_timeout(struct lash_raft *raft) {
     /* §5.2: election timeouts are chosen randomly from a fixed interval, anew each time, so that split votes are rare
      * and are resolved quickly. */
     raft->election_deadline_ms = raft->now_ms + random_between(&raft->random, raft->election_ms, raft->election_ms);
-    /* Who had better not lead lets those who had go first, and stands if none does. */
-    if (raft->slow)
+    /* Who had better not lead lets those who had go first when a leader falls silent, and stands if none does. From then on it is as
+     * quick as they: one who can never win may be a term ahead each time (docs/protocol.md), and nobody else be left. */
+    if (raft->slow && raft->leader != 0)
         raft->election_deadline_ms += raft->election_ms;
 }
 

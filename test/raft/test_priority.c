@@ -252,6 +252,21 @@ static void a_follower_says_that_it_is_slow_and_waits_longer_for_an_election(voi
     solo_stop(&solo);
 }
 
+static void a_slow_node_that_stood_in_vain_waits_no_longer_than_others(void **state) {
+    (void)state;
+    struct solo solo;
+    solo_start(&solo, &(struct solo_start){.term = 2, .log = SOLO_LOG(1)});
+    slow(&solo, true);
+    solo_message(&solo, solo_append(&solo, 3, 2, 1, 1, 1, NULL));
+    solo_timeout(&solo); /* nobody else stood */
+    assert_int_equal(solo_status(&solo).role, LASH_PRE_CANDIDATE);
+    assert_in_range(solo.out.deadline_ms - solo.now_ms, ELECTION_MS, 2 * ELECTION_MS - 1);
+    solo_message(&solo, solo_pre_vote_reply(2, 9, false));
+    assert_int_equal(solo_status(&solo).term, 9);
+    assert_in_range(solo.out.deadline_ms - solo.now_ms, ELECTION_MS, 2 * ELECTION_MS - 1);
+    solo_stop(&solo);
+}
+
 /* ---- Whole clusters ------------------------------------------------------------------------------ */
 
 static struct cluster *cluster_with(uint32_t count, const uint32_t *priorities) {
@@ -376,6 +391,7 @@ int main(void) {
         cmocka_unit_test(not_during_a_change_nor_before_a_commit_in_the_term),
         cmocka_unit_test(the_best_target_is_not_slow),
         cmocka_unit_test(a_follower_says_that_it_is_slow_and_waits_longer_for_an_election),
+        cmocka_unit_test(a_slow_node_that_stood_in_vain_waits_no_longer_than_others),
         cmocka_unit_test(a_preferred_node_that_comes_back_gets_the_office_back),
         cmocka_unit_test(a_preferred_node_that_keeps_failing_deposes_others_ever_more_seldom),
         cmocka_unit_test(a_slow_node_does_not_get_the_office_back_before_it_is_fast_again),
