@@ -8,12 +8,13 @@
 #include "base/crc32c.h"
 
 #include <isa-l/crc.h>
+#include <stdbool.h>
 
 #include "base/assert.h"
 #include "base/bytes.h"
 
 #if defined(__x86_64__)
-#include <nmmintrin.h>
+#include <immintrin.h>
 #define CRC32C_INSTRUCTION __attribute__((target("sse4.2")))
 #define crc32c_step_u8(crc, value) _mm_crc32_u8((crc), (value))
 #define crc32c_step_u64(crc, value) ((uint32_t)_mm_crc32_u64((crc), (value)))
@@ -47,6 +48,15 @@ CRC32C_INSTRUCTION static uint32_t crc32c_by_instruction(uint32_t state, const u
 }
 #endif
 
+#if defined(__x86_64__)
+static bool crc32c_wide; /* the processor has wide registers */
+
+/* ISA-L leaves them in use, with which all code that does not know of them is slower afterwards. */
+__attribute__((target("avx"))) static void crc32c_release(void) {
+    _mm256_zeroupper();
+}
+#endif
+
 uint32_t crc32c(uint32_t crc, const void *data, size_t size) {
 #ifdef CRC32C_INSTRUCTION
     if (size < crc32c_few)
@@ -58,6 +68,10 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t size) {
         state = crc32_iscsi(at, (int)CRC32C_AT_ONCE, state);
     if (size)
         state = crc32_iscsi(at, (int)size, state);
+#if defined(__x86_64__)
+    if (crc32c_wide)
+        crc32c_release();
+#endif
     return ~state;
 }
 
@@ -82,6 +96,9 @@ __attribute__((constructor)) static void crc32c_prepare(void) {
         crc32c_squares[k] = crc32c_multiply(crc32c_squares[k - 1], crc32c_squares[k - 1]);
 #ifdef CRC32C_INSTRUCTION
     crc32c_few = crc32c_has_instruction() ? CRC32C_FEW : 0;
+#endif
+#if defined(__x86_64__)
+    crc32c_wide = __builtin_cpu_supports("avx");
 #endif
 }
 
