@@ -10,31 +10,19 @@
 
 enum wire_type { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 
-static uint64_t message_varint(struct reader *reader) {
-    uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        uint8_t byte = read_u8(reader);
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (!(byte & 0x80))
-            return value;
-    }
-    reader->failed = true;
-    return 0;
-}
-
 /* Walk the bytes as protobuf-c would, but with a bound on the depth. */
 static enum api_error message_check(const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t size,
                                     unsigned depth_left) {
     struct reader reader = reader_make(data, size);
     while (reader_left(&reader) > 0) {
-        uint64_t tag = message_varint(&reader);
+        uint64_t tag = read_varint(&reader);
         unsigned wire = tag & 7;
         if (wire == WIRE_VARINT) {
-            message_varint(&reader);
+            read_varint(&reader);
         } else if (wire == WIRE_64 || wire == WIRE_32) {
             read_bytes(&reader, wire == WIRE_64 ? 8 : 4);
         } else if (wire == WIRE_BYTES) {
-            size_t length = (size_t)message_varint(&reader);
+            size_t length = (size_t)read_varint(&reader);
             const uint8_t *bytes = read_bytes(&reader, length);
             const ProtobufCFieldDescriptor *field =
                 tag >> 3 > UINT32_MAX ? NULL : protobuf_c_message_descriptor_get_field(type, (unsigned)(tag >> 3));

@@ -5,10 +5,9 @@
  */
 #include "api/pack.h"
 
-#include <string.h>
-
 #include "api/grpc.h"
 #include "base/assert.h"
+#include "base/bytes.h"
 
 enum { PACK_NUMBER = 0, PACK_BYTES = 2 }; /* wire types */
 
@@ -75,63 +74,56 @@ static size_t pack_put_size(const struct store_put_result *put) {
     return put->prev_kv ? pack_message_size(pack_kv_size(put->prev_kv)) : 0;
 }
 
-/* ---- Bytes: each function returns where the next field goes ------------------------------------- */
+/* ---- Bytes ------------------------------------------------------------------------------------- */
 
-static uint8_t *pack_varint(uint8_t *at, uint64_t value) {
-    for (; value >= 0x80; value >>= 7)
-        *at++ = (uint8_t)(value | 0x80);
-    *at++ = (uint8_t)value;
-    return at;
-}
-
-static uint8_t *pack_number(uint8_t *at, unsigned field, uint64_t value) {
+static void pack_number(struct writer *to, unsigned field, uint64_t value) {
     if (!value)
-        return at;
-    *at++ = (uint8_t)(field << 3 | PACK_NUMBER);
-    return pack_varint(at, value);
+        return;
+    write_u8(to, (uint8_t)(field << 3 | PACK_NUMBER));
+    write_varint(to, value);
 }
 
 /* Of a message of `size` bytes, which follow. */
-static uint8_t *pack_message(uint8_t *at, unsigned field, size_t size) {
-    *at++ = (uint8_t)(field << 3 | PACK_BYTES);
-    return pack_varint(at, size);
+static void pack_message(struct writer *to, unsigned field, size_t size) {
+    write_u8(to, (uint8_t)(field << 3 | PACK_BYTES));
+    write_varint(to, size);
 }
 
-static uint8_t *pack_bytes(uint8_t *at, unsigned field, struct store_bytes bytes) {
+static void pack_bytes(struct writer *to, unsigned field, struct store_bytes bytes) {
     if (!bytes.size)
-        return at;
-    at = pack_message(at, field, bytes.size);
-    memcpy(at, bytes.data, bytes.size);
-    return at + bytes.size;
+        return;
+    pack_message(to, field, bytes.size);
+    write_bytes(to, bytes.data, bytes.size);
 }
 
-static uint8_t *pack_header(uint8_t *at, const struct convert_header *header) {
-    at = pack_message(at, PACK_HEADER, pack_header_size(header));
-    at = pack_number(at, PACK_HEADER_CLUSTER, header->cluster_id);
-    at = pack_number(at, PACK_HEADER_MEMBER, header->member_id);
-    at = pack_number(at, PACK_HEADER_REVISION, (uint64_t)header->revision);
-    return pack_number(at, PACK_HEADER_TERM, header->term);
+static void pack_header(struct writer *to, const struct convert_header *header) {
+    pack_message(to, PACK_HEADER, pack_header_size(header));
+    pack_number(to, PACK_HEADER_CLUSTER, header->cluster_id);
+    pack_number(to, PACK_HEADER_MEMBER, header->member_id);
+    pack_number(to, PACK_HEADER_REVISION, (uint64_t)header->revision);
+    pack_number(to, PACK_HEADER_TERM, header->term);
 }
 
-static uint8_t *pack_kv(uint8_t *at, unsigned field, const struct store_kv *kv) {
-    at = pack_message(at, field, pack_kv_size(kv));
-    at = pack_bytes(at, PACK_KV_KEY, kv->key);
-    at = pack_number(at, PACK_KV_CREATE, (uint64_t)kv->create_revision);
-    at = pack_number(at, PACK_KV_MOD, (uint64_t)kv->mod_revision);
-    at = pack_number(at, PACK_KV_VERSION, (uint64_t)kv->version);
-    at = pack_bytes(at, PACK_KV_VALUE, kv->value);
-    return pack_number(at, PACK_KV_LEASE, (uint64_t)kv->lease);
+static void pack_kv(struct writer *to, unsigned field, const struct store_kv *kv) {
+    pack_message(to, field, pack_kv_size(kv));
+    pack_bytes(to, PACK_KV_KEY, kv->key);
+    pack_number(to, PACK_KV_CREATE, (uint64_t)kv->create_revision);
+    pack_number(to, PACK_KV_MOD, (uint64_t)kv->mod_revision);
+    pack_number(to, PACK_KV_VERSION, (uint64_t)kv->version);
+    pack_bytes(to, PACK_KV_VALUE, kv->value);
+    pack_number(to, PACK_KV_LEASE, (uint64_t)kv->lease);
 }
 
-static uint8_t *pack_range(uint8_t *at, const struct store_range_result *range) {
+static void pack_range(struct writer *to, const struct store_range_result *range) {
     for (size_t i = 0; i < range->kv_count; i++)
-        at = pack_kv(at, PACK_RANGE_KVS, &range->kvs[i]);
-    at = pack_number(at, PACK_RANGE_MORE, range->more);
-    return pack_number(at, PACK_RANGE_COUNT, (uint64_t)range->count);
+        pack_kv(to, PACK_RANGE_KVS, &range->kvs[i]);
+    pack_number(to, PACK_RANGE_MORE, range->more);
+    pack_number(to, PACK_RANGE_COUNT, (uint64_t)range->count);
 }
 
-static uint8_t *pack_put(uint8_t *at, const struct store_put_result *put) {
-    return put->prev_kv ? pack_kv(at, PACK_PUT_PREVIOUS, put->prev_kv) : at;
+static void pack_put(struct writer *to, const struct store_put_result *put) {
+    if (put->prev_kv)
+        pack_kv(to, PACK_PUT_PREVIOUS, put->prev_kv);
 }
 
 /* ---- Answers ----------------------------------------------------------------------------------- */
@@ -151,8 +143,12 @@ struct buf *pack_answer(const struct store_result *result, const struct convert_
         return NULL;
     buf->size = GRPC_PREFIX_SIZE + size;
     grpc_prefix(buf->data, (uint32_t)size);
-    uint8_t *at = pack_header(buf->data + GRPC_PREFIX_SIZE, header);
-    at = range ? pack_range(at, &op->range) : pack_put(at, &op->put);
-    LASH_ASSERT(at == buf->data + buf->size);
+    struct writer to = writer_make(buf->data + GRPC_PREFIX_SIZE, size);
+    pack_header(&to, header);
+    if (range)
+        pack_range(&to, &op->range);
+    else
+        pack_put(&to, &op->put);
+    LASH_ASSERT(!to.failed && to.at == to.end);
     return buf;
 }

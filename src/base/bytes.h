@@ -86,6 +86,22 @@ static inline uint64_t read_u64(struct reader *reader) {
     return at ? le64_get(at) : 0;
 }
 
+enum { VARINT_MAX = 10 }; /* bytes of the largest */
+
+/* A number in as few bytes as it needs, as protobuf writes it: seven bits in each, the lowest first, and the eighth says that another
+ * byte follows. */
+static inline uint64_t read_varint(struct reader *reader) {
+    uint64_t value = 0;
+    for (unsigned shift = 0; shift < 7 * VARINT_MAX; shift += 7) {
+        uint8_t byte = read_u8(reader);
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80)
+            return value;
+    }
+    reader->failed = true;
+    return 0;
+}
+
 struct writer {
     uint8_t *at;
     uint8_t *end;
@@ -135,6 +151,12 @@ static inline void write_u64(struct writer *writer, uint64_t value) {
     uint8_t *at = write_room(writer, 8);
     if (at)
         le64_put(at, value);
+}
+
+static inline void write_varint(struct writer *writer, uint64_t value) {
+    for (; value >= 0x80; value >>= 7)
+        write_u8(writer, (uint8_t)(value | 0x80));
+    write_u8(writer, (uint8_t)value);
 }
 
 #endif

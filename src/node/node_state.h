@@ -54,7 +54,7 @@ struct lash_node {
     struct lash_metrics metrics; /* queues and peers, as of the latest turn */
 };
 
-/* The node whose callbacks this thread is calling, all of which it takes requests from before it sleeps; or NULL. */
+/* The node whose callbacks this thread is calling, for whose requests it will look before it sleeps; or NULL. */
 extern _Thread_local const struct lash_node *node_telling;
 
 /* Make a request, counted, if there is room. Errors: LASH_BUSY, LASH_NOMEM. */

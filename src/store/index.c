@@ -11,7 +11,6 @@
 #include "base/bytes.h"
 #include "store/db.h"
 #include "store/order.h"
-#include "store/varint.h"
 
 enum {
     INDEX_SPACE_BYTES = 8,

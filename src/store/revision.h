@@ -18,8 +18,7 @@ struct record {
     struct revision revision;
     bool tombstone;
     struct revision previous; /* the key's revision before; main 0: none. It may have been removed since. */
-    struct revision
-        jump; /* one further back, see record.h; each replica's own, and unknown until the record is in a database */
+    struct revision jump;     /* one further back (record.h), each replica's own; known once it is in a database */
     int64_t create_revision;
     int64_t version;
     int64_t lease;

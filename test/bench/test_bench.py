@@ -188,20 +188,21 @@ class Servers(BenchTest):
 
     def test_a_killed_leader_is_a_gap_of_an_election(self):
         cluster = self.cluster(size=3)
-        # the client begins with the first, whose end it cannot miss, as it may miss a quick election elsewhere
-        leader = cluster.wait_for_leader()
-        endpoints = [leader.endpoint] + [replica.endpoint for replica in cluster.replicas if replica is not leader]
+        first = cluster.wait_for_leader()
+        endpoints = [first.endpoint] + [replica.endpoint for replica in cluster.replicas if replica is not first]
         with subprocess.Popen([PROGRAM, "gap", "--endpoints", ",".join(endpoints), "--seconds", "6", "--warm-up", "0"],
                               stdout=subprocess.PIPE, text=True) as process:
             self.addCleanup(process.kill)
             wait_until(lambda: lashctl(cluster.endpoints, "get", "bench/gap", "--keys-only").stdout.strip(), SECONDS,
                        "nothing was put")
-            leader.kill()
+            killed = cluster.wait_for_leader()
+            killed.kill()
             output = process.communicate(timeout=SECONDS)[0]
         self.assertEqual(process.returncode, 0)
         result = json.loads(output.splitlines()[-1])
         self.assertGreater(result["operations"], 10)
-        self.assertGreater(result["failures"], 0)
+        if killed is first: # with whom the client is; elsewhere a quick election may be over before a put has failed
+            self.assertGreater(result["failures"], 0)
         self.assertGreater(result["longest_gap_ms"], 20)
 
     def test_watchers_each_get_the_events_of_an_etcd(self):
