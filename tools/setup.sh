@@ -24,6 +24,7 @@ build ninja-build          command:ninja            build system
 build pkg-config           command:pkg-config       finds libraries
 build python3              command:python3          runs tools/
 build libisal-dev          library:libisal          checksums
+build liburing-dev         library:liburing         small writes without a thread
 build libuv1-dev           library:libuv            event loop, TCP
 build libssl-dev           library:openssl          TLS
 build libnghttp2-dev       library:libnghttp2       HTTP/2

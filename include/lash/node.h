@@ -190,6 +190,9 @@ struct lash_node_options {
     uint32_t lease_drift;   /* [100] per mille that any member's clock runs faster or slower than true time, at most */
     uint64_t seed;          /* [from the operating system] */
     uint64_t segment_bytes; /* [64 MiB] size of a log file */
+    /* Write all of the log with a thread. Else its small appends are written by the kernel itself (io_uring, past its cache), where it lets the process do
+     * that and the file system takes sectors: one wake-up less on the way of each. */
+    bool no_io_uring;
     /* [16 MiB] The largest command; at most 1 GiB. One of more than 1 MiB goes into the log in parts: it holds up nobody's
      * heartbeats, reads or snapshots, but what is proposed behind it waits for it, and each node holds it in memory until it
      * is applied (the leader, and who proposed it, twice). */

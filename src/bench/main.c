@@ -67,8 +67,8 @@ static const struct poptOption disk_flags[] = {FLAG_SECONDS, FLAG_DIR, FLAG_HELP
     "calls\n"                                                                                                          \
     "                        of the send and recv family are not in it) and fdatasyncs; waiting calls are not in it\n" \
     "  waits_per_op          voluntary context switches: calls that had to wait (epoll, futex, fdatasync, ...)\n"      \
-    "  fsyncs_per_second     calls of fdatasync\n"                                                                     \
-    "  fsync_p50_us, ...     how long an fdatasync took, in microseconds, on all replicas\n"                           \
+    "  fsyncs_per_second     calls of fdatasync, and writes that the kernel makes durable by itself (io_uring)\n"      \
+    "  fsync_p50_us, ...     how long one of those took, in microseconds, on all replicas\n"                           \
     "  bytes_written_per_op  bytes sent to the disk, whole pages (/proc/PID/io: write_bytes)\n"                        \
     "  max_rss               bytes in memory, of the largest process since its start\n"                                \
     "Where /proc/PID/io cannot be read, null stands for what would come from it.\n"

@@ -17,16 +17,20 @@ static _Atomic uint64_t count;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct histogram *measured; /* guarded by `mutex` */
 
+void sync_ended(uint64_t began) {
+    uint64_t took = clock_ns() - began;
+    atomic_fetch_add_explicit(&count, 1, memory_order_relaxed);
+    (void)pthread_mutex_lock(&mutex);
+    if (measured)
+        histogram_add(measured, took);
+    (void)pthread_mutex_unlock(&mutex);
+}
+
 /* The parameter has the name that the C library's header gives it. */
 int fdatasync(int __fildes) {
     uint64_t began = clock_ns();
     int rc = (int)syscall(SYS_fdatasync, __fildes);
-    uint64_t ended = clock_ns();
-    atomic_fetch_add_explicit(&count, 1, memory_order_relaxed);
-    (void)pthread_mutex_lock(&mutex);
-    if (measured)
-        histogram_add(measured, ended - began);
-    (void)pthread_mutex_unlock(&mutex);
+    sync_ended(began);
     return rc;
 }
 

@@ -12,7 +12,7 @@
 
 struct usage {
     uint64_t cpu_ns;        /* of all threads, in user and kernel mode */
-    uint64_t syncs;         /* calls of fdatasync */
+    uint64_t syncs;         /* calls of fdatasync, and writes that the kernel made durable by itself */
     uint64_t waits;         /* voluntary context switches of all threads: each is a system call that had to wait */
     uint64_t max_rss;       /* bytes; the most so far */
     bool io_known;          /* whether the kernel tells what follows */
@@ -29,10 +29,13 @@ void usage_since(struct usage *usage, const struct usage *before);
 /* Add what another process used; max_rss becomes the larger one. */
 void usage_add(struct usage *total, const struct usage *usage);
 
-/* How often this process has called fdatasync. */
+/* How often this process has called fdatasync, or let the kernel make a write durable by itself. */
 uint64_t sync_count(void);
 
-/* From now on add how long each fdatasync of this process takes, in nanoseconds, to `latency`; NULL: to nothing. */
+/* From now on add how long each of these takes, in nanoseconds, to `latency`; NULL: to nothing. */
 void sync_measure(struct histogram *latency);
+
+/* One of them has ended that `began` then (clock_ns). */
+void sync_ended(uint64_t began);
 
 #endif

@@ -54,6 +54,13 @@ static bool config_number(struct config_maker *maker, enum setting setting, uint
     return config_number_from(maker, setting, 1, max, number);
 }
 
+static bool config_truth(struct config_maker *maker, enum setting setting, bool *truth) {
+    const char *text = config_text(maker, setting);
+    *truth = strcmp(text, "true") == 0;
+    return *truth || strcmp(text, "false") == 0 ||
+           config_wrong(maker, "--%s=%s is neither 'true' nor 'false'", settings_name(setting), text);
+}
+
 static bool config_snapshots(struct config_maker *maker) {
     struct config *config = maker->config;
     const uint64_t max = (uint64_t)1 << 50;
@@ -71,7 +78,8 @@ static bool config_limits(struct config_maker *maker) {
         !config_number_from(maker, SETTING_LEASE_DRIFT, 0, 999, &config->lease_drift) ||
         !config_number(maker, SETTING_MAX_TXN_OPS, 1000000, &ops) ||
         !config_number(maker, SETTING_MAX_REQUEST_BYTES, 512 * mib, &bytes) ||
-        !config_number(maker, SETTING_LOG_SEGMENT_BYTES, 4096 * mib, &config->log_segment_bytes))
+        !config_number(maker, SETTING_LOG_SEGMENT_BYTES, 4096 * mib, &config->log_segment_bytes) ||
+        !config_truth(maker, SETTING_IO_URING, &config->io_uring))
         return false;
     if (config->log_segment_bytes < mib)
         return config_wrong(maker, "--log-segment-bytes=%llu is less than a MiB",
@@ -107,13 +115,6 @@ static bool config_state(struct config_maker *maker) {
     if (maker->config->existing || strcmp(text, "new") == 0)
         return true;
     return config_wrong(maker, "--initial-cluster-state=%s is neither 'new' nor 'existing'", text);
-}
-
-static bool config_truth(struct config_maker *maker, enum setting setting, bool *truth) {
-    const char *text = config_text(maker, setting);
-    *truth = strcmp(text, "true") == 0;
-    return *truth || strcmp(text, "false") == 0 ||
-           config_wrong(maker, "--%s=%s is neither 'true' nor 'false'", settings_name(setting), text);
 }
 
 /* How members may be changed. */

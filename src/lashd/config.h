@@ -31,6 +31,7 @@ struct config {
     struct url advertise_peer;
     bool existing;         /* --initial-cluster-state=existing */
     bool reconfig_checked; /* --strict-reconfig-check */
+    bool io_uring;         /* --io-uring */
     size_t learners_max;
     uint64_t heartbeat_ms;
     uint64_t election_ms;

@@ -254,6 +254,7 @@ static bool member_open_node(struct member *member) {
         .no_leases = config->lease_drift == 0,
         .lease_drift = (uint32_t)config->lease_drift,
         .segment_bytes = config->log_segment_bytes,
+        .no_io_uring = !config->io_uring,
         .snapshot_bytes_min = config->snapshot_log_bytes,
         .trailing_bytes = config->snapshot_trailing_bytes,
         .snapshot_rate = config->snapshot_rate,

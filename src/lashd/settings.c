@@ -48,6 +48,8 @@ static const struct {
     [SETTING_MAX_REQUEST_BYTES] = {"max-request-bytes", "1572864", "bytes that a request may have"},
     [SETTING_LOG_SEGMENT_BYTES] = {"log-segment-bytes", "67108864",
                                    "bytes of a file of the log, of which the next is set aside early"},
+    [SETTING_IO_URING] = {"io-uring", "true",
+                          "let the kernel make small writes of the log by itself (io_uring), where it may"},
     [SETTING_SNAPSHOT_LOG_BYTES] = {"snapshot-log-bytes", "67108864",
                                     "bytes of log, or as many as the last snapshot has, after which the next is taken"},
     [SETTING_SNAPSHOT_TRAILING_BYTES] = {"snapshot-trailing-bytes", "67108864",
@@ -58,7 +60,7 @@ static const struct {
 
 /* Whether it is true or false: then the flag alone means true. */
 static bool settings_is_truth(int setting) {
-    return setting == SETTING_STRICT_RECONFIG_CHECK;
+    return setting == SETTING_STRICT_RECONFIG_CHECK || setting == SETTING_IO_URING;
 }
 
 const char *settings_name(enum setting setting) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The replica's writes: what the core wants durable gathers while one job is out,
- * and becomes the next job: one write, one sync (group commit).
+ * and becomes the next job: one write, one sync (group commit). A small one is handed
+ * to the world, where that can write it without a thread (lash_node_options.no_io_uring).
  */
 #include "base/assert.h"
 #include "base/logger.h"
@@ -143,11 +144,48 @@ static void journal_done(struct job *job) {
     journal_see_room(replica);
 }
 
+/* ---- Written by the world ------------------------------------------------------------------------ */
+
+/* On the log thread: end what had to wait for something, or begin again as if it had never been handed over. */
+static void journal_end_work(struct job *job) {
+    struct journal *journal = list_entry(job, struct journal, job);
+    if (log_append_end(journal->replica->log, &journal->write, true) != LASH_OK)
+        journal_work(job);
+}
+
+static void journal_write_done(struct job *job) {
+    struct journal *journal = list_entry(job, struct journal, job);
+    struct replica *replica = journal->replica;
+    job->done = journal_done;
+    if (journal->write.result == (ssize_t)journal->write.size)
+        meter_synced(&replica->meter, journal->since_ns);
+    if (log_append_end(replica->log, &journal->write, false) == LASH_OK) {
+        journal_done(job);
+        return;
+    }
+    job->work = journal_end_work;
+    replica->env->submit(replica->env->context, REPLICA_LOG, job);
+}
+
+/* Whether the batch that is to be written was handed over. */
+static bool journal_hand_over(struct replica *replica) {
+    struct journal *journal = &replica->journal;
+    if (!replica->env->write || journal->writing.write == 0 || journal->writing.reset || journal->trimming ||
+        journal_waits(journal) || journal->full)
+        return false;
+    if (log_append_begin(replica->log, journal->writing.items, journal->writing.count, &journal->write) != LASH_OK)
+        return false;
+    journal->since_ns = meter_now(&replica->meter);
+    journal->job.done = journal_write_done;
+    replica->env->write(replica->env->context, &journal->write, &journal->job);
+    return true;
+}
+
+/* ---- The journal --------------------------------------------------------------------------------- */
+
 void journal_init(struct replica *replica) {
     replica->journal.replica = replica;
     replica->journal.mark_at_ms = UINT64_MAX;
-    replica->journal.job.work = journal_work;
-    replica->journal.job.done = journal_done;
     list_init(&replica->journal.job.link);
 }
 
@@ -331,6 +369,10 @@ void journal_turn(struct replica *replica) {
     journal->mark_at_ms = UINT64_MAX;
     journal->busy = true;
     slowness_begin(replica);
+    if (journal_hand_over(replica))
+        return;
+    journal->job.work = journal_work;
+    journal->job.done = journal_done;
     replica->env->submit(replica->env->context, REPLICA_LOG, &journal->job);
 }
 

@@ -126,6 +126,13 @@ static void node_do_quick(struct lash_node *node) {
     node->quick_done = false;
 }
 
+static void node_write(void *context, struct log_write *write, struct job *job) {
+    struct lash_node *node = context;
+    ring_write(&node->ring, write, job);
+    if (ring_refused(&node->ring))
+        uv_async_send(&node->wake);
+}
+
 static void node_observe(void *context, const struct lash_status *status) {
     struct lash_node *node = context;
     if (node->options.observe)
@@ -227,6 +234,7 @@ static void node_tear_down(struct lash_node *node) {
     uv_close((uv_handle_t *)&node->timer, NULL);
     uv_close((uv_handle_t *)&node->check, NULL);
     uv_close((uv_handle_t *)&node->wake, NULL);
+    ring_detach(&node->ring);
 }
 
 static void node_look(const struct lash_node *node, struct lash_status *status) {
@@ -402,6 +410,7 @@ static void node_turn(struct lash_node *node) {
     bool closing = node_take(node, &incoming, true);
     for (uint32_t i = 0; i < node->executor_count; i++)
         executor_finish(&node->executors[i]);
+    ring_finish(&node->ring);
     if (node_repair_turn(node, closing)) {
         (void)node_take(node, &incoming, false);
         LASH_ASSERT(list_empty(&incoming)); /* no request comes before there is a replica */
@@ -581,6 +590,7 @@ static int node_open_replica(struct lash_node *node) {
     struct log_recovered recovered;
     node->env = node_env;
     node->env.context = node;
+    node->env.write = !node->options.no_io_uring && ring_open(&node->ring) ? node_write : NULL;
     int error = node_open_log(node, &recovered);
     if (error == LASH_DAMAGED)
         return node_open_repair(node);
@@ -632,7 +642,8 @@ static int node_open_loop(struct lash_node *node) {
     node->timer.data = node;
     node->check.data = node;
     node->loop_open = true;
-    return node_open_transport(node);
+    int error = node->ring.open ? ring_attach(&node->ring, &node->loop) : 0;
+    return error ? error : node_open_transport(node);
 }
 
 /* Start the threads, with all signals blocked: they are the program's business, and SIGPIPE is nobody's. */
@@ -669,6 +680,7 @@ static void node_free(struct lash_node *node) {
         int busy = uv_loop_close(&node->loop);
         LASH_ASSERT(busy == 0);
     }
+    ring_close(&node->ring);
     if (node->replica)
         replica_free(node->replica);
     if (node->repair)

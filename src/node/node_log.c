@@ -39,7 +39,8 @@ static int node_open_log_at(struct lash_node *node, const char *dir, struct log_
                                   .group = node->options.group,
                                   .identity = blob.identity,
                                   .identity_size = blob.identity_size,
-                                  .repair = true};
+                                  .repair = true,
+                                  .direct = node->ring.open};
     if (!error && uv_random(NULL, NULL, &options.salt, sizeof options.salt, 0, NULL) != 0)
         error = LASH_IO;
     if (!error)

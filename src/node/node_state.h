@@ -12,6 +12,7 @@
 #include "node/executor.h"
 #include "node/repair.h"
 #include "node/replica.h"
+#include "node/ring.h"
 #include "node/settings.h"
 #include "transport/transport.h"
 
@@ -25,6 +26,7 @@ struct lash_node {
     struct repair *repair;       /* by this; or NULL */
     struct replica_env env;
     struct executor executors[REPLICA_EXECUTORS]; /* by enum replica_executor */
+    struct ring ring;                             /* open where the kernel has one, and the options do not forbid it */
     struct transport *transport;
     struct settings_identity identity; /* what the log says of itself */
     struct roster *contacts;           /* the options' peers */

@@ -44,6 +44,8 @@ struct journal {
     struct journal_batch queued;  /* waits for the job to come back */
     struct journal_batch writing; /* with the job; empty for a mark */
     bool busy;                    /* the job is out */
+    struct log_write write;       /* what the world writes of it, */
+    uint64_t since_ns;            /* since then */
     int append_error;             /* the job's results */
     int sync_error;
     int room_error;       /* LASH_FULL: there is no room for a segment after this one */

@@ -68,6 +68,12 @@ static const struct course_step fixed[] = {
     {COURSE_APPEND, 76, 2, 9, 400, 1},
     {COURSE_INSTALL, 73, 0, 12, 0, 0}, /* an entry of another term, in a term that the log has not reached */
     {COURSE_APPEND, 74, 1, 12, 40, 1},
+    {COURSE_DIRECT, 75, 2, 12, 40, 1},  /* behind what is not synced */
+    {COURSE_DIRECT, 76, 1, 13, 300, 1}, /* replaces */
+    {COURSE_APPEND, 77, 1, 13, 40, 1},
+    {COURSE_DIRECT, 78, 1, 13, (size_t)2 * KIT_SEGMENT,
+     1}, /* which takes a segment, so that the log itself writes it */
+    {COURSE_DIRECT, 79, 1, 13, 40, 1},
     {COURSE_CLOSE, 0, 0, 0, 0, 0},
     {COURSE_OPEN, 0, 0, 0, 0, 0},
     {COURSE_READ, 0, 0, 0, 0, 0},
@@ -157,8 +163,10 @@ static void add_install(struct drawing *drawing) {
 static void add_some(struct drawing *drawing) {
     uint64_t chance = draw(drawing, 0, 99);
     bool room = drawing->last < ENTRIES_MAX;
-    if (chance < 36 && room) {
+    if (chance < 28 && room) {
         add_append(drawing, COURSE_APPEND);
+    } else if (chance < 36 && room) {
+        add_append(drawing, COURSE_DIRECT);
     } else if (chance < 44 && room) {
         add_append(drawing, COURSE_APPEND_VOTE);
     } else if (chance < 54 && room) {

@@ -19,6 +19,7 @@ enum course_action {
     COURSE_APPEND,      /* a: first index, b: count, of `term` and `size` each */
     COURSE_APPEND_VOTE, /* likewise, with `term` and a vote in the same append */
     COURSE_BATCH,       /* likewise, as `frames` frames that follow one another in one append */
+    COURSE_DIRECT,      /* likewise, written past the cache by whoever appends, and synced */
     COURSE_SYNC,
     COURSE_MARK,
     COURSE_TRIM,    /* a: index */

@@ -523,12 +523,12 @@ static void go_through_fault(struct crash *crash) {
     crash_now(crash);
 }
 
-/* Whether the step that failed is one of those that remove files last. */
+/* Whether the step that failed is one of those that remove files last, or append and sync: what a failed sync leaves may be there. */
 static bool may_be_half_done(const struct script *script) {
     if (script->at == script->course->count)
         return false;
     enum course_action action = script->course->steps[script->at].action;
-    return action == COURSE_TRIM || action == COURSE_INSTALL;
+    return action == COURSE_TRIM || action == COURSE_INSTALL || action == COURSE_DIRECT;
 }
 
 /* What failed does not count unless power is lost (storage/log.h): the next process must not find it. */

@@ -21,6 +21,7 @@ struct log_options kit_options(const struct vfs *vfs, const char *dir) {
         .salt = KIT_SALT,
         .identity = "members of the first day",
         .identity_size = 24,
+        .direct = true,
     };
 }
 

@@ -164,6 +164,8 @@ static void process_reset(struct world_node *node) {
     node->life++;
     node->journal_seen = 0;
     node->reset_seen = 0;
+    node->write = NULL;
+    node->refused = false;
     node->deadline_us = UINT64_MAX;
     node->timer_us = UINT64_MAX;
     node->turn_planned = false;
@@ -300,6 +302,11 @@ bool world_repair_is_hopeless(const struct world_node *node) {
     return true;
 }
 
+/* In every second life, by no draw that another would miss. */
+static bool process_writes_directly(const struct world_node *node) {
+    return random_mix(node->world->options.seed ^ node->id << 32 ^ node->life) & 1;
+}
+
 bool world_start(struct world *world, size_t position) {
     struct world_node *node = &world->nodes[position];
     struct log_options log_options = {.vfs = memfs_vfs(node->disk),
@@ -308,6 +315,7 @@ bool world_start(struct world *world, size_t position) {
                                       .cluster_id = 1,
                                       .node_id = node->id,
                                       .repair = true,
+                                      .direct = process_writes_directly(node),
                                       .salt = (uint32_t)(node->id * 0x9e3779b9u)};
     struct log_recovered recovered;
     LASH_ASSERT(!world_alive(node) && !node->gone);

@@ -195,10 +195,10 @@ static void world_written(struct world_node *node) {
     const struct journal *journal = &node->replica->journal;
     struct world_pending *pending = &node->pending;
     struct judge *judge = node->world->judge;
-    stray_after(node, !journal->sync_error && !journal->append_error);
+    stray_after(node, !journal->sync_error && !journal->append_error && !node->refused);
     if (!journal->sync_error)
         world_snapshot_trimmed(node);
-    if (!pending->any || journal->sync_error)
+    if (!pending->any || journal->sync_error || node->refused)
         return;                                          /* what became of it, the next start shows */
     if (pending->reset && journal->writing.reset == 0) { /* whatever became of the rest */
         world_disk_reset(node, pending->reset, pending->reset_term);
@@ -226,7 +226,7 @@ static void world_env_submit(void *context, enum replica_executor executor, stru
         us = (profile->disk_us + world_draw(world, DOMAIN_DISK, profile->disk_span_us)) * node->slowness;
     } else if (executor == REPLICA_LOG) {
         const struct journal *journal = &node->replica->journal;
-        if (!journal->append_error && journal->writing.write) {
+        if (!journal->append_error && !node->refused && journal->writing.write) {
             world_judge_journal(node, &journal->writing, node->replica->status.role == LASH_LEADER);
             node->journal_seen = 0;
         }
@@ -237,6 +237,26 @@ static void world_env_submit(void *context, enum replica_executor executor, stru
         us *= executor == REPLICA_SNAPSHOT ? 1 + world_draw(world, DOMAIN_PROCESS, 20) : 1;
     }
     world_plan(world, us, EVENT_WORK, node->id - 1, node->life * WORLD_EXECUTORS + executor);
+}
+
+/* The kernel writes for the replica: on the log's executor, which it is as quick as. */
+static void world_env_write(void *context, struct log_write *write, struct job *job) {
+    struct world_node *node = context;
+    node->write = write;
+    world_env_submit(node, REPLICA_LOG, job);
+}
+
+/* Carry out a write that was handed over. */
+static void world_write(struct world_node *node) {
+    const struct vfs *vfs = memfs_vfs(node->disk);
+    struct log_write *write = node->write;
+    const struct iovec part = {(void *)(uintptr_t)write->data, write->size};
+    node->write = NULL;
+    write->result = vfs->pwritev(vfs->context, write->file, &part, 1, write->offset);
+    int synced = write->result < 0 ? 0 : vfs->fdatasync(vfs->context, write->file);
+    if (synced < 0)
+        write->result = synced;
+    node->refused = write->result != (ssize_t)write->size;
 }
 
 static void world_plan_done(struct world *world, size_t position, enum replica_executor executor) {
@@ -255,7 +275,12 @@ bool world_work(struct world *world, size_t position, enum replica_executor exec
         world_pend(node);
         stray_before(node);
     }
-    job->work(job);
+    if (writes)
+        node->refused = false;
+    if (writes && node->write)
+        world_write(node);
+    else
+        job->work(job);
     if (writes)
         world_written(node);
     world_snapshot_look(node);
@@ -527,6 +552,7 @@ static const struct replica_env world_env = {
     .send = network_send,
     .features = world_features,
     .submit = world_env_submit,
+    .write = world_env_write,
     .observe = world_env_observe,
     .halt = world_env_halt,
 };

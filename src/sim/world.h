@@ -207,11 +207,13 @@ struct world_node {
     uint64_t timer_us;    /* of the one EVENT_TIMER that counts; UINT64_MAX: none */
     uint32_t timers;      /* planned so far; the last one counts */
     bool turn_planned;
-    uint64_t paused_us;  /* it stands still until then */
-    uint64_t stalled_us; /* its disk does */
-    uint64_t slowness;   /* what its disk does takes so many times as long as usual */
-    uint64_t spun_us;    /* when its deadline was reached last, */
-    uint32_t spins;      /* and how often since then no time has passed */
+    uint64_t paused_us;      /* it stands still until then */
+    uint64_t stalled_us;     /* its disk does */
+    uint64_t slowness;       /* what its disk does takes so many times as long as usual */
+    uint64_t spun_us;        /* when its deadline was reached last, */
+    uint32_t spins;          /* and how often since then no time has passed */
+    struct log_write *write; /* what the job on the log's executor is to write, if that was handed over, */
+    bool refused;            /* and was not written: the replica begins again */
     struct list queued[WORLD_EXECUTORS];
     struct list worked[WORLD_EXECUTORS];
 

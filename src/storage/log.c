@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The log as its writer sees it: open and close, append, sync, mark and trim.
+ * The log as its writer sees it: open and close, sync, mark and trim. Appends are log_append.c's.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -9,10 +9,6 @@
 #include "base/assert.h"
 #include "base/logger.h"
 #include "storage/log_state.h"
-
-/* Every segment keeps room behind its entries for a mark, a trim, which must be possible on a full disk, and that
- * one's mark. */
-enum { LEAVE_BY_MARK = 0, LEAVE_BY_TRIM = RECORD_SECTOR, LEAVE_BY_APPEND = 3 * RECORD_SECTOR };
 
 /* ---- Opening and closing ------------------------------------------------------------------------ */
 
@@ -25,11 +21,14 @@ static void release(struct log *log) {
     }
     if (log->lock_file >= 0)
         log->vfs->close(log->vfs->context, log->lock_file);
+    log_direct_close(log);
     log_recover_end(log);
     log_index_free(&log->index);
     pthread_mutex_destroy(&log->mutex);
     mem_free(log->segments);
     mem_free(log->scratch);
+    mem_free(log->begun.puts);
+    mem_free(log->direct_memory);
     mem_free(log->identity);
     mem_free(log->dir);
     mem_free(log);
@@ -56,12 +55,15 @@ static struct log *make(const struct log_options *options) {
     log->group = options->group;
     log->salt = options->salt;
     log->repair = options->repair;
+    log->direct_file = -1;
+    log->direct_wanted = options->direct;
     log->identity_size = (uint32_t)options->identity_size;
     log_index_init(&log->index);
     pthread_mutex_init(&log->mutex, NULL);
     log->dir = mem_strdup(options->dir);
     log->identity = mem_alloc(options->identity_size + 1);
-    if (!log->dir || !log->identity) {
+    log->direct_memory = options->direct ? mem_alloc(LOG_DIRECT_MAX + LOG_DIRECT_ALIGNMENT) : NULL;
+    if (!log->dir || !log->identity || (options->direct && !log->direct_memory)) {
         release(log);
         return NULL;
     }
@@ -173,130 +175,7 @@ void log_close(struct log *log) {
     release(log);
 }
 
-/* ---- Appending ---------------------------------------------------------------------------------- */
-
-/* What the log will be once the items before the one looked at are in. */
-struct outlook {
-    lash_term term;
-    lash_id vote;
-    lash_index last;
-    size_t puts;
-};
-
-/* E2, E3: the term never falls, and within a term a vote once given stays. */
-static int check_vote(struct outlook *outlook, const struct log_item *item) {
-    if (item->term < outlook->term)
-        return LASH_INVALID;
-    if (item->term == outlook->term && outlook->vote && item->vote != outlook->vote)
-        return LASH_INVALID;
-    outlook->term = item->term;
-    outlook->vote = item->vote;
-    outlook->puts++;
-    return LASH_OK;
-}
-
-/* The term of the entry at `at` once items[0 .. count) are in. */
-static bool term_at(const struct log *log, const struct log_item *items, size_t count, lash_index at, lash_term *term) {
-    while (count--) {
-        struct frame frame;
-        if (!items[count].frame || items[count].first > at)
-            continue;
-        if (frame_header(items[count].frame->data, &frame))
-            return false;
-        *term = frame.term;
-        return true;
-    }
-    return log_index_term(&log->index, at, term);
-}
-
-static int check_frame(const struct log *log, struct outlook *outlook, const struct log_item *items, size_t count) {
-    const struct log_item *item = &items[count];
-    struct frame frame;
-    if (item->frame->size < FRAME_HEADER_SIZE || frame_header(item->frame->data, &frame))
-        return LASH_INVALID;
-    if (item->frame->size != FRAME_HEADER_SIZE + frame.body_size || frame.body_size % 8 || frame.group != log->group)
-        return LASH_INVALID;
-    if (item->first < frame.first || item->first > frame.first + frame.count - 1)
-        return LASH_INVALID;
-    if (item->first < log->index.first_index || item->first > outlook->last + 1)
-        return LASH_INVALID;
-    lash_term before;
-    if (!term_at(log, items, count, item->first - 1, &before) || before > frame.term)
-        return LASH_INVALID;
-    outlook->last = frame.first + frame.count - 1;
-    outlook->puts++;
-    return LASH_OK;
-}
-
-static int check_items(const struct log *log, const struct log_item *items, size_t count, struct outlook *outlook) {
-    *outlook = (struct outlook){log->term, log->vote, log_index_last(&log->index), 0};
-    for (size_t i = 0; i < count; i++) {
-        int rc = items[i].save_vote ? check_vote(outlook, &items[i]) : LASH_OK;
-        if (!rc && items[i].frame)
-            rc = check_frame(log, outlook, items, i);
-        if (rc)
-            return rc;
-    }
-    return LASH_OK;
-}
-
-static void fill_puts(const struct log_item *items, size_t count, struct log_put *puts) {
-    for (size_t i = 0; i < count; i++) {
-        if (items[i].save_vote)
-            *puts++ = (struct log_put){.record = {.type = RECORD_VOTE, .a = items[i].term, .b = items[i].vote}};
-        if (items[i].frame)
-            *puts++ = (struct log_put){
-                .record = {.type = RECORD_FRAME, .a = items[i].first, .size = items[i].frame->size},
-                .payload = items[i].frame->data,
-            };
-    }
-}
-
-/* What is written now counts: make it known to readers. Nothing here can fail. */
-static void adopt(struct log *log, const struct log_item *items, size_t count, const struct log_put *puts,
-                  const struct outlook *outlook) {
-    struct log_segment *segment = log_current(log);
-    pthread_mutex_lock(&log->mutex);
-    for (size_t i = 0; i < count; i++) {
-        puts += items[i].save_vote;
-        if (!items[i].frame)
-            continue;
-        struct frame frame;
-        int rc = frame_header(items[i].frame->data, &frame);
-        LASH_ASSERT(rc == LASH_OK);
-        struct log_span span = log_span_of(&puts->record, &frame, segment);
-        log_index_push(&log->index, &span);
-        puts++;
-    }
-    pthread_mutex_unlock(&log->mutex);
-    LASH_ASSERT(log_index_last(&log->index) == outlook->last);
-    log->term = outlook->term;
-    log->vote = outlook->vote;
-    log->data_end = log->position;
-}
-
-int log_append(struct log *log, const struct log_item *items, size_t count) {
-    if (log->dead)
-        return LASH_IO;
-    struct outlook outlook;
-    int rc = check_items(log, items, count, &outlook);
-    if (rc || !outlook.puts)
-        return rc;
-    pthread_mutex_lock(&log->mutex);
-    rc = log_index_reserve(&log->index, count);
-    pthread_mutex_unlock(&log->mutex);
-    if (rc)
-        return rc;
-    struct log_put *puts = mem_calloc(outlook.puts, sizeof *puts);
-    if (!puts)
-        return LASH_NOMEM;
-    fill_puts(items, count, puts);
-    rc = log_batch_write(log, puts, outlook.puts, LEAVE_BY_APPEND);
-    if (!rc)
-        adopt(log, items, count, puts, &outlook);
-    mem_free(puts);
-    return rc;
-}
+/* ---- Syncing and marking ------------------------------------------------------------------------- */
 
 int log_sync(struct log *log) {
     if (log->dead)
@@ -315,7 +194,7 @@ int log_mark(struct log *log) {
     if (log->claimed >= log->data_end || log->durable < log->data_end || log->rolling)
         return LASH_OK;
     struct log_put put = {.record = {.type = RECORD_MARK}};
-    return log_batch_write(log, &put, 1, LEAVE_BY_MARK);
+    return log_batch_write(log, &put, 1, LOG_LEAVE_BY_MARK);
 }
 
 /* ---- Trimming ----------------------------------------------------------------------------------- */
@@ -329,7 +208,7 @@ int log_trim(struct log *log, lash_index index) {
     if (index > log_index_last(&log->index) || !log_index_term(&log->index, index, &term))
         return LASH_INVALID;
     struct log_put put = {.record = {.type = RECORD_TRIM, .a = index + 1, .b = term}};
-    int rc = log_batch_write(log, &put, 1, LEAVE_BY_TRIM);
+    int rc = log_batch_write(log, &put, 1, LOG_LEAVE_BY_TRIM);
     if (rc)
         return rc;
     log->data_end = log->position;
@@ -350,7 +229,7 @@ static int reset(struct log *log, lash_index index, lash_term term) {
     bool raise = term > log->term;
     struct log_put puts[2] = {{.record = {.type = RECORD_VOTE, .a = term}},
                               {.record = {.type = RECORD_RESET, .a = index + 1, .b = term}}};
-    int rc = log_batch_write(log, raise ? puts : puts + 1, raise ? 2 : 1, LEAVE_BY_TRIM);
+    int rc = log_batch_write(log, raise ? puts : puts + 1, raise ? 2 : 1, LOG_LEAVE_BY_TRIM);
     if (rc)
         return rc;
     if (raise) {

@@ -10,8 +10,8 @@
  * when it was written, which is how recovery tells a torn tail (cut off) from
  * corruption of what may have been acknowledged (LASH_CORRUPT).
  *
- * Threads: log_append, log_sync, log_mark, log_prepare, log_trim, log_install and log_close belong to one thread, the
- * writer. log_read may be called from any thread at the same time.
+ * Threads: log_append, log_append_begin, log_append_end, log_sync, log_mark, log_prepare, log_trim, log_install and log_close
+ * belong to the writer: one thread, or several that see to it that one at a time is. log_read may be called from any thread at the same time.
  */
 #ifndef LASH_STORAGE_LOG_H
 #define LASH_STORAGE_LOG_H
@@ -46,6 +46,8 @@ struct log_options {
     /* Where what was durable is damaged and can be made whole again, do so, with the help of log_repair where frames of other
      * replicas are needed; else such damage is LASH_CORRUPT like any other. */
     bool repair;
+    /* Small appends are to be written past the system's cache where that is possible (log_append_begin). */
+    bool direct;
 };
 
 /* What recovery found. Freed by log_recovered_free. */
@@ -129,6 +131,26 @@ void log_identity_free(struct log_identity *identity);
  * that leaves a gap or was trimmed, a frame of another group or of a term below that of the entry before it, a term that
  * falls, a second vote in a term). */
 int log_append(struct log *log, const struct log_item *items, size_t count);
+
+/* A write that the caller of log_append_begin carries out. */
+struct log_write {
+    int file;         /* a handle of the VFS */
+    const void *data; /* the log's, until log_append_end; lies at a multiple of 4 KiB */
+    size_t size;      /* a multiple of 512, like `offset` */
+    uint64_t offset;
+    ssize_t result; /* the caller's: bytes that are on disk, or -errno */
+};
+
+/* Begin to append items that are few and small, as log_append and log_sync together do, but let the caller write them, in whatever way, as long as
+ * no thread has to wait for it: the node has the kernel do it (io_uring). `items` stay as they are, and nothing else may be asked of the writer, until
+ * log_append_end. Waits for nothing itself. Errors: those of log_append; LASH_BUSY: not this time, log_append is to do it (they are
+ * too large, or the segment ends, or there is no way past the cache). */
+int log_append_begin(struct log *log, const struct log_item *items, size_t count, struct log_write *write);
+
+/* The write has ended, with write->result. LASH_OK: all of it is there, so the items count and are durable. Any thread, one at a time, may
+ * call it; unless it `may_wait`, it waits for nothing, and answers LASH_BUSY where it would have to: then it is to be called again with
+ * `may_wait`. Errors then: LASH_BUSY (the write was refused; nothing of it counts, and log_append is to do it), LASH_IO (as of log_sync). */
+int log_append_end(struct log *log, const struct log_write *write, bool may_wait);
 
 /* Make all that was appended durable. After an error the log is dead (as after a failed append that could not be undone): every later call fails with LASH_IO, and the
  * process must stop (see the design's failure policy). Errors: LASH_IO. */

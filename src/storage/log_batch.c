@@ -46,8 +46,8 @@ static void gather_part(struct gather *gather, const void *data, uint64_t size) 
         gather->parts[gather->part_count++] = (struct iovec){(void *)(uintptr_t)data, (size_t)size};
 }
 
-/* Fill in the records' places and checksums; returns the checksum of the last. */
-static uint32_t encode(const struct log *log, struct log_put *puts, size_t count, struct gather *gather) {
+/* Fill in the records' places and checksums. */
+static void encode(const struct log *log, struct log_put *puts, size_t count, struct gather *gather) {
     uint64_t position = log->position;
     uint32_t chain = log->chain;
     for (size_t i = 0; i < count; i++) {
@@ -66,7 +66,6 @@ static uint32_t encode(const struct log *log, struct log_put *puts, size_t count
         chain = record->crc;
     }
     gather_part(gather, zeros, record_align(position, RECORD_SECTOR) - position);
-    return chain;
 }
 
 /* A write failed. Without its first header nothing of the append is valid, whatever got to the file. When even that
@@ -101,16 +100,38 @@ int log_batch_write(struct log *log, struct log_put *puts, size_t count, uint64_
     }
     uint64_t offset = log->position - segment->first_position;
     LASH_ASSERT(offset % RECORD_SECTOR == 0 && offset + bytes + leave <= segment->size);
-    uint32_t chain = encode(log, puts, count, &gather);
+    encode(log, puts, count, &gather);
     uint64_t written;
     rc = log_write_all(log->vfs, segment->file, gather.parts, gather.part_count, offset, &written);
     if (rc)
         return undo(log, offset, written, rc);
     LASH_ASSERT(written == bytes);
-    log->position += bytes;
-    log->chain = chain;
-    log->claimed = puts[count - 1].record.durable;
+    log_batch_count(log, puts, count, bytes);
     return LASH_OK;
+}
+
+int log_batch_encode(struct log *log, struct log_put *puts, size_t count, uint64_t leave, uint8_t *data, uint64_t max,
+                     uint64_t *bytes) {
+    const struct log_segment *segment = log_current(log);
+    *bytes = batch_bytes(puts, count);
+    if (*bytes > max || log->rolling || log->position - segment->first_position + *bytes + leave > segment->size)
+        return LASH_BUSY;
+    struct gather gather;
+    int rc = gather_begin(log, &gather, count);
+    if (rc)
+        return rc;
+    encode(log, puts, count, &gather);
+    for (int i = 0; i < gather.part_count; i++) {
+        memcpy(data, gather.parts[i].iov_base, gather.parts[i].iov_len);
+        data += gather.parts[i].iov_len;
+    }
+    return LASH_OK;
+}
+
+void log_batch_count(struct log *log, const struct log_put *puts, size_t count, uint64_t bytes) {
+    log->position += bytes;
+    log->chain = puts[count - 1].record.crc;
+    log->claimed = puts[count - 1].record.durable;
 }
 
 struct log_span log_span_of(const struct record *record, const struct frame *frame, struct log_segment *segment) {

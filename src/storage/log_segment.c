@@ -112,7 +112,7 @@ int log_write_zeros(const struct vfs *vfs, int file, uint64_t from, uint64_t to)
     return LASH_OK;
 }
 
-static int sync_failed(struct log *log, const char *what, int result) {
+int log_sync_failed(struct log *log, const char *what, int result) {
     log->dead = true;
     log_error("sync failed, the log is given up", F_STR("what", what), F_STR("dir", log->dir),
               F_STR("error", strerror(-result)),
@@ -122,14 +122,14 @@ static int sync_failed(struct log *log, const char *what, int result) {
 
 int log_sync_file(struct log *log, int file) {
     int result = log->vfs->fdatasync(log->vfs->context, file);
-    return result < 0 ? sync_failed(log, "file", result) : LASH_OK;
+    return result < 0 ? log_sync_failed(log, "file", result) : LASH_OK;
 }
 
 int log_sync_dir(struct log *log, const char *path) {
     int result = log->vfs->sync_dir(log->vfs->context, path);
     if (result < 0 && log_error_of(result) == LASH_NOMEM)
         return LASH_NOMEM;
-    return result < 0 ? sync_failed(log, "directory", result) : LASH_OK;
+    return result < 0 ? log_sync_failed(log, "directory", result) : LASH_OK;
 }
 
 /* Whether a directory that gave this error cannot have been made by us: it may not be read, or lies on a file system
@@ -149,7 +149,7 @@ int log_sync_parents(struct log *log) {
         if (result < 0 && log_error_of(result) == LASH_NOMEM)
             rc = LASH_NOMEM;
         else if (result < 0 && !is_anothers(result))
-            rc = sync_failed(log, "directory", result);
+            rc = log_sync_failed(log, "directory", result);
     }
     mem_free(path);
     return rc;
@@ -300,6 +300,7 @@ static void segment_outcome(struct log *log, int rc) {
 
 int log_roll(struct log *log, uint64_t bytes) {
     LASH_ASSERT(!log->dead);
+    log_direct_close(log);
     if (log->segment_count && log->durable < log->position) {
         int rc = log_sync_file(log, log_current(log)->file);
         if (rc)
@@ -340,11 +341,16 @@ static int spare_make(struct log *log, const char *from, const char *to) {
     return result < 0 ? log_error_of(result) : LASH_OK;
 }
 
+bool log_is_prepared(const struct log *log, uint64_t position) {
+    const struct log_segment *segment = log_current(log);
+    return log->pool_count || position - segment->first_position <= segment->size / 2;
+}
+
 int log_prepare(struct log *log) {
     if (log->dead)
         return LASH_IO;
-    const struct log_segment *segment = log_current(log);
-    if (log->pool_count || log->position - segment->first_position <= segment->size / 2)
+    log_direct_open(log);
+    if (log_is_prepared(log, log->position))
         return LASH_OK;
     char name[LOG_NAME_SIZE];
     log_segment_free_name(name, spare_number(log));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The log's state, shared by the files that implement log.h: log.c (open, close,
- * append, sync, trim), log_batch.c (one append's bytes), log_segment.c (files),
- * log_recover.c and log_read.c.
+ * sync, trim), log_append.c (appends), log_batch.c (one append's bytes),
+ * log_segment.c (files), log_recover.c and log_read.c.
  */
 #ifndef LASH_STORAGE_LOG_STATE_H
 #define LASH_STORAGE_LOG_STATE_H
@@ -34,6 +34,30 @@ struct log_segment {
     /* Under the mutex: open, else -1, while there are users: the writer, recovery, and each read under way. */
     int file;
     uint32_t users;
+};
+
+/* The longest append that its caller may write, and how the memory for that begins. */
+enum { LOG_DIRECT_MAX = 64 << 10, LOG_DIRECT_ALIGNMENT = 4 << 10 };
+
+/* Every segment keeps room behind its entries for a mark, a trim, which must be possible on a full disk, and that
+ * one's mark. */
+enum { LOG_LEAVE_BY_MARK = 0, LOG_LEAVE_BY_TRIM = RECORD_SECTOR, LOG_LEAVE_BY_APPEND = 3 * RECORD_SECTOR };
+
+/* What the log will be once some items are in. */
+struct log_outlook {
+    lash_term term;
+    lash_id vote;
+    lash_index last;
+    size_t puts; /* records that they take */
+};
+
+/* An append whose records are made. */
+struct log_begun {
+    const struct log_item *items; /* the caller's */
+    size_t item_count;
+    struct log_outlook outlook;
+    struct log_put *puts; /* outlook.puts of them */
+    uint64_t bytes;
 };
 
 struct log {
@@ -74,6 +98,10 @@ struct log {
     struct recovery *recovery; /* while it is under way, or has stopped for damage */
     uint8_t *scratch;          /* headers and vectors of the append under way */
     size_t scratch_size;
+    bool direct_wanted;     /* see log_options */
+    int direct_file;        /* the last segment once more, past the cache; -1: not open */
+    uint8_t *direct_memory; /* with room for an aligned buffer */
+    struct log_begun begun; /* what the caller is writing; without `puts` it is nothing */
 };
 
 /* ---- log_segment.c ------------------------------------------------------------------------------ */
@@ -105,6 +133,7 @@ int log_write_zeros(const struct vfs *vfs, int file, uint64_t from, uint64_t to)
 
 /* Sync, or die: after a failed sync nothing is known any more. Errors: LASH_IO; of log_sync_dir also LASH_NOMEM, when
  * nothing could be tried for want of memory or files, which is no reason to die. */
+int log_sync_failed(struct log *log, const char *what, int result); /* `result` is the VFS's */
 int log_sync_file(struct log *log, int file);
 int log_sync_dir(struct log *log, const char *path);
 
@@ -119,6 +148,9 @@ struct log_segment *log_current(const struct log *log);
 /* Begin the next segment, with room for `bytes` of records behind its own: a file that is whole and durable before it
  * gets its name. Everything before is made durable. Errors: LASH_NOMEM, LASH_IO, LASH_FULL. */
 int log_roll(struct log *log, uint64_t bytes);
+
+/* Whether log_prepare has nothing to do yet when the log has come as far as `position`. */
+bool log_is_prepared(const struct log *log, uint64_t position);
 
 /* Make room in the list for one segment more. Errors: LASH_NOMEM. */
 int log_segment_reserve(struct log *log);
@@ -144,8 +176,22 @@ struct log_put {
  * trim or a mark finds room. Errors: LASH_NOMEM, LASH_IO, LASH_FULL. */
 int log_batch_write(struct log *log, struct log_put *puts, size_t count, uint64_t leave);
 
+/* The same as bytes, for the caller to write at the log's position. Errors: LASH_NOMEM; LASH_BUSY: they are more than `max`, or take
+ * another segment. */
+int log_batch_encode(struct log *log, struct log_put *puts, size_t count, uint64_t leave, uint8_t *data, uint64_t max,
+                     uint64_t *bytes);
+
+/* The records are written: the next append goes behind them. */
+void log_batch_count(struct log *log, const struct log_put *puts, size_t count, uint64_t bytes);
+
 /* The span that a frame record in `segment` gives. */
 struct log_span log_span_of(const struct record *record, const struct frame *frame, struct log_segment *segment);
+
+/* ---- log_append.c ------------------------------------------------------------------------------- */
+
+/* Open the last segment past the cache, if that is wanted and can be had; and close it. */
+void log_direct_open(struct log *log);
+void log_direct_close(struct log *log);
 
 /* ---- log_read.c --------------------------------------------------------------------------------- */
 

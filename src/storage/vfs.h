@@ -15,7 +15,13 @@
 #include <sys/uio.h>
 
 /* Flags of `open`. */
-enum { VFS_READ = 0, VFS_WRITE = 1, VFS_CREATE = 2 };
+enum {
+    VFS_READ = 0,
+    VFS_WRITE = 1,
+    VFS_CREATE = 2,
+    VFS_DIRECT =
+        4, /* past the system's cache, in pieces of 512 bytes at multiples of it; -EINVAL where that cannot be */
+};
 
 struct vfs {
     void *context;

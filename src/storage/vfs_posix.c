@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -13,13 +14,27 @@
 
 #include "storage/vfs.h"
 
+/* Whether a file opened past the cache takes pieces of 512 bytes from memory at multiples of 4 KiB. */
+static bool posix_takes_sectors(int file) {
+    struct statx status;
+    if (statx(file, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) != 0 || !(status.stx_mask & STATX_DIOALIGN))
+        return false;
+    return status.stx_dio_offset_align > 0 && 512 % status.stx_dio_offset_align == 0 && status.stx_dio_mem_align > 0 &&
+           4096 % status.stx_dio_mem_align == 0;
+}
+
 static int posix_open(void *context, const char *path, int flags) {
     (void)context;
-    int mode = O_CLOEXEC | (flags & VFS_WRITE ? O_RDWR : O_RDONLY) | (flags & VFS_CREATE ? O_CREAT : 0);
+    int mode = O_CLOEXEC | (flags & VFS_WRITE ? O_RDWR : O_RDONLY) | (flags & VFS_CREATE ? O_CREAT : 0) |
+               (flags & VFS_DIRECT ? O_DIRECT : 0);
     int file;
     do
         file = open(path, mode, 0600);
     while (file < 0 && errno == EINTR);
+    if (file >= 0 && flags & VFS_DIRECT && !posix_takes_sectors(file)) {
+        close(file);
+        return -EINVAL;
+    }
     return file < 0 ? -errno : file;
 }
 

@@ -34,7 +34,7 @@ class Texts(unittest.TestCase):
         for flag in ["name", "data-dir", "listen-client-urls", "advertise-client-urls", "listen-peer-urls",
                      "initial-advertise-peer-urls", "initial-cluster", "initial-cluster-token", "initial-cluster-state",
                      "strict-reconfig-check", "max-learners", "heartbeat-interval", "election-timeout", "log-level",
-                     "max-txn-ops", "max-request-bytes"]:
+                     "max-txn-ops", "max-request-bytes", "io-uring"]:
             self.assertIn(f"--{flag}\n", done.stdout)
 
 

@@ -135,7 +135,7 @@ class Priority(ProcessTest):
         self.assertNotIn("PRIORITY", lashctl(self.running.endpoints, "member", "list", "-w", "table").stdout)
 
     def test_a_leader_whose_disk_turns_slow_hands_over_and_writes_recover(self):
-        self.begin()
+        self.begin("--io-uring=false")
         leader = self.running.wait_for_leader()
         client = next(replica for replica in self.running.replicas if replica is not leader)
         with Writer(client.endpoint) as writer:
@@ -168,7 +168,7 @@ class Priority(ProcessTest):
         self.assertIn(f'"Count" : {len(writer.took)}', count)
 
     def test_where_all_disks_are_slow_nobody_moves(self):
-        replicas = self.begin()
+        replicas = self.begin("--io-uring=false")
         leader = self.running.wait_for_leader()
         with Writer(leader.endpoint) as writer:
             writer.wait_for(100)
