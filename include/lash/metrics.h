@@ -75,7 +75,7 @@ struct lash_metrics {
     uint64_t uncommitted_bytes; /* that this node appended as leader and that are not committed */
     uint64_t parts_bytes;   /* of commands of which parts came, from the log or from peers, and that are not whole */
     uint64_t messages_held; /* answers that wait for the disk (§5.1, §5.3) */
-    struct lash_histogram sync; /* of the log to disk; the first bound is 1 ms */
+    struct lash_histogram sync; /* of the log to disk, or a small append's write as a whole; the first bound is 1 ms */
     uint64_t write_ns;          /* what a write of the log takes with its sync, smoothed: by this a disk is slow */
 
     /* From the moment when the leader put an entry into its log to its commitment: of the entries of this node's

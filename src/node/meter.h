@@ -4,8 +4,8 @@
  * replica does depends on it: where there is no finer clock, as in most simulations,
  * nothing is timed.
  *
- * Threads: the loop thread adds, but for `sync`, which is the log thread's; any
- * thread may read counters and histograms.
+ * Threads: the loop thread adds, but for `sync`, which is whoever's writes the log
+ * then; any thread may read counters and histograms.
  */
 #ifndef LASH_NODE_METER_H
 #define LASH_NODE_METER_H

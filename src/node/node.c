@@ -642,8 +642,9 @@ static int node_open_loop(struct lash_node *node) {
     node->timer.data = node;
     node->check.data = node;
     node->loop_open = true;
-    int error = node->ring.open ? ring_attach(&node->ring, &node->loop) : 0;
-    return error ? error : node_open_transport(node);
+    if (node->ring.open && ring_attach(&node->ring, &node->loop) != 0)
+        node->env.write = NULL;
+    return node_open_transport(node);
 }
 
 /* Start the threads, with all signals blocked: they are the program's business, and SIGPIPE is nobody's. */

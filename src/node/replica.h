@@ -52,7 +52,8 @@ struct replica_env {
                 struct buf *const *tails, size_t count);
     /* Run `job` on an executor. */
     void (*submit)(void *context, enum replica_executor executor, struct job *job);
-    /* Carry out a write of the log's, set write->result, and call job->done. May be NULL: the log's executor writes. */
+    /* Carry out a write of the log's so that it is durable, set write->result, and then, not in here, call job->done. May be NULL: the
+     * log's executor writes. */
     void (*write)(void *context, struct log_write *write, struct job *job);
     /* Let `peer` be dialled, and heard, at an address, or at another than before; replica_disconnected may be called in
      * here. Errors: LASH_NOMEM, with which it is tried again, and others, with which it is not. May be NULL, as the next

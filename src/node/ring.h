@@ -29,7 +29,7 @@ struct ring {
 /* Set up a ring. False: the kernel has none for this process, which is no error. */
 bool ring_open(struct ring *ring);
 
-/* Wake the loop when a write has ended; its callbacks then call ring_finish. Errors: LASH_IO. */
+/* Wake the loop when a write has ended; its callbacks then call ring_finish. Errors: LASH_IO; then it cannot be used. */
 int ring_attach(struct ring *ring, uv_loop_t *loop);
 
 /* Begin a write that is durable when it has ended. */

@@ -18,7 +18,10 @@ enum { HANDLES_MAX = 1024 };
 struct handle {
     struct inode *inode; /* NULL: not open */
     bool writable;
+    bool direct; /* its syncs are for what it wrote last: */
     bool locked;
+    uint64_t written;
+    uint64_t offset;
 };
 
 struct memfs {
@@ -151,7 +154,7 @@ static int memfs_open(void *context, const char *path, int flags) {
         return -EIO;
     set_path(inode, path);
     inode->references++;
-    fs->handles[file] = (struct handle){inode, flags & VFS_WRITE, false};
+    fs->handles[file] = (struct handle){.inode = inode, .writable = flags & VFS_WRITE, .direct = flags & VFS_DIRECT};
     return file;
 }
 
@@ -211,6 +214,8 @@ static ssize_t memfs_pwritev(void *context, int file, const struct iovec *parts,
     if (!size && total)
         return -ENOSPC;
     fs->changes++;
+    handle->written = size;
+    handle->offset = offset;
     if (fault == MEMFS_ASTRAY)
         go_astray(fs, handle->inode, parts, size, offset);
     else
@@ -221,7 +226,8 @@ static ssize_t memfs_pwritev(void *context, int file, const struct iovec *parts,
 
 static int memfs_fdatasync(void *context, int file) {
     struct memfs *fs = context;
-    struct inode *inode = handle_of(fs, file)->inode;
+    const struct handle *handle = handle_of(fs, file);
+    struct inode *inode = handle->inode;
     enum memfs_fault fault = meet(fs, MEMFS_FDATASYNC, inode->path);
     fs->cost += fs->costs.sync + (uint64_t)inode->dirty_count * fs->costs.sector_sync;
     if (fault == MEMFS_POWER_OFF)
@@ -231,7 +237,10 @@ static int memfs_fdatasync(void *context, int file) {
         inode_lose(inode, fault == MEMFS_EIO_SOME ? &fs->random : NULL);
         return -EIO;
     }
-    inode_sync(inode);
+    if (handle->direct)
+        inode_sync_range(inode, handle->written, handle->offset);
+    else
+        inode_sync(inode);
     return outcome(fault);
 }
 

@@ -181,6 +181,15 @@ void inode_sync(struct inode *inode) {
     all_clean(inode);
 }
 
+void inode_sync_range(struct inode *inode, uint64_t size, uint64_t offset) {
+    if (inode->disk_size < offset + size)
+        inode->disk_size = inode->size;
+    for (uint64_t sector = offset / MEMFS_SECTOR; sector < inode_round(offset + size) / MEMFS_SECTOR; sector++)
+        if (inode->is_dirty[sector])
+            memcpy(at(inode->disk, (uint32_t)sector), at(inode->seen, (uint32_t)sector), MEMFS_SECTOR);
+    inode_clean(inode, size, offset);
+}
+
 void inode_lose(struct inode *inode, uint64_t *random) {
     if (random && random_next(random) & 1)
         inode->disk_size = inode->size;

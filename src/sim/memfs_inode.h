@@ -53,6 +53,9 @@ void inode_extend(struct inode *inode, uint64_t size);
 /* Write all dirty sectors, and the size. */
 void inode_sync(struct inode *inode);
 
+/* Write those of `size` bytes at `offset`, and the size if it is needed for them. */
+void inode_sync_range(struct inode *inode, uint64_t size, uint64_t offset);
+
 /* Fail to: what is dirty is lost, though the cache goes on showing it. With `random`, each sector by chance. */
 void inode_lose(struct inode *inode, uint64_t *random);
 

@@ -53,41 +53,41 @@ void stray_before(struct world_node *node) {
     append->begin = node->log->position;
     append->claim = node->log->durable;
     append->mark = node->replica->journal.writing.write == 0 && node->replica->journal.trimming == 0;
-    append->hit = false;
     append->before.count = disk->count;
     append->before.chain = judge_log_chain(disk, disk->count);
     judge_disk_vote(node->world->judge, node->id, &append->before.term, &append->before.vote);
 }
 
-/* It has landed on what was there before this job's append. */
-static void stray_landed(struct world_node *node) {
+bool stray_landed(struct world_node *node) {
     struct world_stray *stray = &node->stray;
-    uint64_t end = stray->next.begin;
     uint64_t to = stray->position + memfs_stray_bytes(node->disk);
+    if (!stray->now)
+        return false;
     stray->now = false;
-    stray->next.hit = true;
     for (uint64_t i = stray->count; stray->position != UINT64_MAX && i > stray_oldest(stray); i--) {
         struct world_append *append = stray_append(stray, i - 1);
-        append->hit |= append->begin < to && stray->position < end;
-        end = append->begin;
+        append->hit |= append->begin < to && stray->position < append->end;
     }
+    return true;
 }
 
 void stray_after(struct world_node *node, bool kept) {
     struct world_stray *stray = &node->stray;
     uint64_t first = log_current(node->log)->first_position;
-    if (stray->now)
-        stray_landed(node);
+    stray->next.hit = stray_landed(node);
+    stray->next.end =
+        node->log->position + node->log->begun.bytes; /* of what was handed over, the log hears only later */
     /* It may have begun the segment that it is in. */
     if (stray->next.begin < first)
         stray->next.begin = first;
     stray->floor = first;
-    if (kept && node->log->position > stray->next.begin)
+    if (kept && stray->next.end > stray->next.begin)
         *stray_append(stray, stray->count++) = stray->next;
 }
 
 void stray_started(struct world_node *node, bool survived) {
     struct world_stray *stray = &node->stray;
+    stray->next.end = node->log->position;
     if (survived)
         *stray_append(stray, stray->count++) = stray->next;
     while (stray->count && stray_append(stray, stray->count - 1)->begin >= node->log->position)

@@ -18,6 +18,9 @@ void stray_plan(struct world_node *node, uint64_t n, const char *path, uint64_t 
 /* No longer: the disk is whole, unless something else has damaged it. */
 void stray_cancel(struct world_node *node);
 
+/* After any job: if the write has gone astray by now, it has landed on appends that were there. Whether it has. */
+bool stray_landed(struct world_node *node);
+
 /* Before and after the journal's job; `kept`: what it wrote counts. */
 void stray_before(struct world_node *node);
 void stray_after(struct world_node *node, bool kept);

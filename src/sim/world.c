@@ -283,6 +283,8 @@ bool world_work(struct world *world, size_t position, enum replica_executor exec
         job->work(job);
     if (writes)
         world_written(node);
+    else
+        (void)stray_landed(node);
     world_snapshot_look(node);
     list_push(&node->worked[executor], &job->link);
     world_plan_done(world, position, executor);

@@ -114,7 +114,8 @@ struct world_state {
 
 /* What one job wrote to a log: a batch that became durable, or a mark. */
 struct world_append {
-    uint64_t begin; /* its position in the log; it ends where the next one begins */
+    uint64_t begin; /* its position in the log, */
+    uint64_t end;   /* and where it ends */
     uint64_t claim; /* what is before this, it says to be durable */
     bool mark;      /* durable only when a batch follows */
     bool hit;       /* by a write that went astray: of it, or onto it */

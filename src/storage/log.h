@@ -144,7 +144,7 @@ struct log_write {
 /* Begin to append items that are few and small, as log_append and log_sync together do, but let the caller write them, in whatever way, as long as
  * no thread has to wait for it: the node has the kernel do it (io_uring). `items` stay as they are, and nothing else may be asked of the writer, until
  * log_append_end. Waits for nothing itself. Errors: those of log_append; LASH_BUSY: not this time, log_append is to do it (they are
- * too large, or the segment ends, or there is no way past the cache). */
+ * too large, or the segment ends, something before them is not durable, or there is no way past the cache). */
 int log_append_begin(struct log *log, const struct log_item *items, size_t count, struct log_write *write);
 
 /* The write has ended, with write->result. LASH_OK: all of it is there, so the items count and are durable. Any thread, one at a time, may

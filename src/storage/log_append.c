@@ -150,11 +150,17 @@ static uint8_t *direct_buffer(const struct log *log) {
                        LOG_DIRECT_ALIGNMENT);
 }
 
+static void forget_begun(struct log *log) {
+    mem_free(log->begun.puts);
+    log->begun = (struct log_begun){.puts = NULL};
+}
+
 int log_append_begin(struct log *log, const struct log_item *items, size_t count, struct log_write *write) {
     if (log->dead)
         return LASH_IO;
     LASH_ASSERT(!log->begun.puts);
-    if (log->direct_file < 0)
+    /* The write makes itself durable, and nothing before it: a mark, say, which would be missing from under it. */
+    if (log->direct_file < 0 || log->durable < log->position)
         return LASH_BUSY;
     int rc = begin(log, items, count, false, &log->begun);
     if (rc || !log->begun.outlook.puts)
@@ -164,8 +170,7 @@ int log_append_begin(struct log *log, const struct log_item *items, size_t count
     if (!rc && !log_is_prepared(log, log->position + log->begun.bytes))
         rc = LASH_BUSY; /* behind it there is something to do that takes a thread */
     if (rc) {
-        mem_free(log->begun.puts);
-        log->begun.puts = NULL;
+        forget_begun(log);
         return rc;
     }
     *write = (struct log_write){.file = log->direct_file,
@@ -184,7 +189,8 @@ static bool is_refusal(ssize_t result) {
     return refusal;
 }
 
-/* Nothing of the write is to count, whatever of it is there; without its first header it does not. A full disk took nothing. */
+/* Nothing of the write is to count, whatever of it is there; without its first header it does not. A full disk, which does not take that
+ * either, has taken nothing, and if it did the next append there overwrites it. */
 static int direct_failed(struct log *log, const struct log_write *write) {
     if (!is_refusal(write->result))
         return log_sync_failed(log, "file", (int)write->result);
@@ -214,8 +220,7 @@ int log_append_end(struct log *log, const struct log_write *write, bool may_wait
     } else {
         rc = direct_failed(log, write);
     }
-    mem_free(log->begun.puts);
-    log->begun.puts = NULL;
+    forget_begun(log);
     return rc;
 }
 

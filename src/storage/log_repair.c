@@ -172,11 +172,12 @@ int log_find(struct log *log, const struct log_damage *damage, struct buf **fram
     }
     pthread_mutex_lock(&log->mutex);
     size_t found = log_index_find(&log->index, damage->index);
-    bool damaged = found < log->index.count && log->index.spans[found].damaged;
+    /* A recovery that has stopped may know where entries end, and nothing yet of those. */
+    bool readable = found < log->index.count && !log->index.spans[found].damaged;
     pthread_mutex_unlock(&log->mutex);
     struct buf **frames;
     size_t count;
-    int rc = damaged ? LASH_NOT_FOUND : log_read(log, damage->index, damage->index, 0, &frames, &count);
+    int rc = !readable ? LASH_NOT_FOUND : log_read(log, damage->index, damage->index, 0, &frames, &count);
     if (rc)
         return rc;
     LASH_ASSERT(count == 1);

@@ -101,7 +101,7 @@ struct log {
     bool direct_wanted;     /* see log_options */
     int direct_file;        /* the last segment once more, past the cache; -1: not open */
     uint8_t *direct_memory; /* with room for an aligned buffer */
-    struct log_begun begun; /* what the caller is writing; without `puts` it is nothing */
+    struct log_begun begun; /* what the caller is writing; zeros: nothing */
 };
 
 /* ---- log_segment.c ------------------------------------------------------------------------------ */

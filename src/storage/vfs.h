@@ -19,8 +19,9 @@ enum {
     VFS_READ = 0,
     VFS_WRITE = 1,
     VFS_CREATE = 2,
-    VFS_DIRECT =
-        4, /* past the system's cache, in pieces of 512 bytes at multiples of it; -EINVAL where that cannot be */
+    /* Past the system's cache, in pieces of 512 bytes at multiples of it; -EINVAL where that cannot be. A sync of such a handle need
+     * make nothing durable but what was written through it last. */
+    VFS_DIRECT = 4,
 };
 
 struct vfs {

@@ -154,6 +154,25 @@ static void a_failed_write_of_the_callers_is_the_end_like_a_failed_sync(void **s
     expect_same(fixture);
 }
 
+/* Its write would make itself durable, and not what lies before it. */
+static void an_append_behind_what_is_not_durable_the_log_writes_itself(void **state) {
+    struct fixture *fixture = *state;
+    assert_int_equal(log_prepare(fixture->log), LASH_OK);
+    assert_int_equal(append_directly(fixture, 1, 20, 0, false), LASH_OK);
+    kit_state_append(&fixture->expected, 1, 1, 1, 0);
+    assert_int_equal(log_mark(fixture->log), LASH_OK);
+    assert_int_equal(append_directly(fixture, 2, 20, 0, false), LASH_BUSY);
+    append(fixture, 2, 20);
+    assert_int_equal(append_directly(fixture, 3, 20, 0, false), LASH_OK);
+    kit_state_append(&fixture->expected, 3, 1, 1, 0);
+    memfs_fail(fixture->fs, 1, MEMFS_POWER_OFF);
+    log_close(fixture->log);
+    fixture->log = NULL;
+    memfs_power_on(fixture->fs, MEMFS_NONE, 1);
+    reopen(fixture);
+    expect_same(fixture);
+}
+
 /* Whoever reads holds the lock while a file is opened, for which no writer on a loop may wait. */
 static void a_lock_that_is_held_is_not_waited_for(void **state) {
     struct fixture *fixture = *state;
@@ -184,6 +203,7 @@ int main(void) {
                                         teardown),
         cmocka_unit_test_setup_teardown(what_the_disk_did_not_take_whole_does_not_count, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failed_write_of_the_callers_is_the_end_like_a_failed_sync, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_append_behind_what_is_not_durable_the_log_writes_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lock_that_is_held_is_not_waited_for, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

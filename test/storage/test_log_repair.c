@@ -438,6 +438,37 @@ static void two_logs_damaged_in_different_places_repair_one_another(void **state
 
 /* ---- Others' frames ---------------------------------------------------------------------------------------- */
 
+/* Its first segment says where the entries before it end, and what it holds of them is behind the damage. */
+static void what_a_log_that_stopped_has_not_seen_it_does_not_lend(void **state) {
+    (void)state;
+    struct memfs *disk = memfs_new();
+    struct log_options options = repairing(disk);
+    struct log *log;
+    struct log_recovered recovered;
+    assert_int_equal(log_open(&options, &log, &recovered), LASH_OK);
+    log_recovered_free(&recovered);
+    lash_index last = 0;
+    uint64_t size;
+    for (; !memfs_bytes(disk, segment_path(3), &size); last++)
+        assert_int_equal(kit_append(log, last + 1, 1, 1, 0, 400), LASH_OK);
+    assert_int_equal(log_sync(log), LASH_OK);
+    assert_int_equal(log_trim(log, last), LASH_OK);
+    assert_null(memfs_bytes(disk, segment_path(2), &size));
+    assert_int_equal(kit_append(log, last + 1, 1, 1, 0, 40), LASH_OK);
+    log_close(log);
+    uint8_t *bytes = memfs_bytes(disk, segment_path(3), &size);
+    garbage(bytes + RECORD_SECTOR, RECORD_SECTOR, 1); /* of its first append */
+    memfs_settle(disk, segment_path(3));
+    assert_int_equal(log_open(&options, &log, &recovered), LASH_DAMAGED);
+    for (lash_index index = 1; index < last; index++) { /* the last is the first of that segment */
+        struct log_damage damage = {.index = index};
+        struct buf *frame;
+        assert_int_equal(log_find(log, &damage, &frame), LASH_NOT_FOUND);
+    }
+    log_close(log);
+    memfs_free(disk);
+}
+
 /* The place of the first frame's payload in the second segment. */
 static size_t a_payload(const struct pair *pair) {
     size_t at = RECORD_SECTOR;
@@ -596,6 +627,7 @@ int main(void) {
         cmocka_unit_test(a_frame_that_is_another_is_not_taken),
         cmocka_unit_test(a_dump_goes_on_behind_what_is_damaged),
         cmocka_unit_test(a_log_that_is_not_to_be_repaired_is_refused_as_it_is),
+        cmocka_unit_test(what_a_log_that_stopped_has_not_seen_it_does_not_lend),
         cmocka_unit_test(a_repair_that_is_cut_short_anywhere_is_done_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
