@@ -432,8 +432,12 @@ static void node_turn(struct lash_node *node) {
         node_tear_down(node);
 }
 
+/* What the turn sends leaves at once: else the loop would go round once more for it, with another turn. */
 static void node_check(uv_check_t *check) {
-    node_turn(check->data);
+    struct lash_node *node = check->data;
+    node_turn(node);
+    if (node->transport && !node->tearing_down)
+        transport_flush(node->transport);
 }
 
 static void node_woken(uv_async_t *wake) {

@@ -106,12 +106,11 @@ void transport_flush(struct transport *transport) {
     struct list *node;
     while ((node = list_pop(&transport->dirty)))
         outgoing_flush(node);
+    (void)uv_idle_stop(&transport->idle);
 }
 
 static void transport_on_prepare(uv_prepare_t *prepare) {
-    struct transport *transport = prepare->data;
-    transport_flush(transport);
-    (void)uv_idle_stop(&transport->idle);
+    transport_flush(prepare->data);
 }
 
 static void transport_on_idle(uv_idle_t *idle) {
