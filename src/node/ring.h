@@ -4,7 +4,7 @@
  * cache (io_uring) and wakes the loop, where a thread that writes has to be woken,
  * and to wake the loop. One write at a time.
  *
- * Threads: the loop thread only, but for ring_open.
+ * Threads: the loop thread only, but for ring_open, before there is one, and ring_close, after it.
  */
 #ifndef LASH_NODE_RING_H
 #define LASH_NODE_RING_H
@@ -23,7 +23,7 @@ struct ring {
     uv_poll_t poll;
     struct log_write *write; /* the one under way */
     struct job *job;
-    bool ended; /* it is not, as the kernel did not take it */
+    bool ended; /* it has ended, or the kernel did not take it */
 };
 
 /* Set up a ring. False: the kernel has none for this process, which is no error. */

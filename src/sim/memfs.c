@@ -440,6 +440,14 @@ const struct vfs *memfs_vfs(struct memfs *fs) {
     return &fs->vfs;
 }
 
+void memfs_carry_out(const struct vfs *vfs, struct log_write *write) {
+    const struct iovec part = {(void *)(uintptr_t)write->data, write->size};
+    write->result = vfs->pwritev(vfs->context, write->file, &part, 1, write->offset);
+    int synced = write->result < 0 ? 0 : vfs->fdatasync(vfs->context, write->file);
+    if (synced < 0)
+        write->result = synced;
+}
+
 void memfs_seed(struct memfs *fs, uint64_t seed) {
     fs->random = seed;
 }

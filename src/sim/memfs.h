@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "storage/vfs.h"
+#include "storage/log.h"
 
 enum { MEMFS_SECTOR = 512 };
 
@@ -30,6 +30,9 @@ void memfs_free(struct memfs *fs);
 
 /* The operations; valid as long as `fs`, which is their context. */
 const struct vfs *memfs_vfs(struct memfs *fs);
+
+/* Carry out a write that the log has handed over (log_append_begin), through its VFS: written and synced, or an error. */
+void memfs_carry_out(const struct vfs *vfs, struct log_write *write);
 
 /* Where all chances are drawn from, from now on. */
 void memfs_seed(struct memfs *fs, uint64_t seed);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "sim/memfs.h"
 #include "storage/log_state.h"
 
 enum { BATCH_MAX = 4 };
@@ -66,15 +67,6 @@ static int step_vote(struct script *script, const struct course_step *step) {
     return modified(script, kit_vote(script->log, step->a, step->b));
 }
 
-/* The write that the log has prepared, as a disk that syncs each write carries it out. */
-static void write_directly(const struct vfs *vfs, struct log_write *write) {
-    const struct iovec part = {(void *)(uintptr_t)write->data, write->size};
-    write->result = vfs->pwritev(vfs->context, write->file, &part, 1, write->offset);
-    int synced = write->result < 0 ? 0 : vfs->fdatasync(vfs->context, write->file);
-    if (synced < 0)
-        write->result = synced;
-}
-
 /* Append and sync; what cannot be written past the cache, the log writes itself. */
 static int append_directly(struct script *script, const struct log_item *items, size_t count) {
     struct log_write write;
@@ -83,7 +75,7 @@ static int append_directly(struct script *script, const struct log_item *items, 
         return rc;
     rc = log_append_begin(script->log, items, count, &write);
     if (!rc) {
-        write_directly(script->options.vfs, &write);
+        memfs_carry_out(script->options.vfs, &write);
         rc = log_append_end(script->log, &write, true);
         if (!rc)
             return LASH_OK;

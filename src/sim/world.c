@@ -248,14 +248,9 @@ static void world_env_write(void *context, struct log_write *write, struct job *
 
 /* Carry out a write that was handed over. */
 static void world_write(struct world_node *node) {
-    const struct vfs *vfs = memfs_vfs(node->disk);
     struct log_write *write = node->write;
-    const struct iovec part = {(void *)(uintptr_t)write->data, write->size};
     node->write = NULL;
-    write->result = vfs->pwritev(vfs->context, write->file, &part, 1, write->offset);
-    int synced = write->result < 0 ? 0 : vfs->fdatasync(vfs->context, write->file);
-    if (synced < 0)
-        write->result = synced;
+    memfs_carry_out(memfs_vfs(node->disk), write);
     node->refused = write->result != (ssize_t)write->size;
 }
 

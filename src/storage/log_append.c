@@ -182,7 +182,7 @@ int log_append_begin(struct log *log, const struct log_item *items, size_t count
 
 /* Whether a failure means no more than that this way is closed: nothing is in a cache of which a sync could have failed. */
 static bool is_refusal(ssize_t result) {
-    static const int errors[] = {EINVAL, EOPNOTSUPP, EAGAIN, ENOMEM, ENOSPC, EDQUOT, ENOSYS, EPERM};
+    static const int errors[] = {EINVAL, EOPNOTSUPP, EAGAIN, EINTR, ECANCELED, ENOMEM, ENOSPC, EDQUOT, ENOSYS, EPERM};
     bool refusal = result >= 0; /* too few bytes were written */
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
         refusal |= result == -errors[i];
